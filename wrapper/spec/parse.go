@@ -1,0 +1,256 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Problem is one mistake in a spec: the field as written in the JSON, and what
+// is wrong with it and how to mend it.
+type Problem struct {
+	Field string // "" when it is not about one field
+	Text  string
+}
+
+// Problems are all mistakes of one spec.
+type Problems []Problem
+
+// Error lists the problems, "; " between them.
+func (p Problems) Error() string {
+	texts := make([]string, len(p))
+	for i, one := range p {
+		texts[i] = one.Text
+		if one.Field != "" {
+			texts[i] = one.Field + ": " + one.Text
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Parse reads a spec as JSON and fills in the defaults. Keys are exact, an
+// unknown or repeated one is a mistake, and scalars may be given as strings.
+// The error is a Problems with everything that is wrong.
+func Parse(text string) (Spec, error) {
+	members, err := decodeObject(text)
+	if err != nil {
+		return Spec{}, Problems{{Text: err.Error()}}
+	}
+	s := Default()
+	p := parser{spec: &s, given: map[string]string{}}
+	for _, m := range members {
+		p.member(m.key, m.value)
+	}
+	p.check()
+	if len(p.problems) > 0 {
+		return Spec{}, p.problems
+	}
+	return s, nil
+}
+
+// parser collects a spec and what is wrong with it.
+type parser struct {
+	spec     *Spec
+	given    map[string]string // field → the key it was given under
+	problems Problems
+}
+
+// aliases are HBT koordinator's names for our fields.
+var aliases = map[string]string{
+	"termSignal":                  "stopSignal",
+	"termTimeout":                 "stopTimeout",
+	"killedByStopDepExitCode":     "killedExitCode",
+	"terminatedByStopDepExitCode": "stoppedExitCode",
+	"whenStopDepExited":           "stopSignal",
+}
+
+// fields reads each known member into the spec.
+var fields = map[string]func(*Spec, json.RawMessage) error{
+	"version":         func(_ *Spec, v json.RawMessage) error { return parseVersion(v) },
+	"container":       func(s *Spec, v json.RawMessage) error { return parseText(v, &s.Container) },
+	"startDeps":       func(s *Spec, v json.RawMessage) (err error) { s.StartDeps, err = parseDeps(v, startDep); return },
+	"stopDeps":        func(s *Spec, v json.RawMessage) (err error) { s.StopDeps, err = parseDeps(v, stopDep); return },
+	"startTimeout":    func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StartTimeout) },
+	"stopDelay":       func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopDelay) },
+	"stopTimeout":     func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopTimeout) },
+	"stopSignal":      func(s *Spec, v json.RawMessage) error { return parseSignal(v, &s.StopSignal) },
+	"requestSignal":   func(s *Spec, v json.RawMessage) error { return parseSignal(v, &s.RequestSignal) },
+	"stoppedExitCode": func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.StoppedExitCode) },
+	"killedExitCode":  func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.KilledExitCode) },
+	"messagePath":     func(s *Spec, v json.RawMessage) error { return parseText(v, &s.MessagePath) },
+	"logLevel":        func(s *Spec, v json.RawMessage) error { return parseLogLevel(v, &s.LogLevel) },
+}
+
+func (p *parser) member(key string, value json.RawMessage) {
+	field := key
+	if a, ok := aliases[key]; ok {
+		field = a
+	}
+	read, ok := fields[field]
+	if !ok {
+		p.add(key, "unknown field (known: %s)", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+		return
+	}
+	if before, twice := p.given[field]; twice {
+		if before == key {
+			p.add(key, "given twice: keep one")
+		} else {
+			p.add(key, "%q and %q are two names of one field: keep one", before, key)
+		}
+		return
+	}
+	p.given[field] = key
+	var err error
+	switch key {
+	case "whenStopDepExited":
+		err = parseWhenStopDepExited(value, p.spec)
+	case "terminatedByStopDepExitCode":
+		err = parseHBTExitCode(value, &p.spec.StoppedExitCode)
+	default:
+		err = read(p.spec, value)
+	}
+	if err != nil {
+		p.add(key, "%v", err)
+	}
+}
+
+// check finds what no single field can show.
+func (p *parser) check() {
+	for _, list := range []struct {
+		field string
+		deps  []Dependency
+	}{{"startDeps", p.spec.StartDeps}, {"stopDeps", p.spec.StopDeps}} {
+		seen := map[string]bool{}
+		for _, d := range list.deps {
+			switch {
+			case d.Container == "": // said already
+			case !isName(d.Container):
+				p.add(list.field, "%q is no container name: a name has lower-case letters, digits and - only", d.Container)
+			case d.Container == p.spec.Container:
+				p.add(list.field, "container %q cannot depend on itself: remove it", d.Container)
+			case seen[d.Container]:
+				p.add(list.field, "container %q is named twice: keep one condition", d.Container)
+			}
+			seen[d.Container] = true
+		}
+	}
+	if p.spec.StopTimeout == 0 {
+		p.add(p.given["stopTimeout"], "0s would kill the command before it can end: give it some time, as 1s")
+	}
+}
+
+// isName tells whether Kubernetes would take s as a container's name, a DNS
+// label (RFC 1123).
+func isName(s string) bool {
+	return len(s) <= 63 && strings.Trim(s, "-") == s &&
+		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
+
+func (p *parser) add(field, format string, args ...any) {
+	p.problems = append(p.problems, Problem{Field: field, Text: fmt.Sprintf(format, args...)})
+}
+
+// member is one key of a JSON object with its undecoded value.
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// decodeObject splits a JSON object into its members, in order and with
+// repeated keys kept, and accepts nothing behind it.
+func decodeObject(text string) ([]member, error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	open, err := dec.Token()
+	if errors.Is(err, io.EOF) {
+		return nil, errors.New("empty: want a JSON object, at least {}")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	if open != json.Delim('{') {
+		return nil, fmt.Errorf("want a JSON object {…}, have %.40s", text)
+	}
+	var members []member
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, fmt.Errorf("not JSON: %w", err)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, fmt.Errorf("not JSON at %q: %w", key, err)
+		}
+		members = append(members, member{key.(string), value})
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the JSON object: remove it")
+	}
+	return members, nil
+}
+
+// scalar is a string as it is, a number or boolean as it is written.
+func scalar(v json.RawMessage) (string, error) {
+	v = bytes.TrimSpace(v)
+	var s string
+	switch {
+	case len(v) == 0 || v[0] == '{' || v[0] == '[' || string(v) == "null":
+		return "", fmt.Errorf("want a single value, have %.40s", v)
+	case v[0] != '"':
+		return string(v), nil
+	}
+	err := json.Unmarshal(v, &s)
+	return s, err
+}
+
+func parseText(v json.RawMessage, to *string) error {
+	s, err := scalar(v)
+	if err == nil && s == "" {
+		err = errors.New("empty: give a value or leave the field out")
+	}
+	*to = s
+	return err
+}
+
+func parseVersion(v json.RawMessage) error {
+	s, err := scalar(v)
+	if err == nil && s != fmt.Sprint(Version) {
+		err = fmt.Errorf("version %s is not known to this koordinator (it reads version %d): let the webhook and the wrapper image be of the same release", s, Version)
+	}
+	return err
+}
+
+func parseDuration(v json.RawMessage, to *time.Duration) error {
+	s, err := scalar(v)
+	if err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not a duration: write a number with a unit, as 10s, 500ms or 1m30s", s)
+	case s == "0" || s == "-0" || s == "+0":
+		return fmt.Errorf("%q has no unit: write 0s", s)
+	case d < 0:
+		return fmt.Errorf("%q is negative: a duration is 0s or more", s)
+	}
+	*to = d
+	return nil
+}
+
+func parseLogLevel(v json.RawMessage, to *string) error {
+	s, err := scalar(v)
+	if err == nil && s != "error" && s != "info" && s != "debug" {
+		err = fmt.Errorf("unknown log level %q (one of error, info, debug)", s)
+	}
+	*to = s
+	return err
+}

@@ -1,0 +1,219 @@
+package spec
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// with is the default spec, changed.
+func with(change func(*Spec)) Spec {
+	s := Default()
+	change(&s)
+	return s
+}
+
+func TestParse(t *testing.T) {
+	for name, tc := range map[string]struct {
+		text string
+		want Spec
+	}{
+		"an empty object is all defaults": {`{}`, Default()},
+		"the hand-written example of the design": {
+			`{"startDeps":["cloud-sql-proxy",{"container":"migrate","condition":"succeeded"}],
+			  "stopDeps":["main"],"stopDelay":"10s","stopSignal":"SIGTERM","stopTimeout":"30s"}`,
+			with(func(s *Spec) {
+				s.StartDeps = []Dependency{{Container: "cloud-sql-proxy", Condition: Ready}, {Container: "migrate", Condition: Succeeded}}
+				s.StopDeps = []Dependency{{Container: "main", Condition: Exited}}
+				s.StopDelay = 10 * time.Second
+				s.StopSignal = syscall.SIGTERM
+			}),
+		},
+		"every way to write a start dependency": {
+			`{"startDeps":["a"," b = exited ","c?","d=started?","e?=succeeded",{"container":"f","optional":"true"},{"container":"g","optional":false,"condition":"exited"}]}`,
+			with(func(s *Spec) {
+				s.StartDeps = []Dependency{
+					{"a", Ready, false}, {"b", Exited, false}, {"c", Ready, true}, {"d", Started, true},
+					{"e", Succeeded, true}, {"f", Ready, true}, {"g", Exited, false},
+				}
+			}),
+		},
+		"one text instead of a list": {
+			`{"startDeps":"a, b=exited","stopDeps":"c=failed"}`,
+			with(func(s *Spec) {
+				s.StartDeps = []Dependency{{"a", Ready, false}, {"b", Exited, false}}
+				s.StopDeps = []Dependency{{"c", Failed, false}}
+			}),
+		},
+		"scalars as texts and as themselves": {
+			`{"version":"1","stoppedExitCode":"7","killedExitCode":9,"stopSignal":15,"logLevel":"debug"}`,
+			with(func(s *Spec) {
+				s.StoppedExitCode, s.KilledExitCode, s.StopSignal, s.LogLevel = 7, 9, syscall.SIGTERM, "debug"
+			}),
+		},
+		"the child's own codes": {
+			`{"stoppedExitCode":"child","killedExitCode":"child"}`,
+			with(func(s *Spec) { s.StoppedExitCode, s.KilledExitCode = Child, Child }),
+		},
+		"hbt-12, hbt-14 HBT koordinator's names": {
+			`{"startDeps":["p"],"stopDeps":["m"],"termSignal":"SIGINT","termTimeout":"5s","killedByStopDepExitCode":99,"terminatedByStopDepExitCode":-1}`,
+			with(func(s *Spec) {
+				s.StartDeps = []Dependency{{"p", Ready, false}}
+				s.StopDeps = []Dependency{{"m", Exited, false}}
+				s.StopSignal, s.StopTimeout, s.KilledExitCode, s.StoppedExitCode = syscall.SIGINT, 5*time.Second, 99, Child
+			}),
+		},
+		"hbt-14 whenStopDepExited with a signal": {
+			`{"whenStopDepExited":{"signal":10}}`,
+			with(func(s *Spec) { s.StopSignal = syscall.SIGUSR1 }),
+		},
+		"what only the webhook writes": {
+			`{"version":1,"container":"main","requestSignal":"QUIT","messagePath":"/tmp/msg","startTimeout":"1m30s"}`,
+			with(func(s *Spec) {
+				s.Container, s.RequestSignal, s.MessagePath, s.StartTimeout = "main", syscall.SIGQUIT, "/tmp/msg", 90*time.Second
+			}),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Parse(tc.text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Fatalf("spec (-want +got):\n%s", diff)
+			}
+			again, err := Parse(got.Encode())
+			if err != nil {
+				t.Fatalf("parse %s: %v", got.Encode(), err)
+			}
+			if diff := cmp.Diff(got, again); diff != "" {
+				t.Fatalf("encoded and parsed again (-first +second):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, tc := range map[string]struct{ text, want string }{
+		"nothing":              {``, "empty: want a JSON object, at least {}"},
+		"no JSON":              {`{startDeps: [a]}`, "not JSON: invalid character 's'"},
+		"half a document":      {`{"startDeps":["a"`, `not JSON at "startDeps"`},
+		"a list":               {`["a"]`, `want a JSON object {…}, have ["a"]`},
+		"null":                 {`null`, "want a JSON object {…}, have null"},
+		"something behind":     {`{} {}`, "something follows the JSON object: remove it"},
+		"an unknown field":     {`{"startdeps":["a"]}`, "startdeps: unknown field (known: container, killedExitCode,"},
+		"an unknown version":   {`{"version":2}`, "version: version 2 is not known to this koordinator (it reads version 1): let the webhook and the wrapper image be of the same release"},
+		"a repeated field":     {`{"stopDelay":"1s","stopDelay":"2s"}`, "stopDelay: given twice: keep one"},
+		"a field by two names": {`{"stopSignal":"TERM","termSignal":"TERM"}`, `termSignal: "stopSignal" and "termSignal" are two names of one field: keep one`},
+		"a signal twice":       {`{"whenStopDepExited":{"signal":2},"termSignal":"INT"}`, `termSignal: "whenStopDepExited" and "termSignal" are two names of one field: keep one`},
+		"an unknown condition": {`{"startDeps":["a=redy"]}`, `startDeps: [0]: "a=redy": unknown condition "redy" (one of started, ready, exited, succeeded)`},
+		"ready as a stop":      {`{"stopDeps":["a=ready"]}`, `unknown condition "ready" (one of exited, succeeded, failed)`},
+		"an optional stop":     {`{"stopDeps":["a?"]}`, `stopDeps: [0]: "a?": a stop dependency cannot be optional: remove the ?`},
+		"an empty name":        {`{"startDeps":["a",""]}`, `startDeps: [1]: no container named in "": write name or name=condition`},
+		"an object unnamed":    {`{"startDeps":[{"condition":"exited"}]}`, `container: missing: name the container`},
+		"an object's field":    {`{"startDeps":[{"container":"a","when":"x"}]}`, "when: unknown field (known: condition, container, optional)"},
+		"a name twice":         {`{"startDeps":["a","a=exited"]}`, `startDeps: container "a" is named twice: keep one condition`},
+		"no name":              {`{"startDeps":["A","b_c",{"container":"d=e"},"-f"]}`, `"b_c" is no container name: a name has lower-case letters, digits and - only`},
+		"itself":               {`{"container":"a","stopDeps":["a"]}`, `stopDeps: container "a" cannot depend on itself: remove it`},
+		"no unit":              {`{"stopDelay":"10"}`, `stopDelay: "10" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
+		"a number":             {`{"stopDelay":10}`, `stopDelay: "10" is not a duration`},
+		"a bare zero":          {`{"stopDelay":"0"}`, `stopDelay: "0" has no unit: write 0s`},
+		"a negative duration":  {`{"stopDelay":"-1s"}`, `stopDelay: "-1s" is negative: a duration is 0s or more`},
+		"no time to stop":      {`{"stopTimeout":"0s"}`, "stopTimeout: 0s would kill the command before it can end"},
+		"an unknown signal":    {`{"stopSignal":"SIGFOO"}`, `stopSignal: unknown signal "SIGFOO"`},
+		"SIGKILL":              {`{"stopSignal":"KILL"}`, `stopSignal: signal "KILL" cannot be handled by any command`},
+		"a code too large":     {`{"killedExitCode":256}`, `killedExitCode: "256" is not an exit code: write 0–255, or "child"`},
+		"a negative code":      {`{"killedExitCode":-1}`, `"-1" is not an exit code`},
+		"a log level":          {`{"logLevel":"loud"}`, `logLevel: unknown log level "loud" (one of error, info, debug)`},
+		"http of HBT":          {`{"whenStopDepExited":{"http":{"get":[]}}}`, `whenStopDepExited: want {"signal": N}`},
+		"an object for a text": {`{"logLevel":{}}`, "logLevel: want a single value, have {}"},
+		"a null":               {`{"stopDelay":null}`, "stopDelay: want a single value, have null"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Parse(tc.text)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("have %q\nwant %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestParseNamesEverythingThatIsWrong(t *testing.T) {
+	_, err := Parse(`{"startDeps":["a=x","b=y"],"stopDelay":"1","colour":"red"}`)
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("have %T, want Problems", err)
+	}
+	var fields []string
+	for _, p := range problems {
+		fields = append(fields, p.Field)
+	}
+	if diff := cmp.Diff([]string{"startDeps", "stopDelay", "colour"}, fields); diff != "" {
+		t.Fatalf("fields (-want +got):\n%s", diff)
+	}
+	for _, want := range []string{`"x"`, `"y"`} {
+		if !strings.Contains(problems[0].Text, want) {
+			t.Errorf("%q does not name %s", problems[0].Text, want)
+		}
+	}
+}
+
+func TestParseSignal(t *testing.T) {
+	for text, want := range map[string]syscall.Signal{
+		"SIGTERM": syscall.SIGTERM, "TERM": syscall.SIGTERM, "sigterm": syscall.SIGTERM, "15": syscall.SIGTERM, " INT ": syscall.SIGINT,
+		"SIGRTMIN": 34, "SIGRTMIN+3": 37, "RTMAX": 64, "RTMAX-1": 63, "SIGRTMAX-30": 34, "SIGRTMIN+30": 64, "64": 64,
+		"IOT": syscall.SIGABRT, "SIGPOLL": syscall.SIGIO, "WINCH": syscall.SIGWINCH, "SYS": syscall.SIGSYS,
+	} {
+		if got, err := ParseSignal(text); err != nil || got != want {
+			t.Errorf("ParseSignal(%q) = %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "SIG", "0", "-1", "65", "KILL", "9", "STOP", "SIGSIGTERM", "RTMIN+31", "RTMIN-1", "RTMAX-31", "RTMIN+", "RTMIN+x", "TERM+1"} {
+		if got, err := ParseSignal(text); err == nil {
+			t.Errorf("ParseSignal(%q) = %d, want an error", text, got)
+		}
+	}
+	for n := syscall.Signal(1); n <= 64; n++ {
+		if n == syscall.SIGKILL || n == syscall.SIGSTOP {
+			continue
+		}
+		if got, err := ParseSignal(SignalName(n)); err != nil || got != n {
+			t.Errorf("ParseSignal(SignalName(%d) = %q) = %d, %v", n, SignalName(n), got, err)
+		}
+	}
+}
+
+// FuzzParse holds Parse to its word: no panic, and what it accepts is written
+// and read back as the same.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"startDeps":["a","b=exited?",{"container":"c"}],"stopDeps":"d","stopDelay":"1s"}`,
+		`{"version":1,"stoppedExitCode":"child","stopSignal":"SIGRTMIN+3","termTimeout":"3s"}`,
+		`{"whenStopDepExited":{"signal":2}}`, `{"a":{"b":[1,2]}}`, `[`, `{"startDeps":[{"container":"a","optional":"1"}]}`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := Parse(text)
+		if err != nil {
+			if err.Error() == "" {
+				t.Fatal("refused without a word")
+			}
+			return
+		}
+		again, err := Parse(s.Encode())
+		if err != nil {
+			t.Fatalf("parse %s: %v", s.Encode(), err)
+		}
+		if diff := cmp.Diff(s, again); diff != "" {
+			t.Fatalf("encoded and parsed again (-first +second):\n%s", diff)
+		}
+	})
+}
