@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/record"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// gateFor is how long the gate blocks before it fails once with a sentence:
+// seldom, since the kubelet has few events per pod to give.
+const gateFor = 30 * time.Second
+
+// command is one invocation and what it may touch.
+type command struct {
+	args           []string // without the program's name
+	getenv         func(string) string
+	environ        []string
+	stdout, stderr io.Writer
+}
+
+const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]   run COMMAND as KOORDINATOR_SPEC says
+       koordinator install DIR                copy this binary to DIR/koordinator
+       koordinator gate                       block until this container's command runs
+       koordinator version                    print the version
+`
+
+// main runs the invocation and returns the exit code.
+func (c command) main(signals, children <-chan os.Signal) int {
+	if len(c.args) == 0 {
+		return c.fail(spec.ExitBadConfig, "no command given\n"+usage)
+	}
+	switch c.args[0] {
+	case "install":
+		return c.install(c.args[1:])
+	case "gate":
+		return c.gate()
+	case "version", "--version":
+		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
+		return 0
+	case "help", "--help", "-h":
+		fmt.Fprint(c.stdout, usage)
+		return 0
+	case "--":
+		return c.run(c.args[1:], signals, children)
+	default:
+		return c.run(c.args, signals, children)
+	}
+}
+
+func (c command) fail(code int, sentence string) int {
+	fmt.Fprintln(c.stderr, "koordinator: "+sentence)
+	return code
+}
+
+func (c command) install(args []string) int {
+	if len(args) != 1 {
+		return c.fail(spec.ExitBadConfig, fmt.Sprintf("install wants one directory, have %q\n%s", args, usage))
+	}
+	if err := install("/proc/self/exe", args[0]); err != nil {
+		return c.fail(1, err.Error())
+	}
+	return 0
+}
+
+// gate speaks on stdout: the kubelet shows a failed probe's output in the pod's
+// events.
+func (c command) gate() int {
+	if err := record.Gate(spec.RecordDir, gateFor); err != nil {
+		fmt.Fprintln(c.stdout, err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"koordinator.io/koordinator/wrapper"
+	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/process"
+	"koordinator.io/koordinator/wrapper/record"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// run runs the container's command as its spec says.
+func (c command) run(argv []string, signals, children <-chan os.Signal) int {
+	runtime.LockOSThread() // the command dies with the thread that started it
+	s, err := c.spec()
+	if err != nil {
+		return c.refuse(spec.Default(), err)
+	}
+	config, err := c.config(s, argv)
+	if err != nil {
+		return c.refuse(s, err)
+	}
+	config.Signals, config.Children = signals, children
+	code, why := wrapper.Run(config)
+	if why != "" {
+		config.Log.Error("ended by koordinator", "code", code, "reason", why)
+		leaveMessage(s.MessagePath, why)
+	}
+	return code
+}
+
+// refuse ends an invocation that is wrong.
+func (c command) refuse(s spec.Spec, err error) int {
+	leaveMessage(s.MessagePath, spec.NotStarted+err.Error())
+	return c.fail(spec.ExitBadConfig, err.Error())
+}
+
+// spec reads the container's spec from the environment.
+func (c command) spec() (spec.Spec, error) {
+	name, text := spec.Env, c.getenv(spec.Env)
+	if other := c.getenv(spec.EnvMisspelt); other != "" {
+		if text != "" {
+			return spec.Spec{}, fmt.Errorf("%s and %s are both set: keep %s", spec.Env, spec.EnvMisspelt, spec.Env)
+		}
+		name, text = spec.EnvMisspelt, other
+	}
+	if text == "" {
+		return spec.Default(), nil
+	}
+	s, err := spec.Parse(text)
+	if err != nil {
+		return spec.Spec{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return s, nil
+}
+
+// config prepares a run.
+func (c command) config(s spec.Spec, argv []string) (wrapper.Config, error) {
+	if len(argv) == 0 {
+		return wrapper.Config{}, errors.New("no command given behind --")
+	}
+	log := c.logger(s)
+	if err := process.Subreaper(); err != nil {
+		log.Info("orphans of the command are not reaped", "error", err)
+	}
+	config := wrapper.Config{
+		Spec:     s,
+		Terminal: process.Terminal(),
+		Log:      log,
+		Record:   openRecord(log),
+	}
+	config.Kernel = kernel{process.Command{Argv: argv, Env: c.childEnviron(), Terminal: config.Terminal}}
+	if len(s.StartDeps)+len(s.StopDeps) > 0 {
+		api, err := podwatch.FromCluster(c.getenv)
+		if err != nil {
+			return wrapper.Config{}, err
+		}
+		config.Watch = func(ctx context.Context, out chan<- podwatch.Snapshot) { api.Watch(ctx, log, out) }
+	}
+	return config, nil
+}
+
+// kernel runs one command by package process.
+type kernel struct{ process.Command }
+
+func (k kernel) Start() (wrapper.Child, error) {
+	child, err := process.Start(k.Command)
+	if err != nil {
+		return nil, err
+	}
+	_ = process.LeaveDir() // at worst a volume stays busy that the command works in
+	return child, nil
+}
+
+func (k kernel) Reap() []process.Exit { return process.Reap() }
+
+// openRecord makes this incarnation's record where the webhook has mounted a
+// place for it.
+func openRecord(log *slog.Logger) *record.Record {
+	if _, err := os.Stat(spec.RecordDir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	r, err := record.Create(spec.RecordDir)
+	if err != nil {
+		log.Error("record not made: the container will not become ready", "error", err)
+		return nil
+	}
+	return r
+}
+
+// childEnviron is the environment without what was meant for the wrapper.
+func (c command) childEnviron() []string {
+	ours := []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace}
+	return slices.DeleteFunc(slices.Clone(c.environ), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(ours, name)
+	})
+}
+
+// logger writes to stderr: stdout belongs to the command.
+func (c command) logger(s spec.Spec) *slog.Logger {
+	level := map[string]slog.Level{"error": slog.LevelError, "debug": slog.LevelDebug}[s.LogLevel] // else info, 0
+	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: level}))
+	if s.Container != "" {
+		log = log.With("container", s.Container)
+	}
+	return log.With("from", "koordinator")
+}
+
+// leaveMessage writes the termination message unless the command left one. The
+// kubelet makes the file; without it there is nobody to read the sentence.
+func leaveMessage(path, sentence string) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		fmt.Fprintln(f, sentence)
+	}
+}

@@ -1,0 +1,203 @@
+package record
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain lets the test binary play a wrapper in a process of its own, which
+// is what the kernel's locks are about.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("RECORD_TEST_WRAPPER"); dir != "" {
+		r, err := Create(dir)
+		if err == nil {
+			err = r.Waiting([]string{"proxy to be ready"})
+		}
+		if err != nil {
+			panic(err)
+		}
+		os.Stdout.WriteString("up\n")
+		os.Stdin.Read(make([]byte, 1)) // until told to go on
+		if os.Getenv("RECORD_TEST_START") != "" {
+			if err := r.Started(); err != nil {
+				panic(err)
+			}
+			os.Stdin.Read(make([]byte, 1))
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// gate runs Gate and reports its result.
+func gate(dir string, most time.Duration) <-chan error {
+	out := make(chan error, 1)
+	go func() { out <- Gate(dir, most) }()
+	return out
+}
+
+func still(t *testing.T, out <-chan error) {
+	t.Helper()
+	select {
+	case err := <-out:
+		t.Fatalf("the gate returned %v, want it to block", err)
+	case <-time.After(100 * time.Millisecond): // proves absence
+	}
+}
+
+func result(t *testing.T, out <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-out:
+		return err
+	case <-time.After(10 * time.Second):
+		t.Fatal("the gate blocks, want it to return")
+		return nil
+	}
+}
+
+func TestGateBlocksUntilStarted(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := gate(dir, time.Minute)
+	still(t, out)
+	if err := r.Waiting([]string{"a to exit"}); err != nil {
+		t.Fatal(err)
+	}
+	still(t, out)
+	if err := r.Started(); err != nil {
+		t.Fatal(err)
+	}
+	if err := result(t, out); err != nil {
+		t.Fatalf("gate after the start: %v", err)
+	}
+	if err := Gate(dir, time.Second); err != nil {
+		t.Fatalf("gate long after the start: %v", err)
+	}
+}
+
+func TestGateSaysWhatIsWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Waiting([]string{"proxy to be ready", "migrate to succeed"}); err != nil {
+		t.Fatal(err)
+	}
+	err = Gate(dir, 50*time.Millisecond)
+	if err == nil || err.Error() != "waiting for proxy to be ready, migrate to succeed, 0s" {
+		t.Fatalf("gate: %v", err)
+	}
+}
+
+func TestGateWithoutRecordWaitsForOne(t *testing.T) {
+	dir := t.TempDir()
+	out := gate(dir, time.Minute)
+	still(t, out)
+	r, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Started(); err != nil {
+		t.Fatal(err)
+	}
+	if err := result(t, out); err != nil {
+		t.Fatal(err)
+	}
+	err = Gate(t.TempDir(), 50*time.Millisecond)
+	if err == nil || !strings.Contains(err.Error(), "not running in this container yet") {
+		t.Fatalf("gate without any record: %v", err)
+	}
+}
+
+func TestGateDoesNotBelieveADeadWrapper(t *testing.T) {
+	for _, started := range []string{"", "yes"} {
+		dir := t.TempDir()
+		cmd := exec.Command("/proc/self/exe")
+		cmd.Env = append(os.Environ(), "RECORD_TEST_WRAPPER="+dir, "RECORD_TEST_START="+started)
+		in, _ := cmd.StdinPipe()
+		stdout, _ := cmd.StdoutPipe()
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stdout.Read(make([]byte, 3)); err != nil {
+			t.Fatal(err)
+		}
+		out := gate(dir, time.Minute)
+		still(t, out)
+		if started != "" {
+			in.Write([]byte("\n"))
+			if err := result(t, out); err != nil {
+				t.Fatalf("gate after the start: %v", err)
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		cmd.Wait()
+		out = gate(dir, time.Minute)
+		still(t, out)
+
+		r, err := Create(dir) // the next incarnation
+		if err != nil {
+			t.Fatal(err)
+		}
+		still(t, out)
+		if err := r.Started(); err != nil {
+			t.Fatal(err)
+		}
+		if err := result(t, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestGateSurvivesWhatIsNotARecord(t *testing.T) {
+	for name, plant := range map[string]func(path string) error{
+		"a FIFO":          func(p string) error { return unix.Mkfifo(p, 0o666) },
+		"a symbolic link": func(p string) error { return os.Symlink("/dev/zero", p) },
+		"a directory":     func(p string) error { return os.Mkdir(p, 0o755) },
+		"garbage":         func(p string) error { return os.WriteFile(p, []byte("{"), 0o644) },
+		"a huge file":     func(p string) error { return os.WriteFile(p, make([]byte, maxSize+1), 0o644) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := plant(filepath.Join(dir, "record")); err != nil {
+				t.Fatal(err)
+			}
+			if err := result(t, gate(dir, 100*time.Millisecond)); err == nil {
+				t.Fatal("the gate passed")
+			}
+		})
+	}
+}
+
+func TestCreateLeavesNoOtherFileBehind(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := r.Waiting([]string{"x"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("have %v, %v, want the record alone", entries, err)
+	}
+	if _, err := Create(filepath.Join(dir, "missing")); err == nil {
+		t.Fatal("created a record in a directory that is not there")
+	}
+}

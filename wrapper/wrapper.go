@@ -1,0 +1,206 @@
+// Package wrapper runs one container's command: it waits for what the command
+// must wait for, supervises it, and stops it when it should stop. What to do
+// is decided in lifecycle; this package feeds it events and performs its
+// actions, in one loop that owns all state.
+package wrapper
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/lifecycle"
+	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/process"
+	"koordinator.io/koordinator/wrapper/record"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// Kernel starts the command and collects what has ended: package process, or
+// a script of one in tests.
+type Kernel interface {
+	Start() (Child, error) // the error is a *process.StartError
+	Reap() []process.Exit  // every process that ended since; never blocks
+}
+
+// Child is the started command. Every result of Reap is shown to Ended, which
+// picks the command's own exit.
+type Child interface {
+	Ended([]process.Exit) (process.Exit, bool)
+	Signal(syscall.Signal) error
+	SignalGroup(syscall.Signal) error
+	GroupGone() bool
+}
+
+// Config is what a run needs. Spec has been parsed, so it is valid.
+type Config struct {
+	Spec     spec.Spec
+	Terminal bool // the command has a terminal
+
+	Kernel   Kernel
+	Signals  <-chan os.Signal // sent to the wrapper
+	Children <-chan os.Signal // SIGCHLD; one pending is enough
+
+	// Watch sends what is known of the pod's containers until its context ends.
+	// Called only when the spec has dependencies.
+	Watch func(context.Context, chan<- podwatch.Snapshot)
+
+	Record *record.Record // nil where there is none
+	Log    *slog.Logger
+}
+
+// Run runs the command to its end and returns the exit code to report and, when
+// the wrapper and not the command decided it, why. It must be called on the
+// main thread, which the command's parent-death signal is tied to.
+func Run(c Config) (code int, message string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	l := &loop{
+		Config:  c,
+		machine: lifecycle.New(c.Spec, c.Terminal),
+		timers:  make(chan lifecycle.Timer, 4), // each timer fires once at most
+		facts:   make(chan podwatch.Snapshot),
+		unwatch: cancel,
+	}
+	if len(c.Spec.StartDeps)+len(c.Spec.StopDeps) > 0 {
+		go c.Watch(ctx, l.facts)
+	}
+	l.handle(lifecycle.Begin{})
+	for l.machine.State() != lifecycle.Done {
+		l.next()
+	}
+	return l.exit.Code, l.exit.Message
+}
+
+// loop is the state of one run.
+type loop struct {
+	Config
+	machine *lifecycle.Machine
+	child   Child
+	timers  chan lifecycle.Timer
+	facts   chan podwatch.Snapshot
+	unwatch context.CancelFunc
+	exit    lifecycle.Exit
+}
+
+// next takes one event.
+func (l *loop) next() {
+	select {
+	case <-l.Children:
+		l.reap()
+	case s := <-l.Signals:
+		if n, ok := s.(syscall.Signal); ok {
+			l.handle(lifecycle.Signal{Number: n})
+		}
+	case s := <-l.facts:
+		l.handle(facts(s))
+	case t := <-l.timers:
+		l.handle(lifecycle.Fired{Timer: t})
+	}
+}
+
+func facts(s podwatch.Snapshot) lifecycle.Facts {
+	f := make(lifecycle.Facts, len(s))
+	for name, c := range s {
+		f[name] = lifecycle.Fact{Started: c.Started, Ready: c.Ready, Exited: c.Exited, Code: c.Code, Reason: c.Reason}
+	}
+	return f
+}
+
+// handle lets the machine decide and does what it says.
+func (l *loop) handle(e lifecycle.Event) {
+	for _, a := range l.machine.Handle(e) {
+		l.perform(a)
+	}
+}
+
+// reap collects every process that ended: the command, and orphans it left.
+func (l *loop) reap() {
+	exits := l.Kernel.Reap()
+	if l.child == nil {
+		return
+	}
+	if e, ok := l.child.Ended(exits); ok {
+		l.Log.Info("command exited", "code", e.Code)
+		l.handle(lifecycle.Exited{Code: e.Code})
+	}
+	l.checkSwept()
+}
+
+func (l *loop) checkSwept() {
+	if l.machine.State() == lifecycle.Sweeping && l.child.GroupGone() {
+		l.handle(lifecycle.Swept{})
+	}
+}
+
+func (l *loop) perform(a lifecycle.Action) {
+	switch a := a.(type) {
+	case lifecycle.Wait:
+		l.Log.Info("waiting", "for", a.For)
+		l.recorded(func(r *record.Record) error { return r.Waiting(a.For) })
+	case lifecycle.Drop:
+		l.Log.Info("optional dependency dropped", "reason", a.Optional)
+	case lifecycle.Start:
+		l.start()
+	case lifecycle.SetTimer:
+		time.AfterFunc(a.After, func() { l.timers <- a.Timer })
+	case lifecycle.Forward:
+		l.Log.Debug("signal passed on", "signal", spec.SignalName(a.Signal))
+		l.send(l.child.Signal, a.Signal)
+	case lifecycle.Delay:
+		l.Log.Info("stop request kept back", "for", a.For)
+	case lifecycle.Stop:
+		l.Log.Info("stopping command", "signal", spec.SignalName(a.Signal), "reason", a.Reason)
+		l.send(l.child.Signal, a.Signal)
+		l.send(l.child.Signal, syscall.SIGCONT) // a stopped command could not end
+	case lifecycle.Kill:
+		l.Log.Info("killing command", "reason", a.Reason)
+		l.send(l.child.Signal, syscall.SIGKILL)
+	case lifecycle.Sweep:
+		l.send(l.child.SignalGroup, a.Signal)
+		l.checkSwept()
+	case lifecycle.Exit:
+		l.exit = a
+	}
+}
+
+// send sends a signal; one that cannot be sent is logged and missed by nobody:
+// the command has ended then, or a timer is running.
+func (l *loop) send(to func(syscall.Signal) error, s syscall.Signal) {
+	if err := to(s); err != nil {
+		l.Log.Error("signal not sent", "signal", spec.SignalName(s), "error", err)
+	}
+}
+
+func (l *loop) start() {
+	child, err := l.Kernel.Start()
+	if err != nil {
+		code := spec.ExitNotExecutable
+		if se := (*process.StartError)(nil); errors.As(err, &se) {
+			code = se.Code
+		}
+		l.handle(lifecycle.StartFailed{Code: code, Reason: err.Error()})
+		return
+	}
+	l.child = child
+	l.Log.Info("command started")
+	l.recorded((*record.Record).Started)
+	if len(l.Spec.StopDeps) == 0 {
+		l.unwatch()
+	}
+	l.handle(lifecycle.Started{})
+}
+
+// recorded updates the record. Without it the container still runs in order;
+// only the gate stays shut, and its sentence and this line say why.
+func (l *loop) recorded(update func(*record.Record) error) {
+	if l.Record == nil {
+		return
+	}
+	if err := update(l.Record); err != nil {
+		l.Log.Error("record not written", "error", err)
+	}
+}
