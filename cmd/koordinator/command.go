@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"koordinator.io/koordinator/wrapper/podwatch"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -20,6 +21,8 @@ type command struct {
 	getenv         func(string) string
 	environ        []string
 	stdout, stderr io.Writer
+	recordDir      string // where the webhook mounts a place for the record
+	api            func(getenv func(string) string) (podwatch.Config, error)
 }
 
 const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]   run COMMAND as KOORDINATOR_SPEC says
@@ -27,6 +30,19 @@ const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]   run COMMAND as KO
        koordinator gate                       block until this container's command runs
        koordinator version                    print the version
 `
+
+// fromProcess is the invocation this process is.
+func fromProcess() command {
+	return command{
+		args:      os.Args[1:],
+		getenv:    os.Getenv,
+		environ:   os.Environ(),
+		stdout:    os.Stdout,
+		stderr:    os.Stderr,
+		recordDir: spec.RecordDir,
+		api:       podwatch.FromCluster,
+	}
+}
 
 // main runs the invocation and returns the exit code.
 func (c command) main(signals, children <-chan os.Signal) int {
@@ -69,7 +85,7 @@ func (c command) install(args []string) int {
 // gate speaks on stdout: the kubelet shows a failed probe's output in the pod's
 // events.
 func (c command) gate() int {
-	if err := record.Gate(spec.RecordDir, gateFor); err != nil {
+	if err := record.Gate(c.recordDir, gateFor); err != nil {
 		fmt.Fprintln(c.stdout, err)
 		return 1
 	}

@@ -17,6 +17,5 @@ import (
 
 func main() {
 	signals, children := process.Signals() // first: until then a signal would end us
-	c := command{args: os.Args[1:], getenv: os.Getenv, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}
-	os.Exit(c.main(signals, children))
+	os.Exit(fromProcess().main(signals, children))
 }

@@ -76,11 +76,11 @@ func (c command) config(s spec.Spec, argv []string) (wrapper.Config, error) {
 		Spec:     s,
 		Terminal: process.Terminal(),
 		Log:      log,
-		Record:   openRecord(log),
+		Record:   openRecord(c.recordDir, log),
 	}
 	config.Kernel = kernel{process.Command{Argv: argv, Env: c.childEnviron(), Terminal: config.Terminal}}
 	if len(s.StartDeps)+len(s.StopDeps) > 0 {
-		api, err := podwatch.FromCluster(c.getenv)
+		api, err := c.api(c.getenv)
 		if err != nil {
 			return wrapper.Config{}, err
 		}
@@ -105,11 +105,11 @@ func (k kernel) Reap() []process.Exit { return process.Reap() }
 
 // openRecord makes this incarnation's record where the webhook has mounted a
 // place for it.
-func openRecord(log *slog.Logger) *record.Record {
-	if _, err := os.Stat(spec.RecordDir); errors.Is(err, os.ErrNotExist) {
+func openRecord(dir string, log *slog.Logger) *record.Record {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	r, err := record.Create(spec.RecordDir)
+	r, err := record.Create(dir)
 	if err != nil {
 		log.Error("record not made: the container will not become ready", "error", err)
 		return nil

@@ -1,0 +1,247 @@
+package wrapper
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/process"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// rig is a run against a scripted kernel and a scripted pod, on a clock that
+// moves only when everything waits.
+type rig struct {
+	began    time.Time
+	signals  chan os.Signal
+	children chan os.Signal
+	pod      chan podwatch.Snapshot
+
+	startedAfter time.Duration // -1: not started
+	startError   error
+	sent         []sent
+	onSignal     map[syscall.Signal]int // exit code the command ends with when it gets the signal
+	exits        []process.Exit
+	leftovers    bool // the command leaves a process that only SIGKILL ends
+}
+
+// sent is a signal the command or its group got, and when.
+type sent struct {
+	signal syscall.Signal
+	after  time.Duration
+	group  bool
+}
+
+const pid = 42
+
+func (r *rig) Start() (Child, error) {
+	if r.startError != nil {
+		return nil, r.startError
+	}
+	r.startedAfter = time.Since(r.began)
+	return r, nil
+}
+
+func (r *rig) Reap() []process.Exit {
+	exits := r.exits
+	r.exits = nil
+	return exits
+}
+
+func (r *rig) Ended(exits []process.Exit) (process.Exit, bool) {
+	i := slices.IndexFunc(exits, func(e process.Exit) bool { return e.PID == pid })
+	if i < 0 {
+		return process.Exit{}, false
+	}
+	return exits[i], true
+}
+
+func (r *rig) Signal(s syscall.Signal) error {
+	r.sent = append(r.sent, sent{s, time.Since(r.began), false})
+	if code, ok := r.onSignal[s]; ok {
+		r.end(code)
+	}
+	return nil
+}
+
+func (r *rig) SignalGroup(s syscall.Signal) error {
+	r.sent = append(r.sent, sent{s, time.Since(r.began), true})
+	if s == syscall.SIGKILL {
+		r.leftovers = false
+	}
+	return nil
+}
+
+func (r *rig) GroupGone() bool { return !r.leftovers }
+
+// end lets the command exit.
+func (r *rig) end(code int) {
+	r.exits = append(r.exits, process.Exit{PID: pid, Code: code})
+	select {
+	case r.children <- syscall.SIGCHLD:
+	default:
+	}
+}
+
+// outcome is what a run came to.
+type outcome struct {
+	code    int
+	message string
+	after   time.Duration
+}
+
+// run runs text's spec while script acts, and returns when the run has ended.
+func (r *rig) run(t *testing.T, text string, script func()) outcome {
+	t.Helper()
+	s, err := spec.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.began, r.startedAfter = time.Now(), -1
+	r.signals, r.children = make(chan os.Signal, 8), make(chan os.Signal, 1)
+	r.pod = make(chan podwatch.Snapshot)
+	go script()
+	code, message := Run(Config{
+		Spec: s, Kernel: r, Signals: r.signals, Children: r.children,
+		Watch: func(ctx context.Context, out chan<- podwatch.Snapshot) {
+			for {
+				select {
+				case p := <-r.pod:
+					out <- p
+				case <-ctx.Done():
+					return
+				}
+			}
+		},
+		Log: slog.New(slog.DiscardHandler),
+	})
+	return outcome{code, message, time.Since(r.began)}
+}
+
+var (
+	running = podwatch.Container{Started: true}
+	ready   = podwatch.Container{Started: true, Ready: true}
+	done    = podwatch.Container{Started: true, Exited: true}
+)
+
+func TestTheCommandStartsWhenItsDependencyIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{}
+		got := r.run(t, `{"startDeps":["proxy"]}`, func() {
+			time.Sleep(2 * time.Second)
+			r.pod <- podwatch.Snapshot{"proxy": running}
+			time.Sleep(time.Second)
+			r.pod <- podwatch.Snapshot{"proxy": ready}
+			time.Sleep(time.Second)
+			r.end(3)
+		})
+		if want := (outcome{3, "", 4 * time.Second}); got != want || r.startedAfter != 3*time.Second {
+			t.Fatalf("have %+v, started after %s, want %+v, started after 3s", got, r.startedAfter, want)
+		}
+	})
+}
+
+func TestAStopDependencyStopsTheCommand(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec     string
+		onSignal map[syscall.Signal]int
+		want     outcome
+	}{
+		"that ends in time":      {`{"stopDeps":["main"]}`, map[syscall.Signal]int{syscall.SIGTERM: 143}, outcome{0, "", time.Second}},
+		"that takes another one": {`{"stopDeps":["main"],"stopSignal":"INT"}`, map[syscall.Signal]int{syscall.SIGINT: 0}, outcome{0, "", time.Second}},
+		"that does not end": {
+			`{"stopDeps":["main"],"stopTimeout":"7s"}`, map[syscall.Signal]int{syscall.SIGKILL: 137},
+			outcome{137, "koordinator: killed: the command did not end within 7s of being asked to", 8 * time.Second},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rig{onSignal: tc.onSignal}
+				got := r.run(t, tc.spec, func() {
+					time.Sleep(time.Second)
+					r.pod <- podwatch.Snapshot{"main": done}
+				})
+				if got != tc.want {
+					t.Fatalf("have %+v, want %+v", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAStopRequestWaitsForTheStopDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}}
+		got := r.run(t, `{"stopDelay":"10s"}`, func() {
+			time.Sleep(time.Second)
+			r.signals <- syscall.SIGTERM
+			time.Sleep(time.Second)
+			r.signals <- syscall.SIGUSR1
+		})
+		if want := (outcome{0, "", 11 * time.Second}); got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+		want := []sent{{syscall.SIGUSR1, 2 * time.Second, false}, {syscall.SIGTERM, 11 * time.Second, false}}
+		if !slices.Equal(r.sent[:2], want) {
+			t.Fatalf("sent %v, want %v first", r.sent, want)
+		}
+	})
+}
+
+func TestStoppedWhileWaitingNothingIsStarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{}
+		got := r.run(t, `{"startDeps":["proxy"]}`, func() {
+			time.Sleep(time.Second)
+			r.signals <- syscall.SIGTERM
+		})
+		want := outcome{143, "koordinator: command not started: stopped by SIGTERM while waiting for proxy to be ready", time.Second}
+		if got != want || r.startedAfter != -1 {
+			t.Fatalf("have %+v, started after %s, want %+v and no start", got, r.startedAfter, want)
+		}
+	})
+}
+
+func TestTheStartTimeoutEndsTheWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{}
+		got := r.run(t, `{"startDeps":["proxy"],"startTimeout":"5s"}`, func() {})
+		want := outcome{124, "koordinator: command not started: waited 5s for proxy to be ready", 5 * time.Second}
+		if got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestWhatTheCommandLeavesIsSweptAndNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{leftovers: true}
+		got := r.run(t, `{}`, func() {
+			time.Sleep(time.Second)
+			r.end(5)
+		})
+		if want := (outcome{5, "", 3 * time.Second}); got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+		want := []sent{{syscall.SIGTERM, time.Second, true}, {syscall.SIGKILL, 3 * time.Second, true}}
+		if !slices.Equal(r.sent, want) {
+			t.Fatalf("sent %v, want %v", r.sent, want)
+		}
+	})
+}
+
+func TestACommandThatCannotStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{startError: &process.StartError{Argv0: "app", Err: syscall.ENOENT, Code: 127}}
+		got := r.run(t, `{}`, func() {})
+		if want := (outcome{127, `koordinator: command not started: start "app": no such file or directory`, 0}); got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+	})
+}
