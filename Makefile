@@ -1,0 +1,79 @@
+# Everything a contributor does. Tools run by pinned version, nothing is
+# installed globally; the first end-to-end run builds a whole Kubernetes, which
+# takes minutes, and later ones start it in seconds.
+
+# The cluster of the demo: test (made here), current (kubeconfig) or kind.
+CLUSTER ?= test
+FUZZTIME ?= 10s
+
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## both binaries, static, to bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/koordinator ./cmd/webhook
+
+.PHONY: images
+images: ## both images from the Dockerfiles, to bin/images/
+	go run ./test/images
+
+.PHONY: demo
+demo: ## the sample Job on a real cluster, with a timeline (CLUSTER=test|current|kind)
+	go run ./test/demo -cluster $(CLUSTER) up
+
+.PHONY: demo-down
+demo-down: ## remove what the demo made
+	go run ./test/demo -cluster $(CLUSTER) down
+
+.PHONY: test
+test: unit e2e ## everything
+
+.PHONY: unit
+unit: ## the fast part: no cluster
+	go vet ./...
+	cd test/cluster && go vet ./...
+	go test ./...
+	cd test/cluster && go test ./...
+
+.PHONY: e2e
+e2e: ## the real cluster: koordinator on it, and the cluster itself
+	go vet -tags e2e ./test/e2e
+	go test -tags e2e -count=1 -timeout 40m ./test/e2e
+	cd test/cluster && go test -tags e2e -count=1 -timeout 20m -run E2E ./...
+
+.PHONY: race
+race: ## the fast part under the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: ## benchmarks
+	go test -run '^$$' -bench . ./wrapper/... ./webhook/...
+
+.PHONY: fmt
+fmt: ## format
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: lint
+lint: ## golangci-lint
+	go run $(GOLANGCI) run ./...
+
+.PHONY: verify
+verify: ## what must not drift: formatting, modules
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	GOWORK=off go mod tidy -diff
+	cd test/cluster && GOWORK=off go mod tidy -diff
+
+.PHONY: clean
+clean: ## remove bin/
+	rm -rf bin

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"koordinator.io/koordinator/test/setup"
+)
+
+// What the demo makes on the cluster.
+const (
+	namespace = "koordinator-demo"
+	sample    = "config/samples/job-with-sidecar.yaml"
+	job       = "job-with-sidecar"
+)
+
+// up brings everything up, runs the sample and shows it.
+func up(ctx context.Context, kind string) error {
+	began := time.Now()
+	step := func(format string, args ...any) {
+		fmt.Printf("\n== %s  (%s)\n", fmt.Sprintf(format, args...), time.Since(began).Round(time.Second))
+	}
+	step("cluster: %s", kind)
+	c, err := setup.Open(ctx, kind, os.Stdout)
+	if err != nil {
+		return err
+	}
+	step("images from the Dockerfiles")
+	if err := c.Images(ctx); err != nil {
+		return err
+	}
+	step("helm upgrade --install koordinator charts/koordinator")
+	if err := c.Install(ctx); err != nil {
+		return err
+	}
+	step("namespace %s, label koordinator.io/injection=enabled", namespace)
+	if err := makeNamespace(ctx, c); err != nil {
+		return err
+	}
+	step("kubectl apply -n %s -f %s", namespace, sample)
+	completed, err := follow(ctx, c)
+	if err != nil {
+		return err
+	}
+	goOn(c)
+	if !completed {
+		return fmt.Errorf("the Job did not complete: kubectl -n %s describe job,pod tells why", namespace)
+	}
+	return nil
+}
+
+// makeNamespace makes the demo's namespace, without an earlier run's Job.
+func makeNamespace(ctx context.Context, c *setup.Cluster) error {
+	manifest := "{apiVersion: v1, kind: Namespace, metadata: {name: " + namespace + ", labels: {koordinator.io/injection: enabled}}}"
+	if _, err := c.Kubectl(ctx, manifest, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	_, err := c.Kubectl(ctx, "", "-n", namespace, "delete", "job", job, "--ignore-not-found", "--wait", "--cascade=foreground")
+	return err
+}
+
+// goOn says how to look around and how to clean up.
+func goOn(c *setup.Cluster) {
+	fmt.Println("\nLook around:")
+	if c.Kubeconfig != "" {
+		fmt.Printf("  export KUBECONFIG=%s PATH=%s:$PATH\n", c.Kubeconfig, c.Bin())
+	}
+	fmt.Printf(`  kubectl -n %[1]s get job,pod
+  kubectl -n %[1]s get pod -l job-name=%[2]s -o yaml     # what the webhook put in
+  kubectl -n %[1]s logs job/%[2]s --all-containers
+  kubectl -n %[3]s logs deploy/koordinator
+Clean up:
+  make demo-down%[4]s
+`, namespace, job, setup.Namespace, suffix(c))
+}
+
+func suffix(c *setup.Cluster) string {
+	if c.Kind == setup.Test {
+		return ""
+	}
+	return " CLUSTER=" + c.Kind
+}
+
+// down removes what up made: of the current cluster only what is ours, of the
+// others the whole cluster.
+func down(ctx context.Context, kind string) error {
+	if kind != setup.Current {
+		return setup.Down(ctx, kind, os.Stdout)
+	}
+	c, err := setup.Open(ctx, kind, os.Stdout)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Kubectl(ctx, "", "delete", "namespace", namespace, "--ignore-not-found"); err != nil {
+		return err
+	}
+	return c.Uninstall(ctx)
+}

@@ -1,0 +1,125 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// sample is the Job of the demo and the README.
+func sample(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(cluster.Root, "config/samples/job-with-sidecar.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestTheSampleJobCompletes(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	apply(t, ns, sample(t))
+	pod, condition := job(t, ns, "job-with-sidecar")
+	if condition != "Complete" || pod.Status.Phase != corev1.PodSucceeded {
+		t.Fatalf("Job %s, pod %s, want Complete and Succeeded", condition, pod.Status.Phase)
+	}
+	inJobOrder(t, ns, pod, "done")
+	for _, name := range []string{"main", "proxy"} {
+		if code := terminated(t, pod, name).ExitCode; code != 0 {
+			t.Errorf("%s exited with code %d, want 0", name, code)
+		}
+	}
+}
+
+func TestTheSampleJobFailsWhenMainFails(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	failing := strings.Replace(sample(t), "exit 0\n        - name: proxy", "exit 3\n        - name: proxy", 1)
+	if failing == sample(t) {
+		t.Fatal("main's exit 0 is not where it was in the sample")
+	}
+	apply(t, ns, failing)
+	pod, condition := job(t, ns, "job-with-sidecar")
+	if condition != "Failed" || pod.Status.Phase != corev1.PodFailed {
+		t.Fatalf("Job %s, pod %s, want both Failed", condition, pod.Status.Phase)
+	}
+	inJobOrder(t, ns, pod, "done")
+	if code := terminated(t, pod, "main").ExitCode; code != 3 {
+		t.Errorf("main exited with code %d, want 3", code)
+	}
+	if code := terminated(t, pod, "proxy").ExitCode; code != 0 {
+		t.Errorf("proxy exited with code %d, want 0", code)
+	}
+}
+
+// inJobOrder checks the sample's order by what the containers themselves said
+// and by the kubelet's timestamps, which count whole seconds.
+func inJobOrder(t *testing.T, ns string, pod corev1.Pod, last string) {
+	t.Helper()
+	main, proxy := logs(t, ns, pod.Name, "main"), logs(t, ns, pod.Name, "proxy")
+	inOrder(t,
+		moment{"main waits", main.when(t, "msg=waiting")},
+		moment{"proxy listens", proxy.when(t, "listening")},
+		moment{"main starts", main.when(t, "asking the proxy")},
+		moment{"main is answered", main.when(t, "rows of the database")},
+		moment{"main ends", main.when(t, last)},
+		moment{"proxy gets SIGTERM", proxy.when(t, "got SIGTERM")},
+	)
+	m, p := terminated(t, pod, "main"), terminated(t, pod, "proxy")
+	if listening := proxy.when(t, "listening"); m.StartedAt.After(listening) {
+		t.Errorf("main's container was created at %s, after the proxy listened at %s: it did not have to wait", m.StartedAt, listening)
+	}
+	if p.FinishedAt.Before(&m.FinishedAt) {
+		t.Errorf("proxy ended at %s, before main at %s", p.FinishedAt, m.FinishedAt)
+	}
+}
+
+func TestAChainStartsInOrder(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	apply(t, ns, `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: chain
+  labels: {e2e: ""}
+  annotations:
+    koordinator.io/start-deps: "{c: b, b: a}"
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 2
+  containers:
+    - {name: c, image: "busybox:1.37", command: [sh, -c, "echo c runs"]}
+    - {name: b, image: "busybox:1.37", command: [sh, -c, "echo b runs; trap 'exit 0' TERM; sleep 60 & wait"]}
+    - name: a
+      image: busybox:1.37
+      command: [sh, -c, "echo a runs; trap 'exit 0' TERM; sleep 3; echo a is ready; touch /tmp/ready; sleep 60 & wait"]
+      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1}
+`)
+	eventually(t, wait, "the end of c", func() (bool, string) {
+		pod := onePod(t, ns, "e2e")
+		for _, s := range pod.Status.ContainerStatuses {
+			if s.Name != "c" {
+				continue
+			}
+			return s.State.Terminated != nil && s.State.Terminated.ExitCode == 0, s.State.String()
+		}
+		return false, "no status"
+	})
+	a, b, c := logs(t, ns, "chain", "a"), logs(t, ns, "chain", "b"), logs(t, ns, "chain", "c")
+	inOrder(t,
+		moment{"c waits", c.when(t, "waiting")},
+		moment{"a is ready", a.when(t, "a is ready")},
+		moment{"b runs", b.when(t, "b runs")},
+		moment{"c runs", c.when(t, "c runs")},
+	)
+	if !b.when(t, "waiting").Before(a.when(t, "a is ready")) {
+		t.Error("b did not wait for a")
+	}
+}

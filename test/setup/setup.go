@@ -1,0 +1,244 @@
+// Package setup brings koordinator onto a cluster the way a user would: images
+// built from the Dockerfiles, the chart installed with helm. The demo and the
+// end-to-end tests share it.
+package setup
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// The kinds of cluster.
+const (
+	Test    = "test"    // the one of test/cluster, started when it is not up
+	Current = "current" // the current kubeconfig context
+	Kind    = "kind"    // a kind cluster, made when it is not there
+)
+
+// Namespace is where koordinator itself is installed.
+const Namespace = "koordinator-system"
+
+// kindName is the name of our kind cluster.
+const kindName = "koordinator"
+
+// Cluster is a cluster and the tools to talk to it.
+type Cluster struct {
+	Kind       string
+	Root       string // of the repository
+	Kubeconfig string // "" means what kubectl and helm choose themselves
+	kubectl    string
+	helm       string
+	out        io.Writer // progress and the tools' output
+}
+
+// Open makes sure that the cluster is there. Kind is one of the constants; out
+// receives progress, which takes minutes where everything must first be built.
+func Open(ctx context.Context, kind string, out io.Writer) (*Cluster, error) {
+	root, err := repository()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{Kind: kind, Root: root, kubectl: "kubectl", helm: "helm", out: out}
+	switch kind {
+	case Test:
+		err = c.openTest(ctx)
+	case Current:
+		err = c.need("kubectl", "helm")
+	case Kind:
+		err = c.openKind(ctx)
+	default:
+		err = fmt.Errorf("unknown cluster %q: one of %s, %s, %s", kind, Test, Current, Kind)
+	}
+	return c, err
+}
+
+func (c *Cluster) openTest(ctx context.Context) error {
+	if err := c.Control(ctx, "up"); err != nil {
+		return err
+	}
+	config, err := c.output(ctx, "go", "run", "./test/cluster", "kubeconfig")
+	if err != nil {
+		return err
+	}
+	bin, err := c.output(ctx, "go", "run", "./test/cluster", "bin")
+	if err != nil {
+		return err
+	}
+	c.Kubeconfig = strings.TrimSpace(config)
+	c.kubectl = filepath.Join(strings.TrimSpace(bin), "kubectl")
+	c.helm = filepath.Join(strings.TrimSpace(bin), "helm")
+	return nil
+}
+
+func (c *Cluster) openKind(ctx context.Context) error {
+	if err := c.need("kind", "kubectl", "helm"); err != nil {
+		return err
+	}
+	names, err := c.output(ctx, "kind", "get", "clusters")
+	if err != nil {
+		return err
+	}
+	for name := range strings.Lines(names) {
+		if strings.TrimSpace(name) == kindName {
+			return c.run(ctx, "kubectl", "config", "use-context", "kind-"+kindName)
+		}
+	}
+	return c.run(ctx, "kind", "create", "cluster", "--name", kindName, "--wait", "2m")
+}
+
+// Down removes a cluster that Open has made. A current context is none of ours.
+func Down(ctx context.Context, kind string, out io.Writer) error {
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+	c := &Cluster{Kind: kind, Root: root, out: out}
+	switch kind {
+	case Test:
+		return c.Control(ctx, "down")
+	case Kind:
+		return c.run(ctx, "kind", "delete", "cluster", "--name", kindName)
+	default:
+		return fmt.Errorf("take down a cluster of kind %q: only %s and %s", kind, Test, Kind)
+	}
+}
+
+// Bin is the folder with kubectl and helm, "" where they come from the PATH.
+func (c *Cluster) Bin() string {
+	if !filepath.IsAbs(c.kubectl) {
+		return ""
+	}
+	return filepath.Dir(c.kubectl)
+}
+
+// need finds programs before they are missed half-way.
+func (c *Cluster) need(programs ...string) error {
+	var missing []string
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("CLUSTER=%s needs %s on the PATH: install it, or use CLUSTER=%s", c.Kind, strings.Join(missing, " and "), Test)
+	}
+	return nil
+}
+
+// Control runs a command of test/cluster: up, down, restart PART, …
+func (c *Cluster) Control(ctx context.Context, args ...string) error {
+	return c.run(ctx, "go", append([]string{"run", "./test/cluster"}, args...)...)
+}
+
+// Images builds both images and brings them to the cluster's node. A current
+// context is left alone: how images get there is its owner's business.
+func (c *Cluster) Images(ctx context.Context) error {
+	if c.Kind == Current {
+		return nil
+	}
+	if err := c.run(ctx, "go", "run", "./test/images"); err != nil {
+		return err
+	}
+	tars := []string{"bin/images/webhook.tar", "bin/images/wrapper.tar"}
+	if c.Kind == Test {
+		return c.Control(ctx, append([]string{"load"}, tars...)...)
+	}
+	for _, tar := range tars {
+		if err := c.run(ctx, "kind", "load", "image-archive", "--name", kindName, tar); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Install installs the chart, or upgrades it, and waits until it serves.
+func (c *Cluster) Install(ctx context.Context, args ...string) error {
+	return c.Helm(ctx, append([]string{
+		"upgrade", "--install", "koordinator", "charts/koordinator",
+		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
+	}, args...)...)
+}
+
+// Uninstall removes the chart and its namespace.
+func (c *Cluster) Uninstall(ctx context.Context) error {
+	if err := c.Helm(ctx, "uninstall", "koordinator", "--namespace", Namespace, "--ignore-not-found", "--wait"); err != nil {
+		return err
+	}
+	_, err := c.Kubectl(ctx, "", "delete", "namespace", Namespace, "--ignore-not-found")
+	return err
+}
+
+// Helm runs helm against the cluster.
+func (c *Cluster) Helm(ctx context.Context, args ...string) error {
+	return c.run(ctx, c.helm, args...)
+}
+
+// Kubectl runs kubectl against the cluster and returns its output. The error
+// holds what it said on stderr.
+func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
+	cmd := c.KubectlCommand(ctx, args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("kubectl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.String(), nil
+}
+
+// KubectlCommand is a kubectl that has not been started, for one that streams.
+func (c *Cluster) KubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
+	return c.command(ctx, c.kubectl, args...)
+}
+
+func (c *Cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = c.Root
+	cmd.Env = os.Environ()
+	if c.Kubeconfig != "" {
+		cmd.Env = append(cmd.Env, "KUBECONFIG="+c.Kubeconfig)
+	}
+	return cmd
+}
+
+// run runs a program and shows what it says.
+func (c *Cluster) run(ctx context.Context, name string, args ...string) error {
+	cmd := c.command(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = c.out, c.out
+	return describe(cmd, cmd.Run())
+}
+
+// output runs a program and returns what it prints on stdout.
+func (c *Cluster) output(ctx context.Context, name string, args ...string) (string, error) {
+	cmd := c.command(ctx, name, args...)
+	cmd.Stderr = c.out
+	out, err := cmd.Output()
+	return string(out), describe(cmd, err)
+}
+
+func describe(cmd *exec.Cmd, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", strings.Join(append([]string{filepath.Base(cmd.Path)}, cmd.Args[1:]...), " "), err)
+}
+
+// repository is the folder that holds the whole source, found from within.
+func repository() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir, nil
+		}
+	}
+	return "", fmt.Errorf("no go.work here or above: run it inside the repository")
+}
