@@ -115,6 +115,9 @@ func (w *world) take(t *testing.T, e Event) {
 	for _, act := range w.machine.Handle(e) {
 		w.perform(t, e, act)
 	}
+	if w.machine.state == Waiting && w.peer.Exited {
+		t.Fatalf("after %+v it still waits, for what has been decided", e)
+	}
 	if w.running && w.stopHeld && !w.stopSent {
 		t.Fatalf("after %+v the stop dependency holds and the command was not asked to stop", e)
 	}
