@@ -132,7 +132,7 @@ var complaints = []string{
 	`koordinator.io/stop-delay: `,
 	`"10" is not a duration`,
 	`koordinator.io/stop-dep: `,
-	`koordinator.io/stop-deps`,
+	`did you mean "stop-deps"?`,
 }
 
 const twoContainers = `

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// modules is where a build finds the modules this machine has downloaded.
+const modules = "/modules"
+
+// buildah builds in a storage of its own, so that nothing it does shows in, or
+// depends on, the one that the user's own buildah keeps.
+type buildah struct {
+	dir   string // storage, the Dockerfiles' cache mounts, temporary files
+	tools toolchain
+	lock  *os.File // held from prepare to close: there is one build at a time
+}
+
+// newBuildah makes the directories: $KOORDINATOR_CACHE/buildah, or
+// koordinator/buildah in the user's cache directory.
+func newBuildah(c *console, tools toolchain) (*buildah, error) {
+	cache := os.Getenv("KOORDINATOR_CACHE")
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return nil, fmt.Errorf("find a cache directory: %w", err)
+		}
+		cache = filepath.Join(user, "koordinator")
+	}
+	b := &buildah{dir: filepath.Join(cache, "buildah"), tools: tools}
+	for _, dir := range []string{b.temp(), tools.downloads()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	c.env = append(c.env, "TMPDIR="+b.temp()) // the cache mounts live there, too
+	return b, nil
+}
+
+func (b *buildah) temp() string { return filepath.Join(b.dir, "tmp") }
+
+// command is a call of buildah on our storage.
+func (b *buildah) command(args ...string) []string {
+	return append([]string{
+		"buildah", "--storage-driver", "vfs",
+		"--root", filepath.Join(b.dir, "storage"), "--runroot", filepath.Join(b.dir, "run"),
+	}, args...)
+}
+
+// steps is one build straight into the archive, with this machine's toolchain.
+// Its modules are a proxy before the usual one: nothing is downloaded twice.
+func (b *buildah) steps(i image) [][]string {
+	argv := b.command("bud", "--isolation", "chroot", "--pull-never", "--timestamp", "0", "--identity-label=false",
+		"--volume", b.tools.GOROOT+":/usr/local/go:ro",
+		"--volume", b.tools.downloads()+":"+modules+":ro",
+		"--build-arg", "GOPROXY=file://"+modules+","+b.tools.GOPROXY,
+		"--build-arg", "BUILDPLATFORM=linux/"+b.tools.GOHOSTARCH)
+	argv = append(argv, i.arguments()...)
+	return [][]string{append(argv, "-t", "docker-archive:"+i.archive+":"+i.tag(), ".")}
+}
+
+// prepare waits for its turn, then makes the stand-in for the base image
+// unless the one in the storage is as it should be.
+func (b *buildah) prepare(ctx context.Context, c *console) error {
+	if err := b.acquire(ctx, c); err != nil {
+		return err
+	}
+	return b.ensureStandIn(ctx, c)
+}
+
+// acquire takes the lock, waiting for another build to end.
+func (b *buildah) acquire(ctx context.Context, c *console) error {
+	lock, err := os.Create(filepath.Join(b.dir, "lock"))
+	if err != nil {
+		return err
+	}
+	for waited := false; ; waited = true {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			b.lock = lock
+			return nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return fmt.Errorf("lock %s: %w", lock.Name(), err)
+		}
+		if !waited {
+			c.say("wait for another build to end")
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// close removes working containers, which only an interrupted build leaves.
+// Without the lock they are another build's.
+func (b *buildah) close(ctx context.Context, c *console) error {
+	if b.lock == nil {
+		return nil
+	}
+	defer func() { _ = b.lock.Close() }()
+	return c.run(ctx, "clean up", b.command("rm", "--all")...)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// image is one image to build.
+type image struct {
+	name    string // builds Dockerfile.NAME
+	version string
+	archive string // absolute path; nothing exists there yet
+	tools   toolchain
+}
+
+// tag is the image's name inside its archive.
+func (i image) tag() string { return "koordinator/" + i.name + ":dev" }
+
+// engine builds images.
+type engine interface {
+	// prepare does what comes before the first build.
+	prepare(ctx context.Context, c *console) error
+	// steps are the commands that write i.archive, run in the module's root.
+	steps(i image) [][]string
+	// close gives back what prepare and unfinished builds hold.
+	close(ctx context.Context, c *console) error
+}
+
+// host is what the choice of an engine depends on.
+type host struct {
+	answers func(name string, args ...string) bool // the command runs and succeeds
+	apt     bool                                   // packages can be installed
+}
+
+// choose prefers an engine that runs already to buildah, for which Debian
+// packages may have to be installed first.
+func choose(h host) (engine string, packages []string, err error) {
+	for _, name := range []string{"docker", "podman"} {
+		if h.answers(name, "info") {
+			return name, nil, nil
+		}
+	}
+	if !h.answers("buildah", "--version") {
+		packages = append(packages, "buildah")
+	}
+	if !h.answers("busybox", "true") {
+		packages = append(packages, "busybox-static")
+	}
+	if len(packages) > 0 && !h.apt {
+		return "", nil, fmt.Errorf("choose a builder: neither docker nor podman answers, and buildah needs the packages %s"+
+			" (installed by themselves for root on Debian)", strings.Join(packages, ", "))
+	}
+	return "buildah", packages, nil
+}
+
+// newEngine chooses an engine and installs it if need be.
+func newEngine(ctx context.Context, c *console, tools toolchain) (engine, error) {
+	_, err := exec.LookPath("apt-get")
+	name, packages, err := choose(host{
+		answers: func(name string, args ...string) bool { return exec.CommandContext(ctx, name, args...).Run() == nil },
+		apt:     err == nil && os.Geteuid() == 0,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(packages) > 0 {
+		if err := install(ctx, c, packages); err != nil {
+			return nil, err
+		}
+	}
+	if name == "buildah" {
+		return newBuildah(c, tools)
+	}
+	return client(name), nil
+}
+
+// install adds Debian packages. It waits for another package manager to end.
+func install(ctx context.Context, c *console, packages []string) error {
+	if err := c.run(ctx, "update the package lists", "apt-get", "update", "-q"); err != nil {
+		return err
+	}
+	label := "install " + strings.Join(packages, " ")
+	argv := []string{"env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-q", "-y",
+		"--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"}
+	return c.run(ctx, label, append(argv, packages...)...)
+}
+
+// arguments are those that every builder understands.
+func (i image) arguments() []string {
+	return []string{
+		"--platform", "linux/" + i.tools.GOHOSTARCH,
+		"--build-arg", "VERSION=" + i.version,
+		"--build-arg", "GOSUMDB=" + i.tools.GOSUMDB,
+		"-f", "Dockerfile." + i.name,
+	}
+}
+
+// client is a program that builds and stores images by itself: "docker" or
+// "podman".
+type client string
+
+func (n client) prepare(context.Context, *console) error { return nil }
+
+func (n client) close(context.Context, *console) error { return nil }
+
+func (n client) steps(i image) [][]string {
+	build := append([]string{string(n), "build"}, i.arguments()...)
+	build = append(build, "--build-arg", "GOPROXY="+i.tools.GOPROXY)
+	if n == "podman" {
+		build = append(build, "--timestamp", "0")
+	} else {
+		build = append(build, "--build-arg", "SOURCE_DATE_EPOCH=0")
+	}
+	return [][]string{
+		append(build, "-t", "docker.io/"+i.tag(), "."),
+		{string(n), "save", "-o", i.archive, "docker.io/" + i.tag()},
+	}
+}
