@@ -84,6 +84,7 @@ type loop struct {
 	facts   chan podwatch.Snapshot
 	unwatch context.CancelFunc
 	exit    lifecycle.Exit
+	checked bool // the stop dependencies were looked for in the pod
 }
 
 // next takes one event.
@@ -96,9 +97,24 @@ func (l *loop) next() {
 			l.handle(lifecycle.Signal{Number: n})
 		}
 	case s := <-l.facts:
+		l.checkStopDeps(s)
 		l.handle(facts(s))
 	case t := <-l.timers:
 		l.handle(lifecycle.Fired{Timer: t})
+	}
+}
+
+// checkStopDeps tells once of stop dependencies that can never hold, since the
+// pod has no such container. The command may run by now, and goes on.
+func (l *loop) checkStopDeps(s podwatch.Snapshot) {
+	if l.checked {
+		return
+	}
+	l.checked = true
+	for _, d := range l.Spec.StopDeps {
+		if _, there := s[d.Container]; !there {
+			l.Log.Error("stop dependency never holds: no such container in this pod", "stopDep", d.Container)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -77,7 +78,7 @@ type Event interface{ event() }
 // Started or StartFailed, and every Sweep with Swept once the group is empty.
 type (
 	Begin       struct{}
-	Facts       map[string]Fact // of every container known, replacing what came before
+	Facts       map[string]Fact // of every container of the pod, replacing what came before
 	Signal      struct{ Number syscall.Signal }
 	Started     struct{}
 	StartFailed struct {
@@ -215,7 +216,7 @@ func (m *Machine) evaluate() []Action {
 	var acts []Action
 	var unmet []string
 	for _, d := range m.spec.StartDeps {
-		switch v := judge(d, m.facts[d.Container]); {
+		switch v := m.judge(d); {
 		case v == holds || slices.Contains(m.dropped, d.Container):
 		case v == pending:
 			unmet = append(unmet, phrase(d))
@@ -239,7 +240,10 @@ func (m *Machine) evaluate() []Action {
 
 // never says why a start dependency can no longer come true.
 func (m *Machine) never(d spec.Dependency) string {
-	f := m.facts[d.Container]
+	f, there := m.facts[d.Container]
+	if !there {
+		return fmt.Sprintf("no container %q in this pod (has: %s)", d.Container, strings.Join(slices.Sorted(maps.Keys(m.facts)), ", "))
+	}
 	s := fmt.Sprintf("%s will never be %s: it exited with code %d", d.Container, d.Condition, f.Code)
 	if reason := strings.TrimSpace(strings.TrimPrefix(f.Reason, spec.NotStarted)); reason != "" {
 		s += " (" + reason + ")"

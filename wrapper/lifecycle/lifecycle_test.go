@@ -85,7 +85,7 @@ func TestStories(t *testing.T) {
 			`{"startDeps":["a","b=succeeded"]}`,
 			[]step{
 				{Begin{}, []Action{Wait{[]string{"a to be ready", "b to succeed"}}}},
-				{Facts{"a": ready}, []Action{Wait{[]string{"b to succeed"}}}},
+				{Facts{"a": ready, "b": up}, []Action{Wait{[]string{"b to succeed"}}}},
 				{Facts{"a": up, "b": succeeded}, []Action{Wait{[]string{"a to be ready"}}}},
 				{Facts{"a": ready, "b": succeeded}, []Action{Start{}}},
 			},
@@ -104,6 +104,13 @@ func TestStories(t *testing.T) {
 				{Begin{}, []Action{Wait{[]string{"a to succeed"}}}},
 				{a(failed), []Action{Exit{69, "koordinator: command not started: a will never be succeeded: it exited with code 3"}}},
 				{Signal{term}, nil},
+			},
+		},
+		"a container that the pod does not have never comes": {
+			`{"startDeps":["sql-proxy"]}`,
+			[]step{
+				{Begin{}, []Action{Wait{[]string{"sql-proxy to be ready"}}}},
+				{Facts{"main": up, "cloud-sql-proxy": ready}, []Action{Exit{69, `koordinator: command not started: no container "sql-proxy" in this pod (has: cloud-sql-proxy, main)`}}},
 			},
 		},
 		"ready can no longer come true after a success either": {
@@ -141,7 +148,7 @@ func TestStories(t *testing.T) {
 			`{"startDeps":["a","b=exited"],"startTimeout":"5s"}`,
 			[]step{
 				{Begin{}, []Action{SetTimer{StartTimeout, 5 * time.Second}, Wait{[]string{"a to be ready", "b to exit"}}}},
-				{a(ready), []Action{Wait{[]string{"b to exit"}}}},
+				{Facts{"a": ready, "b": up}, []Action{Wait{[]string{"b to exit"}}}},
 				{Fired{StartTimeout}, []Action{Exit{124, "koordinator: command not started: waited 5s for b to exit"}}},
 			},
 		},
@@ -184,7 +191,7 @@ func TestStories(t *testing.T) {
 			`{"stopDeps":["a"],"startDeps":["b"],"stoppedExitCode":"child"}`,
 			[]step{
 				{Begin{}, []Action{Wait{[]string{"b to be ready"}}}},
-				{a(succeeded), []Action{Exit{143, "koordinator: command not started: a exited with code 0 before the command was started"}}},
+				{Facts{"a": succeeded, "b": up}, []Action{Exit{143, "koordinator: command not started: a exited with code 0 before the command was started"}}},
 			},
 		},
 		"not found: its code and reason": {

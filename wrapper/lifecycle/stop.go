@@ -98,8 +98,8 @@ func (m *Machine) stopSignal() syscall.Signal {
 // stopHolds says which stop dependency holds, "" when none does.
 func (m *Machine) stopHolds() string {
 	for _, d := range m.spec.StopDeps {
-		if f := m.facts[d.Container]; judge(d, f) == holds {
-			return fmt.Sprintf("%s exited with code %d", d.Container, f.Code)
+		if m.judge(d) == holds {
+			return fmt.Sprintf("%s exited with code %d", d.Container, m.facts[d.Container].Code)
 		}
 	}
 	return ""
@@ -143,7 +143,7 @@ func (m *Machine) startTimeout() []Action {
 	var acts []Action
 	var unmet []string
 	for _, d := range m.spec.StartDeps {
-		if judge(d, m.facts[d.Container]) == holds || slices.Contains(m.dropped, d.Container) {
+		if m.judge(d) == holds || slices.Contains(m.dropped, d.Container) {
 			continue
 		}
 		if d.Optional {
@@ -195,25 +195,27 @@ const (
 	impossible // it can no longer come true
 )
 
-// judge compares a dependency with what is known of its container.
-func judge(d spec.Dependency, f Fact) verdict {
-	var is, never bool
+// judge compares a dependency with what is known of its container. A pod's
+// containers are fixed when it is created: one that is missing never comes.
+func (m *Machine) judge(d spec.Dependency) verdict {
+	f, there := m.facts[d.Container]
+	is := false
 	switch d.Condition {
 	case spec.Started:
-		is, never = f.Started, f.Exited
+		is = f.Started
 	case spec.Ready:
-		is, never = f.Ready && !f.Exited, f.Exited
+		is = f.Ready && !f.Exited
 	case spec.Exited:
 		is = f.Exited
 	case spec.Succeeded:
-		is, never = f.Exited && f.Code == 0, f.Exited
+		is = f.Exited && f.Code == 0
 	case spec.Failed:
-		is, never = f.Exited && f.Code != 0, f.Exited
+		is = f.Exited && f.Code != 0
 	}
 	switch {
 	case is:
 		return holds
-	case never:
+	case f.Exited, !there && m.facts != nil:
 		return impossible
 	default:
 		return pending
