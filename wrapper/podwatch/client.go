@@ -1,0 +1,151 @@
+package podwatch
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// get asks for the namespace's pods and returns the body of a 200; the caller
+// closes it. Any other answer is an *answer.
+func (w *watcher) get(ctx context.Context, query url.Values) (io.ReadCloser, error) {
+	req, err := w.request(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if w.transport == nil {
+		if w.transport, err = newTransport(w.config.CAFile, w.pace.header); err != nil {
+			return nil, err
+		}
+	}
+	res, err := w.transport.RoundTrip(req) // no client: no redirects, no cookies
+	if err != nil {
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+			w.disconnect() // the CA may have been replaced: read it anew
+			err = fmt.Errorf("%w (trusted: %s)", err, w.config.CAFile)
+		}
+		return nil, err
+	}
+	if res.StatusCode == http.StatusOK {
+		return res.Body, nil
+	}
+	defer res.Body.Close()
+	return nil, w.refusal(res)
+}
+
+// request is made with the token as it is now: the kubelet rotates it.
+func (w *watcher) request(ctx context.Context, query url.Values) (*http.Request, error) {
+	token, err := os.ReadFile(w.config.TokenFile)
+	if err != nil {
+		return nil, fmt.Errorf("read token: %w", err)
+	}
+	address := w.config.Server + "/api/v1/namespaces/" + url.PathEscape(w.config.Namespace) + "/pods?" + query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	req.Header.Set("User-Agent", "koordinator")
+	return req, nil
+}
+
+// disconnect closes the connection, if there is one.
+func (w *watcher) disconnect() {
+	if w.transport != nil {
+		w.transport.CloseIdleConnections()
+		w.transport = nil
+	}
+}
+
+// newTransport speaks HTTP/1.1 (one connection serves one watch), goes through
+// no proxy (the environment is the app's) and trusts caFile alone. A peer that
+// is gone without a word is noticed after 35 s.
+func newTransport(caFile string, header time.Duration) (*http.Transport, error) {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read CA: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read CA: no certificate in %s", caFile)
+	}
+	dialer := &net.Dialer{
+		Timeout:         10 * time.Second,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 4},
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  header,
+		MaxResponseHeaderBytes: 64 << 10,
+		MaxIdleConns:           1,
+		DisableCompression:     true,
+		Protocols:              protocols,
+	}, nil
+}
+
+// answer is any answer of the API server but a 200, and an ERROR event.
+type answer struct {
+	code       int
+	message    string        // a v1.Status's, or the start of the body
+	remedy     string        // what to do about it, where we know
+	retryAfter time.Duration // as the server wishes; 0: no wish
+}
+
+// Error is "403 Forbidden: what the server says: what to do".
+func (a *answer) Error() string {
+	text := strconv.Itoa(a.code)
+	for _, more := range []string{http.StatusText(a.code), a.message, a.remedy} {
+		if more != "" {
+			text += ": " + more
+		}
+	}
+	return strings.Replace(text, ": ", " ", 1)
+}
+
+// refusesVersion tells whether a watch may have been refused because of where
+// it was to go on from.
+func (a *answer) refusesVersion() bool {
+	switch a.code {
+	case http.StatusBadRequest, http.StatusGone, http.StatusUnprocessableEntity, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// refusal reads what the server has to say.
+func (w *watcher) refusal(res *http.Response) error {
+	body, _ := io.ReadAll(io.LimitReader(res.Body, 16<<10))
+	var status struct{ Message string }
+	if err := json.Unmarshal(body, &status); (err != nil || status.Message == "") && len(body) > 0 {
+		status.Message = fmt.Sprintf("%.200q", body)
+	}
+	a := &answer{code: res.StatusCode, message: status.Message}
+	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		a.retryAfter = time.Duration(min(seconds, 3600)) * time.Second
+	}
+	switch res.StatusCode {
+	case http.StatusUnauthorized:
+		a.remedy = "the API server does not accept the token in " + w.config.TokenFile +
+			": let it be a token of this cluster that has not expired, or the service account be there still"
+	case http.StatusForbidden:
+		a.remedy = fmt.Sprintf("needed: get, list, watch on pods in namespace %s for the pod's service account; koordinator's webhook grants it to pods it injected, otherwise bind a role",
+			w.config.Namespace)
+	}
+	return a
+}

@@ -1,0 +1,87 @@
+package podwatch
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path"
+	"strings"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// Config says where the API server is, how to be let in, and which pod is ours.
+type Config struct {
+	Server    string // base URL: https://10.96.0.1:443
+	TokenFile string // bearer token, read anew for every request
+	CAFile    string // PEM; the only roots trusted
+	Namespace string
+	Pod       string
+}
+
+// FromCluster finds the Config a pod is given by its kubelet and its manifest.
+// Everything that is missing is named in one error.
+func FromCluster(getenv func(string) string) (Config, error) {
+	return fromCluster(getenv, os.ReadFile)
+}
+
+// fromCluster is FromCluster with the file system handed in.
+func fromCluster(getenv func(string) string, readFile func(string) ([]byte, error)) (Config, error) {
+	c := Config{
+		Server:    server(getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")),
+		TokenFile: path.Join(spec.APIAccess, "token"),
+		CAFile:    path.Join(spec.APIAccess, "ca.crt"),
+		Namespace: podinfo(getenv(spec.EnvPodNamespace), "namespace", readFile),
+		Pod:       podinfo(getenv(spec.EnvPodName), "name", readFile),
+	}
+	var errs []error
+	if c.Server == "" {
+		errs = append(errs, errors.New("KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is empty: the kubelet sets both in every container, so remove what empties them from env, or set both to the API server's address"))
+	}
+	for _, file := range []string{c.TokenFile, c.CAFile} {
+		if _, err := readFile(file); err != nil {
+			errs = append(errs, fmt.Errorf("%w: remove automountServiceAccountToken: false from the pod and its service account, or mount a projected token with ca.crt at %s", err, spec.APIAccess))
+		}
+	}
+	errs = append(errs, missing(c.Pod, "pod name", spec.EnvPodName, "name"),
+		missing(c.Namespace, "namespace", spec.EnvPodNamespace, "namespace"))
+	if err := errors.Join(errs...); err != nil {
+		return Config{}, fmt.Errorf("find the own pod at the API server: %w", err)
+	}
+	return c, nil
+}
+
+// server is the base URL, "" when host or port is missing. An IPv6 host gets
+// its brackets here.
+func server(host, port string) string {
+	host = strings.Trim(strings.TrimSpace(host), "[]")
+	port = strings.TrimSpace(port)
+	if host == "" || port == "" {
+		return ""
+	}
+	return "https://" + net.JoinHostPort(host, port)
+}
+
+// podinfo is value, or the content of file in the first directory that has it.
+func podinfo(value, file string, readFile func(string) ([]byte, error)) string {
+	if value = strings.TrimSpace(value); value != "" {
+		return value
+	}
+	for _, dir := range []string{spec.PodinfoDir, spec.HBTPodinfo} {
+		content, err := readFile(path.Join(dir, file))
+		if text := strings.TrimSpace(string(content)); err == nil && text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// missing is nil unless value is empty; then it says where value can come from.
+func missing(value, what, env, file string) error {
+	if value != "" {
+		return nil
+	}
+	return fmt.Errorf("%s unknown: set %s from fieldRef metadata.%s, or mount a downward API volume with the file %s at %s or %s",
+		what, env, file, file, spec.PodinfoDir, spec.HBTPodinfo)
+}

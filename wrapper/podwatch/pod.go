@@ -1,0 +1,107 @@
+package podwatch
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// pod is the part of a v1.Pod the facts are made from; nothing else of it is
+// kept in memory. An ERROR event carries a v1.Status in its place: then only
+// the last two fields are set.
+type pod struct {
+	Metadata struct {
+		Name              string `json:"name"`
+		UID               string `json:"uid"`
+		ResourceVersion   string `json:"resourceVersion"`
+		DeletionTimestamp string `json:"deletionTimestamp"`
+	} `json:"metadata"`
+	Spec struct {
+		RestartPolicy  string          `json:"restartPolicy"`
+		InitContainers []containerSpec `json:"initContainers"`
+		Containers     []containerSpec `json:"containers"`
+	} `json:"spec"`
+	Status podStatus `json:"status"`
+
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// containerSpec is a v1.Container.
+type containerSpec struct {
+	Name               string        `json:"name"`
+	Command            []string      `json:"command"`
+	RestartPolicy      string        `json:"restartPolicy"`
+	RestartPolicyRules []restartRule `json:"restartPolicyRules"`
+	StartupProbe       *struct{}     `json:"startupProbe"`
+}
+
+// restartRule is a v1.ContainerRestartRule (KEP-5307, KEP-5532).
+type restartRule struct {
+	Action    string `json:"action"`
+	ExitCodes *struct {
+		Operator string `json:"operator"`
+		Values   []int  `json:"values"`
+	} `json:"exitCodes"`
+}
+
+// podStatus is a v1.PodStatus.
+type podStatus struct {
+	Phase                 string            `json:"phase"`
+	Reason                string            `json:"reason"`
+	Message               string            `json:"message"`
+	Conditions            []condition       `json:"conditions"`
+	InitContainerStatuses []containerStatus `json:"initContainerStatuses"`
+	ContainerStatuses     []containerStatus `json:"containerStatuses"`
+}
+
+// UnmarshalJSON passes over the status of a v1.Status, which is a string.
+func (s *podStatus) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '{' {
+		return nil
+	}
+	type plain podStatus
+	if err := json.Unmarshal(b, (*plain)(s)); err != nil {
+		return fmt.Errorf("decode pod status: %w", err)
+	}
+	return nil
+}
+
+// condition is a v1.PodCondition.
+type condition struct {
+	Type   string `json:"type"`
+	Status string `json:"status"`
+}
+
+// containerStatus is a v1.ContainerStatus; startedAt and the like say nothing
+// that the rest does not.
+type containerStatus struct {
+	Name         string `json:"name"`
+	Ready        bool   `json:"ready"`
+	Started      bool   `json:"started"`
+	RestartCount int    `json:"restartCount"`
+	ContainerID  string `json:"containerID"`
+	State        state  `json:"state"`
+	LastState    state  `json:"lastState"`
+}
+
+// state is a v1.ContainerState; waiting is what is left when neither is set.
+type state struct {
+	Running    *struct{}   `json:"running"`
+	Terminated *terminated `json:"terminated"`
+}
+
+// terminated is a v1.ContainerStateTerminated.
+type terminated struct {
+	ExitCode int    `json:"exitCode"`
+	Signal   int    `json:"signal"`
+	Reason   string `json:"reason"`
+	Message  string `json:"message"`
+}
+
+// podList is the answer to a list.
+type podList struct {
+	Metadata struct {
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+	Items []pod `json:"items"`
+}

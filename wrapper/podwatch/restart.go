@@ -1,0 +1,89 @@
+package podwatch
+
+import (
+	"slices"
+	"strings"
+)
+
+// restarts is what decides for the whole pod whether the kubelet starts a
+// container again.
+//
+// A pod that is being deleted counts as one that restarts nothing, whatever
+// its policy: the kubelet's ShouldContainerBeRestarted begins with the deletion
+// timestamp. "Always: never for good" is about a pod that lives; while it shuts
+// down the containers that hold for others, or stop after them, must see them
+// go. A container in a crash loop at that moment ends with the pod's phase.
+type restarts struct {
+	policy   string // the pod's
+	deleting bool   // deletionTimestamp is set
+	over     bool   // the phase is Failed or Succeeded: nothing runs any more
+	all      bool   // a RestartAllContainers rule matched: even what had ended is run again
+	reason   string // why nothing runs any more
+}
+
+// restartsOf reads them from p.
+func restartsOf(p *pod) restarts {
+	r := restarts{
+		policy:   p.Spec.RestartPolicy,
+		deleting: p.Metadata.DeletionTimestamp != "",
+		over:     p.Status.Phase == "Failed" || p.Status.Phase == "Succeeded",
+	}
+	if r.over {
+		r.reason = sentence("did not run before the pod " + strings.ToLower(p.Status.Phase) + ": " +
+			strings.TrimPrefix(p.Status.Reason+": "+p.Status.Message, ": "))
+		return r
+	}
+	r.all = slices.Contains(p.Status.Conditions, condition{"AllContainersRestarting", "True"}) ||
+		restartsAll(p.Spec.InitContainers, p.Status.InitContainerStatuses) ||
+		restartsAll(p.Spec.Containers, p.Status.ContainerStatuses)
+	return r
+}
+
+// restartsAll tells whether a container has exited in a way for which a rule of
+// its own restarts the whole pod in place.
+func restartsAll(containers []containerSpec, statuses []containerStatus) bool {
+	for i := range containers {
+		t := find(statuses, containers[i].Name).State.Terminated
+		if t != nil && containers[i].rule(t.code()) == "RestartAllContainers" {
+			return true
+		}
+	}
+	return false
+}
+
+// forGood tells whether a container that exited with code is not run again.
+func (r restarts) forGood(c *containerSpec, plain bool, code int) bool {
+	switch {
+	case r.over || r.deleting:
+		return true
+	case r.all:
+		return false
+	case plain && code == 0: // an init container is done then, under every policy
+		return true
+	case c.rule(code) == "Restart":
+		return false
+	}
+	policy := r.policy
+	if c.RestartPolicy != "" {
+		policy = c.RestartPolicy
+	}
+	return policy == "Never" || policy == "OnFailure" && code == 0
+}
+
+// rule is the action of the first restart rule that code matches, "" when none
+// does. The kubelet looks at rules only beside a container-level policy.
+func (c *containerSpec) rule(code int) string {
+	if c.RestartPolicy == "" {
+		return ""
+	}
+	for _, rule := range c.RestartPolicyRules {
+		if rule.ExitCodes == nil {
+			continue
+		}
+		in := slices.Contains(rule.ExitCodes.Values, code)
+		if in && rule.ExitCodes.Operator == "In" || !in && rule.ExitCodes.Operator == "NotIn" {
+			return rule.Action
+		}
+	}
+	return ""
+}

@@ -1,0 +1,115 @@
+package podwatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+// pace holds every duration of a watcher; tests shorten them.
+type pace struct {
+	first, most time.Duration // delay after the first failure; after many
+	wish        time.Duration // the longest Retry-After obeyed
+	list        time.Duration // whole answer to a list
+	header      time.Duration // start of any answer
+	watch       time.Duration // a watch is asked for this long, up to twice
+	slack       time.Duration // and given up so much later
+	healthy     time.Duration // a watch that lived this long worked
+	change      time.Duration // between two logged errors, at least
+	repeat      time.Duration // between two logged errors of the same kind, at least
+	patience    time.Duration // until a refusal is an error
+}
+
+// defaultPace is the pace against a real API server.
+func defaultPace() pace {
+	return pace{
+		first: 100 * time.Millisecond, most: 5 * time.Second, wish: 30 * time.Second,
+		list: 30 * time.Second, header: 30 * time.Second,
+		watch: 5 * time.Minute, slack: 30 * time.Second, healthy: 5 * time.Second,
+		change: 10 * time.Second, repeat: 5 * time.Minute, patience: 5 * time.Second,
+	}
+}
+
+// delay is how long to wait before the next round: half to all of a delay that
+// doubles with each failure, and no less than the server wishes.
+func (p pace) delay(failures int, err error) time.Duration {
+	d := min(p.first<<min(max(failures-1, 0), 16), p.most)
+	d = d/2 + rand.N(d/2+1)
+	if a, ok := errors.AsType[*answer](err); ok && a.retryAfter > 0 {
+		wish := min(a.retryAfter, p.wish)
+		d = max(d, wish+rand.N(wish/10+1))
+	}
+	return d
+}
+
+// pause waits for d or the end of ctx.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// trouble is the present series of failures. A series ends with a watch that
+// works.
+type trouble struct {
+	failures int
+	code     int       // status code of the last one, 0 for none
+	began    time.Time // when failures with this code began
+
+	logged      time.Time // when one was logged last
+	loggedCode  int
+	loggedLevel slog.Level
+	open        bool // the end of what was logged is still to be logged
+}
+
+// note counts a failure.
+func (t *trouble) note(err error) {
+	code := 0
+	if a, ok := errors.AsType[*answer](err); ok {
+		code = a.code
+	}
+	if t.failures == 0 || code != t.code {
+		t.code, t.began = code, time.Now()
+	}
+	t.failures++
+}
+
+// level is info, and error for a refusal that lasts: a new account is granted
+// its permission, and a restarted API server knows of it, a moment late.
+func (t *trouble) level(patience time.Duration) slog.Level {
+	refused := t.code == http.StatusUnauthorized || t.code == http.StatusForbidden
+	if refused && time.Since(t.began) >= patience {
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// report logs the first failure of a series, then one that is worse or another,
+// then seldom; the rest at debug level. A version that has expired is routine.
+func (w *watcher) report(err error) {
+	t, level := &w.trouble, w.trouble.level(w.pace.patience)
+	since := time.Since(t.logged)
+	early := since < w.pace.change || t.code == t.loggedCode && since < w.pace.repeat
+	routine := t.code == http.StatusGone && t.failures == 1
+	if routine || early && level <= t.loggedLevel {
+		w.log.Debug("pod watch failed", "err", err, "failures", t.failures)
+		return
+	}
+	t.logged, t.loggedCode, t.loggedLevel, t.open = time.Now(), t.code, level, true
+	w.log.Log(context.Background(), level, "pod watch failed, trying again", "err", err, "failures", t.failures)
+}
+
+// resumed logs the end of what was logged, once, when the API server has given
+// its word on the pod again.
+func (w *watcher) resumed() {
+	if w.trouble.open {
+		w.trouble.open = false
+		w.log.Info("pod watch resumed")
+	}
+}
