@@ -1,0 +1,142 @@
+// Package process is the wrapper's adapter to the kernel: it hears signals,
+// starts commands, signals them and reaps whatever ends.
+//
+// It has no goroutine and no state of its own. One goroutine, the wrapper's
+// event loop, makes every call. That goroutine must be locked to its thread
+// (runtime.LockOSThread) until the program ends, see Start.
+//
+// Nothing else in the program may wait for a process: Reap takes every exit
+// there is, so os/exec and os.Process beside it would lose theirs.
+package process
+
+import (
+	"os"
+	"syscall"
+	"time"
+)
+
+// Command is what to run. Its working directory is the present one, and it is
+// given this process's descriptors as they are: 0, 1 and 2, and of the others
+// those that were inherited (Go opens its own close-on-exec). A descriptor
+// below 3 that was closed is /dev/null, as the Go runtime opens it.
+type Command struct {
+	Argv     []string // Argv[0] with a slash is a path, else it is looked up in Env's PATH
+	Env      []string // the whole environment, passed on byte for byte
+	Terminal bool     // take fd 0 as the controlling terminal: true only after Terminal said so
+}
+
+// Child is a started command. It leads a process group of its own, which
+// keeps its number.
+type Child struct {
+	PID int
+
+	ended bool // Ended has seen its exit: the number may be another process's now
+	gone  bool // GroupGone was true: likewise the group's number
+}
+
+// busyLimit bounds how long Start keeps retrying a file that somebody still
+// writes to: waits of 1, 2, 4 … 64 ms, 127 ms together.
+const busyLimit = 64 * time.Millisecond
+
+// Start runs a command in a process group of its own, with a terminal as its
+// foreground group. The command gets default signal dispositions, this
+// process's umask, and its RLIMIT_NOFILE as it was before Go raised it. Any
+// error is a *StartError.
+//
+// It blocks until the command's exec, up to busyLimit longer where the file is
+// being written (ETXTBSY, https://go.dev/issue/22315).
+//
+// The kernel kills the command with SIGKILL when the thread that called Start
+// ends, even if the process lives on (PR_SET_PDEATHSIG,
+// https://go.dev/issue/27505). Go ends a thread when a goroutine locked to it
+// ends. A caller that is itself locked to its thread, and lives as long as
+// the program, keeps this to the one case that is meant: the wrapper's death
+// where its PID namespace survives it.
+func Start(c Command) (*Child, error) {
+	if len(c.Argv) == 0 || c.Argv[0] == "" {
+		return nil, &StartError{Err: syscall.ENOENT, Code: codeOf(syscall.ENOENT), Hint: "the command is empty"}
+	}
+	path, err := find(c.Argv[0], c.Env)
+	if err != nil {
+		return nil, startError(c, path, err)
+	}
+	for wait := time.Millisecond; ; wait *= 2 {
+		pid, err := syscall.ForkExec(path, c.Argv, attributes(c))
+		if err == nil {
+			return &Child{PID: pid}, nil
+		}
+		if err != syscall.ETXTBSY || wait > busyLimit {
+			return nil, startError(c, path, err)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// attributes are how a command is started.
+func attributes(c Command) *syscall.ProcAttr {
+	return &syscall.ProcAttr{
+		Env:   c.Env,
+		Files: []uintptr{0, 1, 2},
+		Sys: &syscall.SysProcAttr{
+			Setpgid:    true,
+			Foreground: c.Terminal, // of the terminal on Ctty, which is fd 0
+			Pdeathsig:  syscall.SIGKILL,
+		},
+	}
+}
+
+// Ended picks the child's exit out of what Reap returned. Every result of Reap
+// must be shown to it: after the exit Signal does nothing, since the kernel may
+// give the number to another process.
+func (c *Child) Ended(exits []Exit) (Exit, bool) {
+	for _, e := range exits {
+		if e.PID == c.PID && !c.ended {
+			c.ended = true
+			return e, true
+		}
+	}
+	return Exit{}, false
+}
+
+// Signal sends a signal to the child alone. A child that has exited is no
+// error. EPERM is possible where the command changed its user.
+func (c *Child) Signal(s syscall.Signal) error {
+	if c.ended {
+		return nil
+	}
+	return kill(c.PID, s)
+}
+
+// SignalGroup sends a signal to every process in the child's group, also after
+// the child itself has exited. An empty group is no error.
+func (c *Child) SignalGroup(s syscall.Signal) error {
+	if c.GroupGone() {
+		return nil
+	}
+	return kill(-c.PID, s)
+}
+
+// GroupGone says whether the child and everything it left in its process group
+// have ended. Zombies count until they are reaped, and what moved to another
+// group or session does not. Once true it stays true.
+func (c *Child) GroupGone() bool {
+	if !c.gone {
+		c.gone = syscall.Kill(-c.PID, 0) == syscall.ESRCH
+	}
+	return c.gone
+}
+
+// kill is kill(2), without an error where nobody is left.
+func kill(pid int, s syscall.Signal) error {
+	if err := syscall.Kill(pid, s); err != nil && err != syscall.ESRCH {
+		return os.NewSyscallError("kill", err)
+	}
+	return nil
+}
+
+// LeaveDir moves this process to the root directory, so that it does not keep
+// a volume busy that only the command works in. Commands started later would
+// begin there: it belongs after the last Start.
+func LeaveDir() error {
+	return os.Chdir("/")
+}

@@ -1,0 +1,52 @@
+package process
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Exit is the end of one process.
+type Exit struct {
+	PID  int
+	Code int // 0–255 as it exited, or 128+n when signal n ended it
+}
+
+// Reap collects every process that has ended, children and adopted orphans
+// alike, without blocking. It is called for each SIGCHLD and loops until
+// nothing is left, because one SIGCHLD may stand for many exits. Stops and
+// continuations are not reported. Nil means that nothing had ended.
+func Reap() []Exit {
+	var exits []Exit
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || pid == 0 { // ECHILD, or all others still run
+			return exits
+		}
+		exits = append(exits, Exit{PID: pid, Code: exitCode(status)})
+	}
+}
+
+// exitCode is a wait status as shells report it. The core-dump bit is lost.
+func exitCode(status syscall.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
+
+// Subreaper makes orphans below this process its own to reap, where the kernel
+// does not do so anyway because it is PID 1. Needs no privilege. A pod with a
+// shared PID namespace needs it: there the pause container is PID 1.
+func Subreaper() error {
+	if os.Getpid() == 1 {
+		return nil
+	}
+	err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	return os.NewSyscallError("prctl PR_SET_CHILD_SUBREAPER", err)
+}

@@ -1,0 +1,56 @@
+package process
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// lastSignal is SIGRTMAX.
+const lastSignal = syscall.Signal(64)
+
+// queue is how many signals may wait while the event loop is busy, at most for
+// busyLimit: more than there are, so that each fits at least once.
+const queue = 128
+
+// Signals subscribes to everything the wrapper must hear. It belongs first in
+// main: before it a SIGTERM ends any Go program, as PID 1 with code 2.
+//
+// SIGCHLD comes on children, which holds one: it means "call Reap", and apart
+// from the rest no storm of orphans can crowd out a SIGTERM. All others come on
+// signals, each a syscall.Signal, to be passed on. What never comes:
+//
+//   - SIGKILL and SIGSTOP, which nobody can catch
+//   - SIGURG, by which the Go runtime preempts its own threads; an outside one
+//     cannot be told from it
+//   - SIGPIPE, which here only means that our own stderr is closed; it is caught
+//     and dropped, or it would end the wrapper
+//   - SIGPROF (27) and signal 33, which the Go runtime drops
+//   - signals 32 and 34 (SIGRTMIN), which Go cannot catch: PID 1 ignores them,
+//     any other wrapper dies of them
+//
+// Catching SIGTSTP, SIGTTIN and SIGTTOU keeps the wrapper from being stopped,
+// when nobody would continue it. Nothing is ignored by signal.Ignore, since a
+// command would inherit that.
+func Signals() (signals, children <-chan os.Signal) {
+	heard := make(chan os.Signal, queue)
+	died := make(chan os.Signal, 1)
+	signal.Notify(heard, passedOn()...)
+	signal.Notify(died, syscall.SIGCHLD)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return heard, died
+}
+
+// passedOn are the signals a command is to get when the wrapper gets them,
+// those first that end a wrapper which does not catch them yet.
+func passedOn() []os.Signal {
+	list := []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP}
+	for s := syscall.Signal(1); s <= lastSignal; s++ {
+		switch s {
+		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
+		default:
+			list = append(list, s) // the first four once more: Notify minds no repetition
+		}
+	}
+	return list
+}
