@@ -1,0 +1,104 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"koordinator.io/koordinator/test/cluster/part"
+)
+
+// api asks the API server, through the forwarder, the few things that this package wants to know.
+type api struct {
+	address string
+	client  *http.Client
+}
+
+// node is the part of a Node that says whether it is ready.
+type node struct {
+	Status struct {
+		Conditions []struct{ Type, Status, Message string }
+	}
+}
+
+// api returns a client with the administrator's certificate.
+func (c *Cluster) api(s state) (api, error) {
+	authority, err := os.ReadFile(filepath.Join(c.layout.PKI(), "ca.crt"))
+	if err != nil {
+		return api{}, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(authority) {
+		return api{}, errors.New("read ca.crt: no certificate in it")
+	}
+	admin, err := tls.LoadX509KeyPair(filepath.Join(c.layout.PKI(), "admin.crt"), filepath.Join(c.layout.PKI(), "admin.key"))
+	if err != nil {
+		return api{}, err
+	}
+	settings := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{admin}}
+	// Without Proxy set, the environment's proxy is not used.
+	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{TLSClientConfig: settings}}
+	return api{address: address(s.Port), client: client}, nil
+}
+
+// get reads path, which must exist, into answer. A nil answer is for the status alone.
+func (a api) get(ctx context.Context, path string, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.address+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := a.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("get %s: %s", path, response.Status)
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(response.Body).Decode(answer)
+}
+
+// ready returns nil when the node is ready, otherwise what it says is missing.
+func (a api) ready(ctx context.Context) error {
+	var n node
+	if err := a.get(ctx, "/api/v1/nodes/"+part.NodeName, &n); err != nil {
+		return err
+	}
+	for _, condition := range n.Status.Conditions {
+		if condition.Type == "Ready" && condition.Status == "True" {
+			return nil
+		}
+		if condition.Type == "Ready" {
+			return errors.New(condition.Message)
+		}
+	}
+	return errors.New("the kubelet has not reported yet")
+}
+
+// untilUsable waits until pods can be created and run: the node is ready and the default service account is there.
+func (c *Cluster) untilUsable(ctx context.Context, a api) error {
+	for what, look := range map[string]func() error{
+		"node " + part.NodeName:           func() error { return a.ready(ctx) },
+		"service account default/default": func() error { return a.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil) },
+	} {
+		var last error
+		err := poll(ctx, func() (bool, error) {
+			last = look()
+			return last == nil, nil
+		})
+		if err != nil {
+			return fmt.Errorf("wait for %s: %w (%w)\n%s", what, err, last, c.lastWords(part.Kubelet))
+		}
+	}
+	return nil
+}

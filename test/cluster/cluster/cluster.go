@@ -1,0 +1,157 @@
+// Package cluster brings a one-node Kubernetes up, down, and back up in parts.
+//
+// What runs is found by looking: the records say which processes were started, and everything that any of them started is in the cluster's
+// cgroup. The only fact that cannot be seen afterwards, that a start went through to its end, is in the state file.
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"koordinator.io/koordinator/test/cluster/image"
+	"koordinator.io/koordinator/test/cluster/layout"
+	"koordinator.io/koordinator/test/cluster/lock"
+	"koordinator.io/koordinator/test/cluster/part"
+	"koordinator.io/koordinator/test/cluster/release"
+)
+
+// Cluster is a cluster that may be up or not.
+type Cluster struct {
+	layout layout.Layout
+	// cache is the folder of built programs.
+	cache string
+	// kubernetes is the version that the caller asked for, empty when any will do.
+	kubernetes string
+	// progress takes lines for the person who waits.
+	progress io.Writer
+}
+
+// state is what must be remembered of a start to start parts again. It is written before the first part is started.
+type state struct {
+	Kubernetes string `json:"kubernetes"`
+	Bin        string `json:"bin"`
+	Versions   string `json:"versions"`
+	Port       int    `json:"port"`
+	// Usable is set when all parts worked, the images were loaded and the node was ready.
+	Usable bool `json:"usable"`
+}
+
+// errDown is what commands answer that need a cluster that is up.
+var errDown = errors.New("the cluster is not up")
+
+// FromEnvironment returns the cluster that KOORDINATOR_CLUSTER, KOORDINATOR_CACHE and KUBERNETES_VERSION mean. It changes nothing.
+func FromEnvironment(progress io.Writer) (*Cluster, error) {
+	name := os.Getenv("KOORDINATOR_CLUSTER")
+	if name == "" {
+		name = layout.DefaultName
+	}
+	places, err := layout.New(name)
+	if err != nil {
+		return nil, err
+	}
+	cache := os.Getenv("KOORDINATOR_CACHE")
+	if cache == "" {
+		base, err := os.UserCacheDir()
+		if err != nil {
+			return nil, err
+		}
+		cache = filepath.Join(base, "koordinator")
+	}
+	if cache, err = filepath.Abs(cache); err != nil {
+		return nil, err
+	}
+	return &Cluster{layout: places, cache: cache, kubernetes: os.Getenv("KUBERNETES_VERSION"), progress: progress}, nil
+}
+
+// Programs builds what is missing and returns the programs.
+func (c *Cluster) Programs(ctx context.Context) (release.Programs, error) {
+	version := c.kubernetes
+	if version == "" {
+		version = release.DefaultKubernetes
+	}
+	return release.Ensure(ctx, c.cache, version, image.PauseSource, c.progress)
+}
+
+// Kubeconfig returns the path of the administrator's kubeconfig, which works on the host.
+func (c *Cluster) Kubeconfig() (string, error) {
+	if _, err := c.load(); err != nil {
+		return "", err
+	}
+	return c.layout.Kubeconfig(), nil
+}
+
+// exclusive calls change while no other command changes this cluster.
+func (c *Cluster) exclusive(ctx context.Context, change func() error) error {
+	if err := needRoot(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.layout.Lock()), 0o755); err != nil {
+		return err
+	}
+	unlock, err := lock.Acquire(ctx, c.layout.Lock(), "another command on cluster "+c.layout.Name, c.progress)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return change()
+}
+
+// needRoot returns an error for every other user.
+func needRoot() error {
+	if os.Geteuid() != 0 {
+		return errors.New("not allowed: cgroups, mounts and namespaces need root")
+	}
+	return nil
+}
+
+// save writes s.
+func (c *Cluster) save(s state) error { return writeJSON(c.layout.State(), s) }
+
+// load reads what was saved, or errDown.
+func (c *Cluster) load() (state, error) {
+	var s state
+	err := readJSON(c.layout.State(), &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, errDown
+	}
+	return s, err
+}
+
+// config returns what the parts of a start depend on.
+func (c *Cluster) config(s state) (part.Config, error) {
+	self, err := os.Executable()
+	return part.Config{Layout: c.layout, Bin: s.Bin, Kubernetes: s.Kubernetes, Port: s.Port, Self: self}, err
+}
+
+// writeJSON writes value to path, completely or not at all.
+func writeJSON(path string, value any) error {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", raw, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+// readJSON reads value from path.
+func readJSON(path string, value any) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw, value); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"koordinator.io/koordinator/test/cluster/part"
+)
+
+// Status writes what runs to out and reports whether the cluster is up: every part runs and the node is ready. It takes seconds at most and
+// changes nothing.
+func (c *Cluster) Status(ctx context.Context, out io.Writer) bool {
+	s, err := c.load()
+	if err != nil {
+		fmt.Fprintf(out, "cluster %s: %v\n", c.layout.Name, err)
+		return false
+	}
+	fmt.Fprintf(out, "cluster %s: %s\n", c.layout.Name, s.Versions)
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	up := true
+	for _, name := range part.Names() {
+		identity, err := c.record(name)
+		switch {
+		case err != nil:
+			up = false
+			fmt.Fprintf(table, "%s\t-\tnot started\n", name)
+		case !identity.Alive():
+			up = false
+			fmt.Fprintf(table, "%s\t%d\tended, see %s\n", name, identity.PID, c.layout.LogFile(name))
+		default:
+			fmt.Fprintf(table, "%s\t%d\truns\n", name, identity.PID)
+		}
+	}
+	_ = table.Flush()
+	a, err := c.api(s)
+	if err == nil {
+		err = a.ready(ctx)
+	}
+	if err != nil {
+		fmt.Fprintf(out, "node %s: not ready: %v\n", part.NodeName, err)
+		return false
+	}
+	fmt.Fprintf(out, "node %s: ready\n", part.NodeName)
+	if !s.Usable {
+		fmt.Fprintln(out, "the start was never finished: run up")
+	}
+	return up && s.Usable
+}
+
+// running returns the state of a cluster that is up. One with a part missing is not.
+func (c *Cluster) running(ctx context.Context) (state, bool) {
+	s, err := c.load()
+	if err != nil || !s.Usable {
+		return s, false
+	}
+	for _, name := range part.Names() {
+		if identity, err := c.record(name); err != nil || !identity.Alive() {
+			return s, false
+		}
+	}
+	a, err := c.api(s)
+	return s, err == nil && a.get(ctx, "/readyz", nil) == nil
+}
+
+// Load imports image archives, of docker save or in OCI layout, for pods to use.
+func (c *Cluster) Load(ctx context.Context, archives []string) error {
+	s, err := c.load()
+	if err != nil {
+		return err
+	}
+	return c.loadArchives(ctx, s.Bin, archives)
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"koordinator.io/koordinator/test/cluster/cluster"
+)
+
+// errNotUp makes status exit with 1; it has said why already.
+var errNotUp = errors.New("the cluster is not up")
+
+// commands are what usage lists.
+var commands = map[string]func(context.Context, *cluster.Cluster, []string) error{
+	"up":         alone(func(ctx context.Context, c *cluster.Cluster) error { return c.Up(ctx) }),
+	"down":       alone(func(ctx context.Context, c *cluster.Cluster) error { return c.Down(ctx) }),
+	"status":     alone(status),
+	"kubeconfig": alone(kubeconfig),
+	"bin":        alone(bin),
+	"load":       load,
+	"start":      start,
+	"stop":       onPart((*cluster.Cluster).Stop),
+	"restart":    onPart((*cluster.Cluster).Restart),
+}
+
+// alone makes a command of one that takes no arguments.
+func alone(do func(context.Context, *cluster.Cluster) error) func(context.Context, *cluster.Cluster, []string) error {
+	return func(ctx context.Context, c *cluster.Cluster, args []string) error {
+		if len(args) > 0 {
+			return errUsage
+		}
+		return do(ctx, c)
+	}
+}
+
+// onPart makes a command of one that takes [-kill] PART.
+func onPart(do func(*cluster.Cluster, context.Context, string, bool) error) func(context.Context, *cluster.Cluster, []string) error {
+	return func(ctx context.Context, c *cluster.Cluster, args []string) error {
+		kill := len(args) > 0 && args[0] == "-kill"
+		if kill {
+			args = args[1:]
+		}
+		if len(args) != 1 {
+			return errUsage
+		}
+		return do(c, ctx, args[0], kill)
+	}
+}
+
+// start is the command start.
+func start(ctx context.Context, c *cluster.Cluster, args []string) error {
+	if len(args) != 1 {
+		return errUsage
+	}
+	return c.Start(ctx, args[0])
+}
+
+// status is the command status.
+func status(ctx context.Context, c *cluster.Cluster) error {
+	if !c.Status(ctx, os.Stdout) {
+		return errNotUp
+	}
+	return nil
+}
+
+// kubeconfig is the command kubeconfig.
+func kubeconfig(_ context.Context, c *cluster.Cluster) error {
+	path, err := c.Kubeconfig()
+	if err == nil {
+		fmt.Fprintln(os.Stdout, path)
+	}
+	return err
+}
+
+// bin is the command bin.
+func bin(ctx context.Context, c *cluster.Cluster) error {
+	programs, err := c.Programs(ctx)
+	if err == nil {
+		fmt.Fprintln(os.Stdout, programs.Bin)
+	}
+	return err
+}
+
+// load is the command load.
+func load(ctx context.Context, c *cluster.Cluster, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	for i, archive := range args {
+		absolute, err := filepath.Abs(archive)
+		if err != nil {
+			return err
+		}
+		args[i] = absolute
+	}
+	return c.Load(ctx, args)
+}

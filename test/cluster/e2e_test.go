@@ -1,0 +1,393 @@
+//go:build e2e
+
+package main
+
+import (
+	"bytes"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"koordinator.io/koordinator/test/cluster/layout"
+	"koordinator.io/koordinator/test/cluster/part"
+	"koordinator.io/koordinator/test/cluster/process"
+)
+
+// bench runs the command against a cluster of the test's own.
+type bench struct {
+	layout.Layout
+	program string
+}
+
+// newBench builds the command. What an earlier run left is removed, and so is what the test leaves.
+func newBench(t *testing.T) bench {
+	t.Helper()
+	places, err := layout.New("e2e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KOORDINATOR_CLUSTER", places.Name)
+	b := bench{Layout: places, program: filepath.Join(t.TempDir(), "cluster")}
+	if output, err := exec.Command("go", "build", "-o", b.program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, output)
+	}
+	b.run(t, 0, "down")
+	t.Cleanup(func() { _ = exec.Command(b.program, "down").Run() })
+	return b
+}
+
+// run runs a command, which must exit with code, and returns all that it writes.
+func (b bench) run(t *testing.T, code int, args ...string) string {
+	t.Helper()
+	begin := time.Now()
+	cmd := exec.Command(b.program, args...)
+	output, _ := cmd.CombinedOutput()
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		t.Fatalf("%s: exit code %d, want %d\n%s", strings.Join(args, " "), got, code, output)
+	}
+	t.Logf("%s: %s", strings.Join(args, " "), time.Since(begin).Round(10*time.Millisecond))
+	return string(output)
+}
+
+// kubectl runs kubectl, which must succeed, from the host, and returns what it writes.
+func (b bench) kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	bin := strings.TrimSpace(b.run(t, 0, "bin"))
+	output, err := exec.Command(filepath.Join(bin, "kubectl"), append([]string{"--kubeconfig", b.Kubeconfig()}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, output)
+	}
+	return string(output)
+}
+
+// pids reads which processes the command recorded.
+func (b bench) pids(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for line := range strings.Lines(b.run(t, 0, "status")) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[2] == "runs" {
+			found[fields[0]] = fields[1]
+		}
+	}
+	if len(found) != len(part.Names()) {
+		t.Fatalf("these run: %v", found)
+	}
+	return found
+}
+
+// crash kills the given processes without a word, and returns when they have ended.
+func crash(t *testing.T, pids ...string) {
+	t.Helper()
+	for _, pid := range pids {
+		number, err := strconv.Atoi(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		identity, err := process.Of(number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := identity.Stop(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// runPod starts a pod and waits until it runs, so that there are shims, containers, mounts and cgroups of pods.
+func (b bench) runPod(t *testing.T) {
+	t.Helper()
+	b.kubectl(t, "run", "web", "--image=busybox:1.37", "--command", "--", "sh", "-c", "echo hello; exec sleep 100000")
+	b.kubectl(t, "wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+}
+
+// runFeatures runs what samples and tests of this project rest on: native sidecars, probes, image volumes, Services, and an API server
+// that pods can ask with their tokens. kubectl, from the cache, is the client inside.
+func (b bench) runFeatures(t *testing.T) {
+	t.Helper()
+	manifest, err := os.ReadFile("testdata/features.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := strings.TrimSpace(b.run(t, 0, "bin"))
+	values := strings.NewReplacer("<CACHE>", filepath.Dir(bin), "<BIN>", filepath.Base(bin))
+	file := filepath.Join(t.TempDir(), "features.yaml")
+	if err := os.WriteFile(file, []byte(values.Replace(string(manifest))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.kubectl(t, "apply", "--filename="+file)
+	b.kubectl(t, "wait", "--for=condition=Ready", "pod/server", "--timeout=60s")
+	b.kubectl(t, "wait", "--for=condition=Complete", "job/client", "--timeout=60s")
+	if got, want := b.kubectl(t, "logs", "job/client"), "hello from the server\nok"; got != want {
+		t.Errorf("the client says %q, want %q", got, want)
+	}
+}
+
+// host is what of the machine must be as before when a cluster is down.
+type host struct {
+	mounts, links string
+}
+
+// observe returns the machine's state.
+func observe(t *testing.T) host {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	links, err := filepath.Glob("/sys/class/net/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host{mounts: string(mounts), links: strings.Join(links, " ")}
+}
+
+// namespace returns the identity of the cluster's network namespace, as /proc/PID/ns/net has it.
+func (b bench) namespace(t *testing.T) string {
+	t.Helper()
+	name, err := os.Readlink("/proc/" + b.pids(t)[part.Kubelet] + "/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// assertGone fails for everything that is left of the cluster, whose network namespace was namespace.
+func (b bench) assertGone(t *testing.T, before host, namespace string) {
+	t.Helper()
+	if now := observe(t); now != before {
+		t.Errorf("the machine has changed\nbefore: %s\nafter:  %s", before, now)
+	}
+	for _, dir := range []string{b.Run, b.Data} {
+		if _, err := os.Lstat(dir); err == nil {
+			t.Errorf("%s is left", dir)
+		}
+	}
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, _ error) error {
+		if entry != nil && strings.Contains(entry.Name(), b.Cgroup()) {
+			t.Errorf("cgroup %s is left", path)
+		}
+		return nil
+	})
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, process := range processes {
+		command, _ := os.ReadFile(filepath.Join(process, "cmdline"))
+		if got, _ := os.Readlink(filepath.Join(process, "ns/net")); got == namespace || bytes.Contains(command, []byte(b.Data+"/")) {
+			t.Errorf("%s is left: %q", process, command)
+		}
+	}
+}
+
+func TestE2EUpDown(t *testing.T) {
+	b, before := newBench(t), observe(t)
+	b.run(t, 1, "status")
+	b.run(t, 1, "kubeconfig")
+	b.run(t, 0, "up")
+	namespace, pids := b.namespace(t), b.pids(t)
+	if output := b.run(t, 0, "up"); !strings.Contains(output, "is up already") {
+		t.Errorf("up again says %q", output)
+	}
+	if again := b.pids(t); !maps.Equal(again, pids) {
+		t.Errorf("up again has changed %v to %v", pids, again)
+	}
+	b.runPod(t)
+	if got := b.kubectl(t, "logs", "web"); got != "hello\n" {
+		t.Errorf("logs: %q", got)
+	}
+	if got := b.kubectl(t, "exec", "web", "--", "echo", "there"); got != "there\n" {
+		t.Errorf("exec: %q", got)
+	}
+	b.runFeatures(t)
+	b.run(t, 0, "down")
+	b.assertGone(t, before, namespace)
+	if output := b.run(t, 0, "down"); !strings.Contains(output, "nothing is up") {
+		t.Errorf("down again says %q", output)
+	}
+}
+
+func TestE2EDownAfterCrash(t *testing.T) {
+	b, before := newBench(t), observe(t)
+	for name, victims := range map[string][]string{
+		"everything":           part.Names(),
+		"containerd":           {part.Containerd},
+		"kubelet and etcd":     {part.Kubelet, part.Etcd},
+		"all records are lost": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.run(t, 0, "up")
+			b.runPod(t)
+			namespace, pids := b.namespace(t), b.pids(t)
+			for _, victim := range victims {
+				crash(t, pids[victim])
+			}
+			if victims == nil {
+				if err := os.RemoveAll(filepath.Dir(b.Record(part.Etcd))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.run(t, 1, "status")
+			b.run(t, 0, "down")
+			b.assertGone(t, before, namespace)
+		})
+	}
+}
+
+func TestE2EUpAfterCrash(t *testing.T) {
+	b := newBench(t)
+	b.run(t, 0, "up")
+	b.runPod(t)
+	crash(t, slices.Collect(maps.Values(b.pids(t)))...)
+	b.run(t, 0, "up")
+	if pods := b.kubectl(t, "get", "pods", "--output=name"); pods != "" {
+		t.Errorf("a new cluster has pods: %s", pods)
+	}
+}
+
+func TestE2EUpAfterUpWasKilled(t *testing.T) {
+	b := newBench(t)
+	interrupted := exec.Command(b.program, "up")
+	if err := interrupted.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// All parts are started then, and the node is not ready yet.
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(b.Record(part.Kubelet)); err == nil {
+			break
+		}
+	}
+	_ = interrupted.Process.Kill()
+	_ = interrupted.Wait()
+	b.run(t, 1, "status")
+	if output := b.run(t, 0, "up"); !strings.Contains(output, "removing what is left") {
+		t.Errorf("up says %q", output)
+	}
+	b.runPod(t)
+}
+
+func TestE2EUpThatFailsLeavesNothing(t *testing.T) {
+	b, before := newBench(t), observe(t)
+	t.Setenv("KOORDINATOR_CACHE", breakScheduler(t, strings.TrimSpace(b.run(t, 0, "bin"))))
+	output := b.run(t, 1, "up")
+	for _, want := range []string{"start " + part.Scheduler, b.LogFile(part.Scheduler), "the scheduler is broken"} {
+		if !strings.Contains(output, want) {
+			t.Errorf("%q is missing in: %s", want, output)
+		}
+	}
+	if _, err := os.Stat(b.LogFile(part.Scheduler)); err != nil {
+		t.Error(err)
+	}
+	b.assertGone(t, before, "none")
+}
+
+func TestE2ERestart(t *testing.T) {
+	b := newBench(t)
+	b.run(t, 0, "up")
+	b.runPod(t)
+	for _, name := range part.Names() {
+		before := b.pids(t)
+		b.run(t, 0, "restart", name)
+		after := b.pids(t)
+		for other := range before {
+			if changed := before[other] != after[other]; changed != (other == name) {
+				t.Errorf("restart of %s: %s was %s, is %s", name, other, before[other], after[other])
+			}
+		}
+	}
+	b.run(t, 0, "restart", "-kill", part.APIServer)
+	b.run(t, 0, "stop", part.Kubelet)
+	b.run(t, 1, "status")
+	b.run(t, 0, "start", part.Kubelet)
+	if got := b.kubectl(t, "get", "pod", "web", "--output=jsonpath={.status.containerStatuses[0].restartCount}"); got != "0" {
+		t.Errorf("the pod was restarted %s times", got)
+	}
+}
+
+func TestE2EForeignProcessSurvives(t *testing.T) {
+	b := newBench(t)
+	b.run(t, 0, "up")
+	foreign := filepath.Join(t.TempDir(), part.Kubelet)
+	sleep, err := os.ReadFile("/bin/sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(foreign, sleep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(foreign, "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	b.run(t, 0, "down")
+	select {
+	case err := <-ended:
+		t.Errorf("a process that is only called %s was stopped: %v", part.Kubelet, err)
+	default:
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+}
+
+func TestE2ETwoClustersSideBySide(t *testing.T) {
+	b := newBench(t)
+	b.run(t, 0, "up")
+	b.runPod(t)
+	t.Setenv("KOORDINATOR_CLUSTER", "e2e-beside")
+	t.Cleanup(func() {
+		beside := exec.Command(b.program, "down")
+		beside.Env = append(os.Environ(), "KOORDINATOR_CLUSTER=e2e-beside")
+		_ = beside.Run()
+	})
+	b.run(t, 0, "up")
+	b.run(t, 0, "down")
+	t.Setenv("KOORDINATOR_CLUSTER", b.Name)
+	b.run(t, 0, "status")
+	if got := b.kubectl(t, "exec", "web", "--", "echo", "there"); got != "there\n" {
+		t.Errorf("exec: %q", got)
+	}
+}
+
+// breakScheduler returns a cache with links to the programs in bin, but for a scheduler that only complains.
+func breakScheduler(t *testing.T, bin string) string {
+	t.Helper()
+	cache := t.TempDir()
+	own := filepath.Join(cache, filepath.Base(bin))
+	if err := os.Mkdir(own, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	built, err := filepath.Glob(filepath.Join(filepath.Dir(bin), "pause-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range built {
+		if err := os.Symlink(dir, filepath.Join(cache, filepath.Base(dir))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	programs, err := os.ReadDir(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, program := range programs {
+		path := filepath.Join(own, program.Name())
+		if program.Name() == part.Scheduler {
+			err = os.WriteFile(path, []byte("#!/bin/sh\necho the scheduler is broken\nexit 1\n"), 0o755)
+		} else {
+			err = os.Symlink(filepath.Join(bin, program.Name()), path)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cache
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"net"
+	"net/netip"
+
+	"koordinator.io/koordinator/test/cluster/forward"
+	"koordinator.io/koordinator/test/cluster/layout"
+	"koordinator.io/koordinator/test/cluster/sandbox"
+)
+
+// internal are the commands that the parts of a cluster are started through. People have no use for them.
+var internal = map[string]func(context.Context, []string) error{
+	"enter":   enter,
+	"forward": forwardPort,
+}
+
+// enter NAME PROGRAM ARG… runs a program in the namespaces and the cgroup of a cluster, in place of this one.
+func enter(_ context.Context, args []string) error {
+	if len(args) < 2 {
+		return errUsage
+	}
+	places, err := layout.New(args[0])
+	if err != nil {
+		return err
+	}
+	return sandbox.Enter(places, args[1:])
+}
+
+// forwardPort NAME PORT is the part forwarder: it makes the API server reachable at the host's 127.0.0.1:PORT. Like every part it joins the
+// cluster's cgroup, so that it is found when its record is lost.
+func forwardPort(ctx context.Context, args []string) error {
+	if len(args) != 2 {
+		return errUsage
+	}
+	places, err := layout.New(args[0])
+	if err != nil {
+		return err
+	}
+	group, err := sandbox.OpenCgroup(places.Cgroup())
+	if err != nil {
+		return err
+	}
+	if err := group.Join(); err != nil {
+		return err
+	}
+	inside, err := sandbox.NewDialer(places.NetworkNamespace())
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", args[1]))
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { _ = listener.Close() })
+	server := netip.MustParseAddrPort("127.0.0.1:6443")
+	err = forward.Serve(listener, func() (net.Conn, error) { return inside.Dial(server) })
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // told to stop
+	}
+	return err
+}

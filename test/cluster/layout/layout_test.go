@@ -1,0 +1,52 @@
+package layout
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestNames(t *testing.T) {
+	for _, right := range []string{"a", "koordinator", "e2e", "a-b", "abcdefghijklmnopqrst"} {
+		if _, err := New(right); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, wrong := range []string{"", "A", "1a", "a-", "-a", "a/b", "..", "a b", "a.b", "abcdefghijklmnopqrstu"} {
+		if _, err := New(wrong); err == nil {
+			t.Errorf("name %q is accepted", wrong)
+		}
+	}
+}
+
+func TestClustersShareNothing(t *testing.T) {
+	a, err := New("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := New("ab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for hardWired, own := range a.Private() {
+		if own == b.Private()[hardWired] {
+			t.Errorf("%s is shared: %s", hardWired, own)
+		}
+		if !strings.HasPrefix(own, a.Run+"/") && !strings.HasPrefix(own, a.Data+"/") {
+			t.Errorf("%s would stay behind", own)
+		}
+	}
+	if a.Lock() == b.Lock() || strings.HasPrefix(a.Lock(), a.Run+"/") {
+		t.Errorf("lock %s of %s", a.Lock(), a.Run)
+	}
+}
+
+func TestSocketPathFitsTheKernel(t *testing.T) {
+	longest, err := New(strings.Repeat("a", 20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// containerd appends .ttrpc for a second socket; unix(7) allows 108 bytes with the final zero.
+	if path := longest.ContainerdSocket() + ".ttrpc"; len(path) > 107 {
+		t.Errorf("%s has %d bytes", path, len(path))
+	}
+}

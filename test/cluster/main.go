@@ -1,0 +1,75 @@
+// Command cluster starts a real Kubernetes of one node on this machine, for tests and for trying things: etcd, the control plane, kubelet,
+// kube-proxy and containerd, all in namespaces of their own. No container engine and no registry is needed. See usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"koordinator.io/koordinator/test/cluster/cluster"
+)
+
+// usage is what help prints.
+const usage = `usage: go run ./test/cluster COMMAND
+
+  up               build what is missing, start the cluster, wait until it can be used
+  down             stop it and remove everything but the logs
+  status           say what runs; exit 0 if the cluster is up
+  kubeconfig       print the path of the administrator's kubeconfig
+  bin              print the folder with kubectl, helm, ctr and the rest; build what is missing
+  load ARCHIVE…    import container images
+  restart [-kill] PART   stop a part, start it again, wait until it works
+  stop [-kill] PART      stop a part
+  start PART             start a stopped part
+  help             print this
+
+PART is one of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd, kubelet, kube-proxy, forwarder.
+
+environment:
+  KUBERNETES_VERSION    version to build and start, such as 1.34.4
+  KOORDINATOR_CLUSTER   name of the cluster, default koordinator; clusters of different names run side by side
+  KOORDINATOR_CACHE     where built programs are kept, default koordinator in the user's cache folder
+`
+
+// errUsage is a command line that means nothing.
+var errUsage = errors.New("usage")
+
+// main runs the command and turns its error into the exit code: 2 for a wrong command line, 1 for everything else.
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	if errors.Is(err, errUsage) {
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+// run finds the command and calls it.
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 || args[0] == "help" {
+		fmt.Fprint(os.Stdout, usage)
+		return nil
+	}
+	c, err := cluster.FromEnvironment(os.Stderr)
+	if err != nil {
+		return err
+	}
+	name, args := args[0], args[1:]
+	if command, ok := internal[name]; ok {
+		return command(ctx, args)
+	}
+	command, ok := commands[name]
+	if !ok {
+		return errUsage
+	}
+	return command(ctx, c, args)
+}

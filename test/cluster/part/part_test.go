@@ -1,0 +1,108 @@
+package part
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"koordinator.io/koordinator/test/cluster/layout"
+)
+
+func TestPartsAreListedAfterWhatTheyNeed(t *testing.T) {
+	var seen []string
+	for _, p := range All(Config{}) {
+		for _, needed := range p.After {
+			if !slices.Contains(seen, needed) {
+				t.Errorf("%s is listed before %s", p.Name, needed)
+			}
+		}
+		if p.Health == "" || p.Grace == 0 || len(p.Args) == 0 {
+			t.Errorf("%s lacks something: %+v", p.Name, p)
+		}
+		seen = append(seen, p.Name)
+	}
+}
+
+func TestEveryPartIsStoppedOnce(t *testing.T) {
+	stopped := slices.Concat(StopOrder()...)
+	started := Names()
+	slices.Sort(stopped)
+	slices.Sort(started)
+	if !slices.Equal(stopped, started) {
+		t.Errorf("stopped %q, started %q", stopped, started)
+	}
+}
+
+func TestImageVolumesAreSwitchedOnWhereTheyAreNot(t *testing.T) {
+	for version, want := range map[string]bool{"1.33.13": true, "1.34.4": true, "1.35.4": false, "1.36.3": false} {
+		for _, p := range All(Config{Kubernetes: version}) {
+			got := slices.Contains(p.Args, "--feature-gates=ImageVolume=true")
+			if concerned := p.Name == APIServer || p.Name == Kubelet; got != (want && concerned) {
+				t.Errorf("%s %s: %q", p.Name, version, p.Args)
+			}
+		}
+	}
+}
+
+func TestConfigurationFilesAreComplete(t *testing.T) {
+	dir := t.TempDir()
+	c := Config{Layout: layout.Layout{Name: "test", Data: dir, Run: dir}}
+	if err := c.WriteFiles(); err != nil {
+		t.Fatal(err)
+	}
+	placeholder := regexp.MustCompile(`<[A-Z]+>`)
+	for _, name := range []string{"containerd.toml", "kubelet.yaml", "cni/bridge.conflist"} {
+		content, err := os.ReadFile(filepath.Join(c.Layout.Config(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := placeholder.FindAll(content, -1); len(left) > 0 {
+			t.Errorf("%s: %q is left", name, left)
+		}
+	}
+	kubelet, err := os.ReadFile(filepath.Join(c.Layout.Config(), "kubelet.yaml"))
+	if err != nil || !strings.Contains(string(kubelet), `cgroupRoot: "/koordinator-cluster-test"`) {
+		t.Errorf("the kubelet's cgroup is not the cluster's, error %v:\n%s", err, kubelet)
+	}
+}
+
+func TestWorking(t *testing.T) {
+	status := http.StatusOK
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	socket := filepath.Join(t.TempDir(), "socket")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, health string
+		status       int
+		want         bool
+	}{
+		{name: "it says so", health: server.URL + "/readyz", status: http.StatusOK, want: true},
+		{name: "it says no", health: server.URL + "/readyz", status: http.StatusInternalServerError},
+		{name: "a port that accepts", health: strings.Replace(server.URL, "https", "tcp", 1), want: true},
+		{name: "a port that does not", health: "tcp://127.0.0.1:1"},
+		{name: "a socket that accepts", health: "unix://" + socket, want: true},
+		{name: "a socket that is missing", health: "unix://" + socket + "x"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			status = test.status
+			if got := (Part{Health: test.health, Outside: true}).Working(t.Context(), nil); got != test.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+	server.Close()
+	_ = listener.Close()
+	if (Part{Health: server.URL, Outside: true}).Working(t.Context(), nil) {
+		t.Error("a server that is gone works")
+	}
+}

@@ -1,0 +1,70 @@
+// Package release builds the programs of a cluster from their modules and installs the few that are Debian's.
+// Everything that is built stays in a cache, in one folder for each version.
+package release
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The versions of everything that is built. Debian's packages come in the version that the machine's Debian has.
+const (
+	// DefaultKubernetes is the version when KUBERNETES_VERSION is not set.
+	DefaultKubernetes = "1.36.3"
+	containerd        = "v2.3.7"
+	helm              = "v4.3.1"
+)
+
+// kubernetesVersions is what KUBERNETES_VERSION may be.
+var kubernetesVersions = regexp.MustCompile(`^1\.(\d+)\.(\d+)$`)
+
+// bundle is a set of programs that are built from one module.
+type bundle struct {
+	// name and version (with its v) make the folder in the cache.
+	name, version string
+	// module is the path of the module that has the programs.
+	module string
+	// commands are the programs' packages, below module.
+	commands []string
+	// tags are build tags, divided by commas.
+	tags string
+	// variables are set by the linker, to what is given here: the programs would not know their versions otherwise.
+	variables map[string]string
+}
+
+// folder is the bundle's place below the cache.
+func (b bundle) folder() string { return b.name + "-" + b.version }
+
+// bundles lists what a cluster with this Kubernetes version (without v) needs.
+func bundles(kubernetes string) ([]bundle, error) {
+	parts := kubernetesVersions.FindStringSubmatch(kubernetes)
+	if parts == nil {
+		return nil, fmt.Errorf("KUBERNETES_VERSION %q: want 1.MINOR.PATCH, such as %s", kubernetes, DefaultKubernetes)
+	}
+	variables := map[string]string{}
+	for _, stamped := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		variables[stamped+".gitVersion"] = "v" + kubernetes
+		variables[stamped+".gitMajor"] = "1"
+		variables[stamped+".gitMinor"] = parts[1]
+		variables[stamped+".gitTreeState"] = "clean"
+	}
+	return []bundle{
+		{
+			name: "kubernetes", version: "v" + kubernetes, module: "k8s.io/kubernetes",
+			commands:  strings.Fields("cmd/kube-apiserver cmd/kube-controller-manager cmd/kube-scheduler cmd/kubelet cmd/kube-proxy cmd/kubectl"),
+			variables: variables,
+		},
+		{
+			name: "containerd", version: containerd, module: "github.com/containerd/containerd/v2",
+			commands:  strings.Fields("cmd/containerd cmd/containerd-shim-runc-v2 cmd/ctr"),
+			tags:      "no_btrfs,no_zfs,no_devmapper",
+			variables: map[string]string{"github.com/containerd/containerd/v2/version.Version": containerd},
+		},
+		{
+			name: "helm", version: helm, module: "helm.sh/helm/v4",
+			commands:  []string{"cmd/helm"},
+			variables: map[string]string{"helm.sh/helm/v4/internal/version.version": helm},
+		},
+	}, nil
+}

@@ -1,0 +1,208 @@
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// partsCgroup is the child that holds the parts themselves. The kubelet keeps the pods in another one beside it: version 2 allows processes in leaves only.
+const partsCgroup = "parts"
+
+// Cgroup is a cgroup of the same name at the top of every mounted hierarchy, version 1 and 2.
+type Cgroup struct {
+	dirs []string
+}
+
+// OpenCgroup finds the folders of the cgroup called name. They need not exist.
+func OpenCgroup(name string) (Cgroup, error) {
+	all, err := mounts()
+	if err != nil {
+		return Cgroup{}, err
+	}
+	var group Cgroup
+	for _, m := range all {
+		if m.fstype == "cgroup" || m.fstype == "cgroup2" {
+			group.dirs = append(group.dirs, filepath.Join(m.point, name))
+		}
+	}
+	if len(group.dirs) == 0 {
+		return Cgroup{}, errors.New("find cgroups: no cgroup file system is mounted")
+	}
+	return group, nil
+}
+
+// Create makes the cgroup and its child for the parts.
+func (g Cgroup) Create() error {
+	for _, dir := range g.dirs {
+		for _, dir := range []string{dir, filepath.Join(dir, partsCgroup)} {
+			if err := enableControllers(filepath.Dir(dir)); err != nil {
+				return err
+			}
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+			if err := inheritCpuset(dir); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// enableControllers hands all controllers of a version 2 cgroup to its children; the kubelet expects to find them. Others it leaves alone.
+func enableControllers(dir string) error {
+	controllers, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range strings.Fields(string(controllers)) {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+name), 0); err != nil {
+			return fmt.Errorf("enable cgroup controller %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// inheritCpuset copies CPUs and memory nodes from the parent of dir: a version 1 cpuset starts empty and refuses processes then.
+func inheritCpuset(dir string) error {
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		own, err := os.ReadFile(filepath.Join(dir, file))
+		if errors.Is(err, fs.ErrNotExist) || len(bytes.TrimSpace(own)) > 0 {
+			continue
+		}
+		parents, err := os.ReadFile(filepath.Join(filepath.Dir(dir), file))
+		if err != nil || len(bytes.TrimSpace(parents)) == 0 {
+			continue // version 2, where an empty set means the parent's
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), parents, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Join moves the calling process into the cgroup. What it starts from then on is in there too.
+func (g Cgroup) Join() error {
+	for _, dir := range g.dirs {
+		file := filepath.Join(dir, partsCgroup, "cgroup.procs")
+		if err := os.WriteFile(file, []byte(strconv.Itoa(os.Getpid())), 0); err != nil {
+			return fmt.Errorf("join cgroup: %w", err)
+		}
+	}
+	return nil
+}
+
+// processes lists the processes at and below the child, each once; of the whole cgroup when child is empty.
+func (g Cgroup) processes(child string) []int {
+	var pids []int
+	for _, dir := range g.folders(child) {
+		raw, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if err != nil {
+			continue // removed since it was listed
+		}
+		for _, field := range strings.Fields(string(raw)) {
+			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	slices.Sort(pids)
+	return slices.Compact(pids)
+}
+
+// KillPods kills everything in the cgroup but the parts and what they started for themselves. pods is the child that the kubelet made.
+func (g Cgroup) KillPods(pods string) error { return g.kill(pods) }
+
+// Kill kills every process in the cgroup and waits until none is left.
+func (g Cgroup) Kill() error { return g.kill("") }
+
+// kill sends SIGKILL until the child is empty: processes may be forking meanwhile.
+func (g Cgroup) kill(child string) error {
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		pids := g.processes(child)
+		if len(pids) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("kill cgroup: processes %v still run 15 seconds after SIGKILL", pids)
+		}
+		for _, dir := range g.folders(child) {
+			// A frozen process does not die. Only the freezer of version 1 has this file; version 2 lets SIGKILL through.
+			_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
+		}
+		for _, pid := range pids {
+			if err := g.killMember(pid); err != nil {
+				return err
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// killMember kills the process pid if it still is in the cgroup once a descriptor keeps its number from being reused.
+func (g Cgroup) killMember(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil // it has ended
+	}
+	defer unix.Close(fd)
+	if !slices.Contains(g.processes(""), pid) {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("kill process %d: %w", pid, err)
+	}
+	return nil
+}
+
+// Remove removes the cgroup, which must be empty, from every hierarchy.
+func (g Cgroup) Remove() error {
+	var last error
+	// The kernel may call a cgroup busy for a moment after its last process has ended.
+	for range 100 {
+		last = nil
+		folders := g.folders("")
+		slices.Reverse(folders)
+		for _, dir := range folders {
+			if err := unix.Rmdir(dir); err != nil && !errors.Is(err, unix.ENOENT) {
+				last = fmt.Errorf("remove cgroup %s: %w", dir, err)
+			}
+		}
+		if last == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return last
+}
+
+// Exists reports whether the cgroup is left in any hierarchy.
+func (g Cgroup) Exists() bool { return len(g.folders("")) > 0 }
+
+// folders lists the folders at and below the child in all hierarchies, parents first.
+func (g Cgroup) folders(child string) []string {
+	var found []string
+	for _, dir := range g.dirs {
+		_ = filepath.WalkDir(filepath.Join(dir, child), func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() {
+				found = append(found, path)
+			}
+			return nil // what vanishes during the walk is gone already
+		})
+	}
+	return found
+}

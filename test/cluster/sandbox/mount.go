@@ -1,0 +1,98 @@
+// Package sandbox is where the parts of a cluster run: one cgroup in every hierarchy, one network namespace and one mount namespace.
+// The cgroup is what makes a crashed cluster removable, since nothing in it can leave; the namespaces keep network and mounts away from the host.
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// mount is a line of /proc/self/mountinfo, see proc_pid_mountinfo(5).
+type mount struct {
+	point, fstype string
+}
+
+// mounts lists the mounts of the calling process, in the order in which they were made.
+func mounts() ([]mount, error) {
+	raw, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	return parseMounts(string(raw))
+}
+
+// parseMounts reads the contents of a mountinfo file.
+func parseMounts(raw string) ([]mount, error) {
+	var found []mount
+	for line := range strings.Lines(raw) {
+		left, right, ok := strings.Cut(strings.TrimSpace(line), " - ")
+		before, after := strings.Fields(left), strings.Fields(right)
+		if !ok || len(before) < 5 || len(after) < 1 {
+			return nil, fmt.Errorf("read mountinfo: line %q has too few fields", line)
+		}
+		found = append(found, mount{point: unescape(before[4]), fstype: after[0]})
+	}
+	return found, nil
+}
+
+// unescape undoes the octal escapes that the kernel uses for blank, tab, newline and backslash.
+func unescape(point string) string {
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(point)
+}
+
+// below picks the mount points at or below one of dirs, innermost and latest first.
+func below(all []mount, dirs ...string) []string {
+	var points []string
+	for _, m := range all {
+		if slices.ContainsFunc(dirs, func(dir string) bool { return m.point == dir || strings.HasPrefix(m.point, dir+"/") }) {
+			points = append(points, m.point)
+		}
+	}
+	slices.Reverse(points)
+	return points
+}
+
+// Mounts lists the mount points at or below dirs that the calling process sees.
+func Mounts(dirs ...string) ([]string, error) {
+	all, err := mounts()
+	if err != nil {
+		return nil, err
+	}
+	return below(all, dirs...), nil
+}
+
+// Unmount removes every mount at or below dirs. An error means that some are left, and that removing the folders would reach into them.
+func Unmount(dirs ...string) error {
+	points, err := Mounts(dirs...)
+	if err != nil {
+		return err
+	}
+	for _, point := range points {
+		// Detached, because whoever still looks into it must not keep us; the file system goes when they do.
+		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return fmt.Errorf("unmount %s: %w", point, err)
+		}
+	}
+	if points, err = Mounts(dirs...); err == nil && len(points) > 0 {
+		return fmt.Errorf("unmount %s: still mounted", strings.Join(points, ", "))
+	}
+	return err
+}
+
+// bind makes the folder from appear at the folder to. Both are created when they are missing.
+func bind(from, to string) error {
+	for _, dir := range []string{from, to} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s to %s: %w", from, filepath.Clean(to), err)
+	}
+	return nil
+}
