@@ -6,6 +6,7 @@
 CLUSTER ?= test
 FUZZTIME ?= 10s
 
+HELM ?= go run helm.sh/helm/v4/cmd/helm@v4.3.1
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 
 .PHONY: help
@@ -14,7 +15,8 @@ help: ## this list
 
 .PHONY: build
 build: ## both binaries, static, to bin/
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/koordinator ./cmd/webhook
+	CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '-s -w' -o bin/ ./cmd/koordinator
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/webhook
 
 .PHONY: images
 images: ## both images from the Dockerfiles, to bin/images/
@@ -68,8 +70,13 @@ fmt: ## format
 lint: ## golangci-lint
 	go run $(GOLANGCI) run ./...
 
+.PHONY: generate
+generate: ## config/ from the chart
+	GOWORK=off HELM='$(HELM)' sh config/generate.sh
+
 .PHONY: verify
-verify: ## what must not drift: formatting, modules
+verify: generate ## what must not drift: config/, formatting, modules
+	git diff --exit-code config
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	GOWORK=off go mod tidy -diff
 	cd test/cluster && GOWORK=off go mod tidy -diff

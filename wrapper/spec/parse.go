@@ -36,7 +36,8 @@ func (p Problems) Error() string {
 
 // Parse reads a spec as JSON and fills in the defaults. Keys are exact, an
 // unknown or repeated one is a mistake, and scalars may be given as strings.
-// The error is a Problems with everything that is wrong.
+// The error is a Problems with everything that is wrong; the spec is then what
+// could be read, good only for finding more that is wrong.
 func Parse(text string) (Spec, error) {
 	members, err := decodeObject(text)
 	if err != nil {
@@ -49,7 +50,7 @@ func Parse(text string) (Spec, error) {
 	}
 	p.check()
 	if len(p.problems) > 0 {
-		return Spec{}, p.problems
+		return s, p.problems
 	}
 	return s, nil
 }

@@ -44,6 +44,7 @@ func parseDeps(v json.RawMessage, k kind) ([]Dependency, error) {
 		d, err := parseDepItem(item, k)
 		if err != nil {
 			errs = append(errs, fmt.Sprintf("[%d]: %v", i, err))
+			continue
 		}
 		deps = append(deps, d)
 	}
@@ -58,6 +59,7 @@ func parseDepList(text string, k kind) ([]Dependency, error) {
 		d, err := parseDep(part, k)
 		if err != nil {
 			errs = append(errs, err.Error())
+			continue
 		}
 		deps = append(deps, d)
 	}
@@ -116,7 +118,8 @@ func parseDepItem(v json.RawMessage, k kind) (Dependency, error) {
 // parseDep reads name, name=condition, name? or name=condition?.
 func parseDep(text string, k kind) (Dependency, error) {
 	d := Dependency{Condition: k.fallback}
-	rest, optional := strings.CutSuffix(strings.TrimSpace(text), "?")
+	text = strings.TrimSpace(text)
+	rest, optional := strings.CutSuffix(text, "?")
 	name, condition, found := strings.Cut(rest, "=")
 	if n, ok := strings.CutSuffix(name, "?"); ok && found { // name?=condition
 		name, optional = n, true

@@ -1,0 +1,81 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// manifest is the first YAML block of a page of the documentation.
+func manifest(t *testing.T, page string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(cluster.Root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(data), "```yaml\n")
+	block, _, closed := strings.Cut(rest, "```\n")
+	if !found || !closed {
+		t.Fatalf("%s has no YAML block", page)
+	}
+	return block
+}
+
+// TestThePodWrittenByHandOfTheDocumentation runs docs/wrapper.md's pod in a
+// namespace without the label, with a role made by hand.
+func TestThePodWrittenByHandOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	kubectl(t, "-n", ns, "create", "serviceaccount", "pod-reader")
+	kubectl(t, "-n", ns, "create", "role", "pod-reader", "--verb=list,watch", "--resource=pods")
+	kubectl(t, "-n", ns, "create", "rolebinding", "pod-reader", "--role=pod-reader", "--serviceaccount="+ns+":pod-reader")
+	ready := strings.Replace(manifest(t, "docs/wrapper.md"), "trap 'exit 0' TERM;", "trap 'echo got SIGTERM; exit 0' TERM; echo proxy runs;", 1)
+	apply(t, ns, ready)
+	eventually(t, wait, "the pod's end", func() (bool, string) {
+		phase := kubectl(t, "-n", ns, "get", "pod", "by-hand", "-o", "jsonpath={.status.phase}")
+		return phase == "Succeeded", phase
+	})
+	main, proxy := logs(t, ns, "by-hand", "main"), logs(t, ns, "by-hand", "proxy")
+	inOrder(t,
+		moment{"proxy runs", proxy.when(t, "proxy runs")},
+		moment{"main runs", main.when(t, "the proxy is ready")},
+		moment{"proxy gets SIGTERM", proxy.when(t, "got SIGTERM")},
+	)
+}
+
+// TestAGrantComesAndGoesWithThePodsThatNeedIt watches the reconciler's role
+// binding through a pod's life.
+func TestAGrantComesAndGoesWithThePodsThatNeedIt(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	kubectl(t, "-n", ns, "create", "serviceaccount", "runner")
+	apply(t, ns, strings.Replace(waitingPod, "  restartPolicy: Never", "  restartPolicy: Never\n  serviceAccountName: runner", 1))
+	subjects := func() string {
+		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader", "-o", "jsonpath={.subjects[*].name}")
+		if err != nil {
+			return err.Error()
+		}
+		return out
+	}
+	eventually(t, wait, "the grant", func() (bool, string) { s := subjects(); return s == "runner", s })
+	if can, err := cluster.Kubectl(t.Context(), "", "auth", "can-i", "delete", "pods", "-n", ns, "--as=system:serviceaccount:"+ns+":runner"); err == nil {
+		t.Errorf("the account may delete pods: %s", can)
+	}
+	kubectl(t, "label", "namespace", ns, "koordinator.io/injection-") // a running pod still needs it
+	if pod := onePod(t, ns, "e2e"); pod.Status.Phase == corev1.PodFailed {
+		t.Errorf("the pod failed: %+v", pod.Status)
+	}
+	if s := subjects(); s != "runner" {
+		t.Errorf("the grant went with the label: %s", s)
+	}
+	kubectl(t, "-n", ns, "delete", "pod", "waits")
+	eventually(t, wait, "the end of the grant", func() (bool, string) {
+		s := subjects()
+		return strings.Contains(s, "not found"), s
+	})
+}

@@ -1,0 +1,128 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+func TestOnlyNewPodsAreLookedAt(t *testing.T) {
+	pod := podOf(t, "Never main", map[string]string{"koordinator.io/start-deps": "main: nobody"})
+	create := admissionv1.AdmissionRequest{
+		Operation: admissionv1.Create,
+		Resource:  metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
+		Object:    runtime.RawExtension{Raw: pod},
+	}
+	for name, change := range map[string]func(r *admissionv1.AdmissionRequest){
+		"an update":         func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Update },
+		"a subresource":     func(r *admissionv1.AdmissionRequest) { r.SubResource = "ephemeralcontainers" },
+		"another resource":  func(r *admissionv1.AdmissionRequest) { r.Resource.Resource = "podtemplates" },
+		"a pod not of ours": func(r *admissionv1.AdmissionRequest) { r.Object.Raw = podOf(t, "Never main", nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := create
+			change(&req)
+			resp := (&handler{settings: testSettings(), log: slog.New(slog.DiscardHandler)}).
+				Handle(context.Background(), admission.Request{AdmissionRequest: req})
+			if !resp.Allowed || len(resp.Patches) > 0 || len(resp.Warnings) > 0 {
+				t.Errorf("have %+v, want it allowed as it is", resp)
+			}
+		})
+	}
+	if resp := ask(t, []byte(`{"spec":`)); resp.Allowed || resp.Result.Code != 400 {
+		t.Errorf("half a pod: have %+v, want 400", resp)
+	}
+}
+
+// Between our two calls the API server fills in defaults, admission plugins
+// and other webhooks add to the pod, and ours is no longer the first init
+// container.
+func TestSecondCallAfterOthers(t *testing.T) {
+	raw := podOf(t, "Never init:migrate main proxy", map[string]string{"koordinator.io/start-deps": "main: istio-proxy"})
+	var pod corev1.Pod
+	if err := json.Unmarshal(patched(t, raw, ask(t, raw)), &pod); err != nil {
+		t.Fatal(err)
+	}
+	token := corev1.VolumeMount{Name: "token", MountPath: spec.APIAccess, ReadOnly: true}
+	install := &pod.Spec.InitContainers[0]
+	if install.Name != inject.InstallContainer {
+		t.Fatalf("%s is the first init container", install.Name)
+	}
+	install.VolumeMounts = append(install.VolumeMounts, token)
+	install.Image = "mirror.local/" + install.Image
+	install.Env = append(install.Env, corev1.EnvVar{Name: "ADDED", Value: "1"})
+	late := corev1.Container{Name: "istio-proxy", Image: "istio", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}
+	pod.Spec.InitContainers = append([]corev1.Container{late}, pod.Spec.InitContainers...)
+	pod.Spec.Containers[0].Env = append([]corev1.EnvVar{{Name: "ADDED", Value: "1"}}, pod.Spec.Containers[0].Env...)
+	changed, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp := ask(t, changed); !resp.Allowed || resp.Patch != nil {
+		t.Errorf("have %s, patch %s, want no change", words(resp), resp.Patch)
+	}
+}
+
+func TestContainersThatCannotBeWrapped(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(pod *corev1.Pod, main *corev1.Container)
+		want   string
+	}{
+		{
+			"no command", func(_ *corev1.Pod, main *corev1.Container) { main.Command = nil },
+			`container "main": the image "main" of pod "web" decides what is run, and this version cannot look into images: set command: in the pod, or the annotation koordinator.io/command: {"main": ["/path/to/program", "arg"]}`,
+		},
+		{
+			"a postStart hook", func(_ *corev1.Pod, main *corev1.Container) {
+				main.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}}
+			},
+			`container "main": lifecycle.postStart would run while the container still waits for its start dependencies, and keep later containers from starting: remove the hook or the start dependencies (taking hooks over is not supported yet by this version)`,
+		},
+		{
+			"a pod without API access", func(pod *corev1.Pod, main *corev1.Container) {
+				pod.Spec.AutomountServiceAccountToken, main.VolumeMounts = new(false), nil
+			},
+			`container "main": the pod has automountServiceAccountToken: false, which takes away the API access by which koordinator watches the pod: remove this setting of the pod (other sources are not supported yet by this version)`,
+		},
+		{
+			"a service account without API access", func(pod *corev1.Pod, main *corev1.Container) {
+				pod.Spec.ServiceAccountName, main.VolumeMounts = "shy", nil
+			},
+			`container "main": its service account has automountServiceAccountToken: false, which takes away the API access by which koordinator watches the pod: remove this setting of service account "shy" (other sources are not supported yet by this version)`,
+		},
+		{
+			"SIGKILL as stop signal", func(pod *corev1.Pod, main *corev1.Container) {
+				main.Lifecycle = &corev1.Lifecycle{StopSignal: new(corev1.SIGKILL)}
+			},
+			`container "main": lifecycle.stopSignal: signal "SIGKILL" cannot be handled by any command (choose one as SIGTERM, SIGINT or SIGQUIT)`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var pod corev1.Pod
+			raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy"})
+			if err := json.Unmarshal(raw, &pod); err != nil {
+				t.Fatal(err)
+			}
+			tt.change(&pod, &pod.Spec.Containers[0])
+			raw, err := json.Marshal(pod)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if have := strings.TrimSpace(words(ask(t, raw))); have != "422 "+tt.want {
+				t.Errorf("\nhave %s\nwant %s", have, tt.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,89 @@
+package inject
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// container is a container of the pod and where it stands.
+type container struct {
+	*corev1.Container
+	list  string // "initContainers" or "containers"
+	index int
+	order int // init containers start in this order, the others all after them
+	pod   *corev1.Pod
+}
+
+// list is every container of a pod but our own, init containers first.
+func list(pod *corev1.Pod) []container {
+	var all []container
+	for i := range pod.Spec.InitContainers {
+		if c := &pod.Spec.InitContainers[i]; c.Name != InstallContainer {
+			all = append(all, container{c, "initContainers", i, i, pod})
+		}
+	}
+	for i := range pod.Spec.Containers {
+		all = append(all, container{&pod.Spec.Containers[i], "containers", i, len(pod.Spec.InitContainers), pod})
+	}
+	return all
+}
+
+// init reports whether it is an init container, a native sidecar included.
+func (c container) init() bool { return c.list == "initContainers" }
+
+// sidecar reports whether it is a native sidecar.
+func (c container) sidecar() bool {
+	return c.init() && c.restarts() == corev1.RestartPolicyAlways
+}
+
+// runsToEnd reports whether it is an init container that has ended before
+// anything after it starts.
+func (c container) runsToEnd() bool { return c.init() && !c.sidecar() }
+
+// restarts is the restart policy that decides whether an exit is for good. A
+// container's own (Kubernetes ≥ 1.34) wins over the pod's, and an init
+// container that succeeded is never started again.
+func (c container) restarts() corev1.RestartPolicy {
+	if c.RestartPolicy != nil {
+		return corev1.RestartPolicy(*c.RestartPolicy)
+	}
+	policy := cmp.Or(c.pod.Spec.RestartPolicy, corev1.RestartPolicyAlways)
+	if c.init() && policy == corev1.RestartPolicyAlways {
+		return corev1.RestartPolicyOnFailure
+	}
+	return policy
+}
+
+// path is a JSON pointer's parts, from the pod down to a member of the
+// container.
+func (c container) path(parts ...string) []string {
+	return append([]string{"spec", c.list, strconv.Itoa(c.index)}, parts...)
+}
+
+// place is the container in messages.
+func (c container) place() string { return fmt.Sprintf("container %q", c.Name) }
+
+// find is the container of that name.
+func (j *job) find(name string) (container, bool) {
+	for _, c := range j.containers {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return container{}, false
+}
+
+// unknown says that there is no such container, and which there are.
+func (j *job) unknown(name string) string {
+	var names []string
+	for _, c := range j.containers {
+		names = append(names, strconv.Quote(c.Name))
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("no container %q in this pod (has: %s)", name, strings.Join(names, ", "))
+}

@@ -1,0 +1,139 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// installUser is the user of the wrapper's image.
+const installUser = 65532
+
+// recordLimit bounds the records of a pod: a few KiB for each container, and
+// room to replace them.
+const recordLimit = 16 << 20
+
+// downwardMode is the API server's default mode of downward API files.
+const downwardMode = 0o644
+
+// volumes adds ours to the pod and refuses others of their names.
+func (j *job) volumes() {
+	missing := ourVolumes()
+	for _, v := range j.pod.Spec.Volumes {
+		i := slices.IndexFunc(missing, func(our corev1.Volume) bool { return our.Name == v.Name })
+		if i < 0 {
+			continue
+		}
+		if !equality.Semantic.DeepEqual(missing[i], v) {
+			j.refuse(fmt.Sprintf("volume %q", v.Name), "the name is reserved for koordinator: give this volume another one")
+		}
+		missing = slices.Delete(missing, i, i+1)
+	}
+	push(&j.patch, len(j.pod.Spec.Volumes), missing, "spec", "volumes")
+}
+
+// ourVolumes are written out in full, as the API server would fill them in, so
+// that they are known again.
+func ourVolumes() []corev1.Volume {
+	field := func(name string) corev1.DownwardAPIVolumeFile {
+		return corev1.DownwardAPIVolumeFile{
+			Path:     name,
+			FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata." + name},
+		}
+	}
+	return []corev1.Volume{
+		{Name: BinVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+		{Name: PodinfoVolume, VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
+			Items:       []corev1.DownwardAPIVolumeFile{field("name"), field("namespace")},
+			DefaultMode: new(int32(downwardMode)),
+		}}},
+		{Name: RecordVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+			Medium:    corev1.StorageMediumMemory,
+			SizeLimit: resource.NewQuantity(recordLimit, resource.BinarySI),
+		}}},
+	}
+}
+
+// install adds the init container that copies the wrapper, before all others.
+// It comes last in the patch, as it moves the other init containers.
+func (j *job) install() {
+	for _, c := range j.pod.Spec.Containers {
+		if c.Name == InstallContainer {
+			j.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
+		}
+	}
+	want := j.installer()
+	for _, c := range j.pod.Spec.InitContainers {
+		if c.Name != InstallContainer {
+			continue
+		}
+		if !installs(c, want) {
+			j.refuse(fmt.Sprintf("init container %q", c.Name), "the name is reserved for koordinator: give this init container another one")
+		}
+		return
+	}
+	if len(j.pod.Spec.InitContainers) == 0 {
+		j.patch.set([]corev1.Container{want}, "spec", "initContainers")
+		return
+	}
+	j.patch.set(want, "spec", "initContainers", "0")
+}
+
+// installs reports whether an init container does what ours does. Others may
+// have changed the rest since we added it: admission plugins and webhooks
+// rewrite images to mirrors, mount the token, set limits.
+func installs(c, want corev1.Container) bool {
+	mounted := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+		return equality.Semantic.DeepEqual(m, want.VolumeMounts[0])
+	})
+	return mounted && len(c.Command) == 0 && slices.Equal(c.Args, want.Args) && c.RestartPolicy == nil
+}
+
+func (j *job) installer() corev1.Container {
+	return corev1.Container{
+		Name:                     InstallContainer,
+		Image:                    j.settings.Image,
+		ImagePullPolicy:          j.settings.PullPolicy,
+		Args:                     []string{spec.BinDir},
+		Resources:                j.settings.Resources,
+		VolumeMounts:             []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}},
+		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
+		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+		SecurityContext:          installSecurity(j.pod.Spec.SecurityContext),
+	}
+}
+
+// installSecurity is what Pod Security "restricted" asks for. The image names
+// its user by number; a pod that says root for all containers overrides that,
+// and only then do we name the user too, since some clusters assign users and
+// refuse others.
+func installSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
+	s := &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		ReadOnlyRootFilesystem:   new(true),
+		RunAsNonRoot:             new(true),
+		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if pod != nil && pod.RunAsUser != nil && *pod.RunAsUser == 0 {
+		s.RunAsUser = new(int64(installUser))
+	}
+	return s
+}
+
+// marks label the pod for the reconciler and people. Nothing relies on them
+// when a pod comes in.
+func (j *job) marks() {
+	status, err := json.Marshal(Status{Version: j.settings.Version, Wrapped: j.result.Wrapped})
+	if err != nil {
+		panic("encode two strings: " + err.Error()) // cannot happen
+	}
+	j.patch.put(j.pod.Labels, InjectedLabel, "true", "metadata", "labels")
+	j.patch.put(j.pod.Annotations, StatusAnnotation, string(status), "metadata", "annotations")
+}

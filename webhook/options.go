@@ -1,0 +1,105 @@
+package webhook
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// options are the webhook's settings, as its flags give them.
+type options struct {
+	Inject         inject.Settings
+	Port           int    // of the admission server
+	HealthAddress  string // of /healthz and /readyz
+	MetricsAddress string // of /metrics; "0": none
+	Namespace      string // the webhook runs in
+	Service        string // that the API server calls it by
+	Secret         string // in the namespace, for the certificate; must exist
+	Configuration  string // name of the MutatingWebhookConfiguration
+	LeaderElection bool   // among replicas, for everything but admission
+	LogLevel       slog.Level
+}
+
+// parseOptions reads the flags. The error has been told on stderr.
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	f := flag.NewFlagSet("webhook", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.IntVar(&o.Port, "port", 9443, "port of the admission server")
+	f.StringVar(&o.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
+	f.StringVar(&o.MetricsAddress, "metrics-address", ":8080", `address of /metrics, "0" for none`)
+	f.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace the webhook runs in (environment: POD_NAMESPACE)")
+	f.StringVar(&o.Service, "service", "koordinator-webhook", "service by which the API server calls the webhook")
+	f.StringVar(&o.Secret, "secret", "koordinator-webhook-cert", "existing secret to keep the certificate in")
+	f.StringVar(&o.Configuration, "configuration", "koordinator", "MutatingWebhookConfiguration to put the certificate authority into")
+	f.BoolVar(&o.LeaderElection, "leader-elect", true, "let one of several replicas write certificates and role bindings")
+	f.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	f.StringVar(&o.Inject.Image, "wrapper-image", "", "image of the wrapper (required)")
+	pull := f.String("wrapper-pull-policy", string(corev1.PullIfNotPresent), "pull policy of the wrapper's image")
+	cpu := f.String("install-cpu", "50m", "CPU request and limit of the init container")
+	memory := f.String("install-memory", "32Mi", "memory request and limit of the init container")
+	late := f.String("late-sidecars", "istio-proxy,linkerd-proxy,vault-agent", "containers that other webhooks add and that may be named before they are there")
+	if err := f.Parse(args); err != nil {
+		return o, err
+	}
+	o.Inject.PullPolicy = corev1.PullPolicy(*pull)
+	o.Inject.Version = spec.Release
+	for name := range strings.SplitSeq(*late, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			o.Inject.LateSidecars = append(o.Inject.LateSidecars, name)
+		}
+	}
+	err := o.resources(*cpu, *memory)
+	if err == nil {
+		err = o.validate()
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "webhook:", err)
+	}
+	return o, err
+}
+
+// resources sets requests and limits alike, so that a pod of quality of
+// service class Guaranteed stays one.
+func (o *options) resources(cpu, memory string) error {
+	list := corev1.ResourceList{}
+	for name, text := range map[corev1.ResourceName]string{corev1.ResourceCPU: cpu, corev1.ResourceMemory: memory} {
+		if text == "" {
+			continue
+		}
+		q, err := resource.ParseQuantity(text)
+		if err != nil {
+			return fmt.Errorf("--install-%s %q: %w", name, text, err)
+		}
+		list[name] = q
+	}
+	if len(list) > 0 {
+		o.Inject.Resources = corev1.ResourceRequirements{Requests: list, Limits: list}
+	}
+	return nil
+}
+
+func (o *options) validate() error {
+	switch o.Inject.PullPolicy {
+	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
+	default:
+		return fmt.Errorf("--wrapper-pull-policy %q: one of Always, IfNotPresent, Never", o.Inject.PullPolicy)
+	}
+	if o.Inject.Image == "" {
+		return errors.New("--wrapper-image is missing: name the image that is added to pods")
+	}
+	if o.Namespace == "" {
+		return errors.New("--namespace is missing: name the namespace the webhook runs in")
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+// Package rbac lets the wrappers of injected pods read pods. In each
+// namespace one RoleBinding grants it to exactly the service accounts that
+// injected, unfinished pods run under.
+package rbac
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// PodReader is the name of the ClusterRole that wrappers need, and of the
+// RoleBinding to it in each namespace.
+const PodReader = "koordinator-pod-reader"
+
+// The label by which a RoleBinding is known to be ours.
+const (
+	managedByLabel = "app.kubernetes.io/managed-by"
+	managedBy      = "koordinator"
+)
+
+// defaultAccount is the service account of a pod that names none.
+const defaultAccount = "default"
+
+// Reconciler keeps each namespace's RoleBinding as its pods need it.
+type Reconciler struct {
+	client client.Client
+	events events.EventRecorder
+	log    *slog.Logger
+}
+
+// Cache limits what the manager's cache holds to what the reconciler reads:
+// injected pods, without anything but the account and the phase, and the
+// RoleBindings of our name. label is the one that injected pods carry.
+func Cache(label string) map[client.Object]cache.ByObject {
+	return map[client.Object]cache.ByObject{
+		&corev1.Pod{}: {
+			Label:     labels.SelectorFromSet(labels.Set{label: "true"}),
+			Transform: strip,
+		},
+		&rbacv1.RoleBinding{}: {
+			Field: fields.OneTermEqualSelector(metav1.ObjectNameField, PodReader),
+		},
+	}
+}
+
+// strip forgets what the reconciler does not read.
+func strip(object any) (any, error) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return object, nil
+	}
+	return &corev1.Pod{
+		TypeMeta: pod.TypeMeta,
+		ObjectMeta: metav1.ObjectMeta{
+			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID,
+			ResourceVersion: pod.ResourceVersion, Labels: pod.Labels,
+		},
+		Spec:   corev1.PodSpec{ServiceAccountName: pod.Spec.ServiceAccountName},
+		Status: corev1.PodStatus{Phase: pod.Status.Phase},
+	}, nil
+}
+
+// Add has the manager run a reconciler, on the leader only.
+func Add(mgr manager.Manager, log *slog.Logger) error {
+	r := &Reconciler{client: mgr.GetClient(), events: mgr.GetEventRecorder(managedBy), log: log}
+	byNamespace := handler.EnqueueRequestsFromMapFunc(namespaceOf)
+	return builder.ControllerManagedBy(mgr).
+		Named("rbac").
+		Watches(&corev1.Pod{}, byNamespace, builder.WithPredicates(predicate.Funcs{UpdateFunc: needChanged})).
+		Watches(&rbacv1.RoleBinding{}, byNamespace).
+		Complete(r)
+}
+
+// namespaceOf asks for a look at an object's namespace.
+func namespaceOf(_ context.Context, object client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace()}}}
+}
+
+// needChanged lets through the updates after which a pod needs another grant.
+func needChanged(e event.UpdateEvent) bool {
+	before, ok1 := e.ObjectOld.(*corev1.Pod)
+	after, ok2 := e.ObjectNew.(*corev1.Pod)
+	return !ok1 || !ok2 || finished(before) != finished(after)
+}
+
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// Reconcile makes one namespace's RoleBinding what it should be.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	accounts, err := r.accounts(ctx, req.Namespace)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	var have rbacv1.RoleBinding
+	err = r.client.Get(ctx, client.ObjectKey{Namespace: req.Namespace, Name: PodReader}, &have)
+	switch {
+	case apierrors.IsNotFound(err):
+		err = r.create(ctx, req.Namespace, accounts)
+	case err == nil:
+		err = r.change(ctx, &have, accounts)
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("grant pod reading in namespace %s: %w", req.Namespace, err)
+	}
+	return reconcile.Result{}, nil
+}
+
+// accounts are the service accounts in need of the grant, sorted.
+func (r *Reconciler) accounts(ctx context.Context, namespace string) ([]string, error) {
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list injected pods in namespace %s: %w", namespace, err)
+	}
+	var accounts []string
+	for i := range pods.Items {
+		if pod := &pods.Items[i]; !finished(pod) {
+			accounts = append(accounts, cmp.Or(pod.Spec.ServiceAccountName, defaultAccount))
+		}
+	}
+	slices.Sort(accounts)
+	return slices.Compact(accounts), nil
+}
+
+func (r *Reconciler) create(ctx context.Context, namespace string, accounts []string) error {
+	if len(accounts) == 0 {
+		return nil
+	}
+	err := r.client.Create(ctx, binding(namespace, accounts))
+	if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		return nil
+	}
+	if err == nil {
+		r.log.Info("pod reading granted", "namespace", namespace, "accounts", accounts)
+	}
+	return err
+}
+
+func (r *Reconciler) change(ctx context.Context, have *rbacv1.RoleBinding, accounts []string) error {
+	if have.Labels[managedByLabel] != managedBy {
+		r.foreign(have, accounts)
+		return nil
+	}
+	want := binding(have.Namespace, accounts)
+	switch {
+	case len(accounts) == 0:
+		r.log.Info("pod reading revoked", "namespace", have.Namespace)
+		return r.delete(ctx, have)
+	case have.RoleRef != want.RoleRef: // which cannot be changed
+		if err := r.delete(ctx, have); err != nil {
+			return err
+		}
+		return r.create(ctx, have.Namespace, accounts)
+	case slices.Equal(have.Subjects, want.Subjects):
+		return nil
+	}
+	next := have.DeepCopy()
+	next.Subjects = want.Subjects
+	if err := r.client.Update(ctx, next); err != nil {
+		return err
+	}
+	r.log.Info("pod reading granted", "namespace", have.Namespace, "accounts", accounts)
+	return nil
+}
+
+// delete removes the RoleBinding as it was read, and not one that someone
+// made since.
+func (r *Reconciler) delete(ctx context.Context, have *rbacv1.RoleBinding) error {
+	as := client.Preconditions{UID: &have.UID, ResourceVersion: &have.ResourceVersion}
+	return client.IgnoreNotFound(r.client.Delete(ctx, have, as))
+}
+
+// foreign says that a RoleBinding of our name is somebody else's.
+func (r *Reconciler) foreign(have *rbacv1.RoleBinding, accounts []string) {
+	if len(accounts) == 0 {
+		return
+	}
+	r.log.Error("a RoleBinding of our name is not ours, pod reading is not granted",
+		"namespace", have.Namespace, "name", have.Name, "accounts", accounts)
+	r.events.Eventf(have, nil, corev1.EventTypeWarning, "NotManaged", "Grant",
+		"koordinator needs this name for a RoleBinding of its own: delete this one, or label it %s=%s to hand it over", managedByLabel, managedBy)
+}
+
+// binding is a namespace's RoleBinding for these accounts.
+func binding(namespace string, accounts []string) *rbacv1.RoleBinding {
+	b := &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: PodReader, Namespace: namespace,
+			Labels: map[string]string{managedByLabel: managedBy},
+		},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: PodReader},
+	}
+	for _, account := range accounts {
+		b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account})
+	}
+	return b
+}

@@ -1,0 +1,194 @@
+package rbac
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+func pod(name, account string, phase corev1.PodPhase) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+		Spec:       corev1.PodSpec{ServiceAccountName: account},
+		Status:     corev1.PodStatus{Phase: phase},
+	}
+}
+
+// grants is who may read pods in the namespace, nil without a RoleBinding.
+func grants(t *testing.T, c client.Client) []string {
+	t.Helper()
+	var b rbacv1.RoleBinding
+	err := c.Get(context.Background(), client.ObjectKey{Namespace: "shop", Name: PodReader}, &b)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.RoleRef.Kind != "ClusterRole" || b.RoleRef.Name != PodReader {
+		t.Errorf("bound to %v", b.RoleRef)
+	}
+	var names []string
+	for _, s := range b.Subjects {
+		names = append(names, s.Namespace+"/"+s.Name)
+	}
+	return names
+}
+
+func reconciler(c client.Client) (*Reconciler, *events.FakeRecorder) {
+	recorder := events.NewFakeRecorder(10)
+	return &Reconciler{client: c, events: recorder, log: slog.New(slog.DiscardHandler)}, recorder
+}
+
+func once(r *Reconciler) error {
+	_, err := r.Reconcile(context.Background(), reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "shop"}})
+	return err
+}
+
+func TestGrants(t *testing.T) {
+	elsewhere := pod("x", "x", corev1.PodRunning)
+	elsewhere.Namespace = "other"
+	stale := binding("shop", []string{"gone"})
+	otherRole := binding("shop", []string{"a"})
+	otherRole.RoleRef.Name = "admin"
+	for _, tt := range []struct {
+		name    string
+		objects []client.Object
+		want    []string
+	}{
+		{name: "nobody needs it"},
+		{name: "the default account", objects: []client.Object{pod("p", "", corev1.PodPending)}, want: []string{"shop/default"}},
+		{
+			name:    "each account once, sorted",
+			objects: []client.Object{pod("p", "b", corev1.PodRunning), pod("q", "a", corev1.PodUnknown), pod("r", "b", "")},
+			want:    []string{"shop/a", "shop/b"},
+		},
+		{name: "finished pods do not", objects: []client.Object{pod("p", "a", corev1.PodSucceeded), pod("q", "b", corev1.PodFailed), stale}},
+		{name: "pods elsewhere do not", objects: []client.Object{elsewhere}},
+		{name: "who is gone is removed", objects: []client.Object{pod("p", "a", corev1.PodRunning), stale}, want: []string{"shop/a"}},
+		{name: "a binding to another role is made anew", objects: []client.Object{pod("p", "a", corev1.PodRunning), otherRole}, want: []string{"shop/a"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			writes := 0
+			c := interceptor.NewClient(fake.NewClientBuilder().WithObjects(clones(tt.objects)...).Build(), interceptor.Funcs{
+				Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+					writes++
+					return c.Create(ctx, o, opts...)
+				},
+				Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+					writes++
+					return c.Update(ctx, o, opts...)
+				},
+			})
+			r, _ := reconciler(c)
+			for range 2 {
+				if err := once(r); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tt.want, grants(t, c)); diff != "" {
+					t.Errorf("(-want +have):\n%s", diff)
+				}
+			}
+			if writes > 1 {
+				t.Errorf("%d writes, want no more than one for two looks", writes)
+			}
+		})
+	}
+}
+
+func clones(objects []client.Object) []client.Object {
+	all := make([]client.Object, len(objects))
+	for i, o := range objects {
+		all[i] = o.DeepCopyObject().(client.Object)
+	}
+	return all
+}
+
+func TestSomebodyElsesBindingIsLeft(t *testing.T) {
+	theirs := binding("shop", []string{"theirs"})
+	theirs.Labels = nil
+	c := fake.NewClientBuilder().WithObjects(theirs, pod("p", "a", corev1.PodRunning)).Build()
+	r, recorder := reconciler(c)
+	if err := once(r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"shop/theirs"}, grants(t, c)); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+	select {
+	case <-recorder.Events:
+	default:
+		t.Error("no event tells it")
+	}
+}
+
+func TestFaultsAreTriedAgain(t *testing.T) {
+	broken := errors.New("broken")
+	terminating := &apierrors.StatusError{ErrStatus: metav1.Status{
+		Reason: metav1.StatusReasonForbidden, Code: 403,
+		Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}},
+	}}
+	for _, tt := range []struct {
+		name  string
+		funcs interceptor.Funcs
+		want  error
+	}{
+		{"list", interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return broken }}, broken},
+		{"get", interceptor.Funcs{Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return broken
+		}}, broken},
+		{"create", interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return broken }}, broken},
+		{"a namespace that is going needs no grant", interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			return terminating
+		}}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			base := fake.NewClientBuilder().WithObjects(pod("p", "a", corev1.PodRunning)).Build()
+			r, _ := reconciler(interceptor.NewClient(base, tt.funcs))
+			if err := once(r); !errors.Is(err, tt.want) {
+				t.Errorf("have %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestOnlyTheEndOfAPodMatters(t *testing.T) {
+	running, done := pod("p", "a", corev1.PodRunning), pod("p", "a", corev1.PodFailed)
+	if needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: running}) {
+		t.Error("a pod that goes on is looked at")
+	}
+	if !needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: done}) {
+		t.Error("a pod that has ended is not looked at")
+	}
+	if !needChanged(event.UpdateEvent{ObjectOld: &rbacv1.RoleBinding{}, ObjectNew: &rbacv1.RoleBinding{}}) {
+		t.Error("a changed RoleBinding is not looked at")
+	}
+}
+
+func TestStripKeepsWhatIsRead(t *testing.T) {
+	full := pod("p", "a", corev1.PodRunning)
+	full.Labels = map[string]string{"koordinator.io/injected": "true"}
+	full.Spec.Containers = []corev1.Container{{Name: "main", Env: []corev1.EnvVar{{Name: "SECRET", Value: "x"}}}}
+	have, err := strip(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := full.DeepCopy()
+	want.Spec.Containers = nil
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+}

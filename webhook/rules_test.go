@@ -1,0 +1,156 @@
+package webhook
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// podOf makes a pod of words: the restart policy, then a container each, as
+// "main", "init:migrate", "sidecar:proxy", or with an own policy "main/Never".
+func podOf(t *testing.T, words string, annotations map[string]string) []byte {
+	t.Helper()
+	policy, names, _ := strings.Cut(words, " ")
+	pod := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: annotations},
+		Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicy(policy)},
+	}
+	for _, word := range strings.Fields(names) {
+		kind, name, found := strings.Cut(word, ":")
+		if !found {
+			kind, name = "", word
+		}
+		name, own, _ := strings.Cut(name, "/")
+		if kind == "sidecar" {
+			own = "Always"
+		}
+		c := corev1.Container{
+			Name: name, Image: name, Command: []string{"/" + name},
+			VolumeMounts: []corev1.VolumeMount{{Name: "token", MountPath: spec.APIAccess}},
+		}
+		if own != "" {
+			c.RestartPolicy = new(corev1.ContainerRestartPolicy(own))
+		}
+		if kind == "" {
+			pod.Spec.Containers = append(pod.Spec.Containers, c)
+		} else {
+			pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
+		}
+	}
+	raw, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func TestRules(t *testing.T) {
+	for _, tt := range []struct {
+		name, pod   string
+		start, stop string // annotations
+		want        string // "" when it is fine
+	}{
+		{name: "started and ready in a Deployment", pod: "Always main proxy cache", start: "main: proxy, cache=started"},
+		{name: "exited and succeeded in a Job", pod: "Never main proxy cache", start: "main: proxy=exited, cache=succeeded"},
+		{name: "exits of a container with an own policy", pod: "Always main migrate/OnFailure", start: "main: migrate=succeeded"},
+		{name: "a plain init container", pod: "Always init:a main", start: "main: a=started"},
+		{name: "a plain init container succeeded", pod: "Always init:a main", start: "main: a=succeeded"},
+		{name: "a native sidecar", pod: "Always sidecar:a main", start: "main: a"},
+		{name: "an init container waits for an earlier sidecar", pod: "Never sidecar:a init:b main", start: "b: a"},
+		{name: "a container that comes later", pod: "Never main", start: "main: istio-proxy", stop: "main: istio-proxy"},
+		{
+			name: "an unknown container", pod: "Never main proxy", start: "main: cloudsql",
+			want: `422 koordinator.io/start-deps: container "main": no container "cloudsql" in this pod (has: "main", "proxy")`,
+		},
+		{
+			name: "for an unknown container", pod: "Never main proxy", stop: "cloudsql: main",
+			want: `422 koordinator.io/stop-deps: container "cloudsql": no container "cloudsql" in this pod (has: "main", "proxy")`,
+		},
+		{
+			name: "a cycle", pod: "Never a b c", start: "{a: b, b: c, c: a}",
+			want: `422 koordinator.io/start-deps: container "a": cycle a → b → c → a: each waits for the next, so none ever starts: remove one of these dependencies`,
+		},
+		{
+			name: "a cycle of holds", pod: "Never a b c", stop: "{a: b, b: c, c: a}",
+			want: `422 koordinator.io/stop-deps: container "a": cycle a → b → c → a: each would stop only after the next has exited: remove one of these dependencies`,
+		},
+		{name: "two that stop with each other", pod: "Never a b", stop: "{a: b, b: a}"},
+		{
+			name: "an init container waits for a regular one", pod: "Never init:a main", start: "a: main",
+			want: `422 koordinator.io/start-deps: container "a": "main" starts only after every init container, so the init container "a" would wait for ever: wait for an earlier init container, or remove it`,
+		},
+		{
+			name: "a native sidecar waits for a later one", pod: "Always sidecar:a sidecar:b main", start: "a: b",
+			want: `422 koordinator.io/start-deps: container "a": "b" comes after "a" in initContainers and starts only after it, so the wait would never end: swap the two, or remove it`,
+		},
+		{
+			name: "an init container with a stop dependency", pod: "Never sidecar:a main", stop: "a: main",
+			want: `422 koordinator.io/stop-deps: container "a": an init container cannot have stop dependencies, the kubelet would start it again: remove them`,
+		},
+		{
+			name: "stopped by an init container", pod: "Never init:a main", stop: "main: a",
+			want: `422 koordinator.io/stop-deps: container "main": "a" is an init container and has exited before "main" starts: remove it`,
+		},
+		{
+			name: "stopped by a native sidecar", pod: "Never sidecar:a main", stop: "main: a",
+			want: `422 koordinator.io/stop-deps: container "main": "a" is a native sidecar (an init container with restartPolicy: Always) and exits only after "main": remove it`,
+		},
+		{
+			name: "the exit of what is restarted for ever", pod: "Always main proxy", start: "main: proxy=exited",
+			want: `422 koordinator.io/start-deps: container "main": "proxy" is restarted for ever (restartPolicy: Always), so "proxy=exited" never comes true: wait for ready or started, or give it another restartPolicy`,
+		},
+		{
+			name: "the exit of a native sidecar", pod: "Never sidecar:proxy main", start: "main: proxy=succeeded",
+			want: `422 koordinator.io/start-deps: container "main": "proxy" is restarted for ever (restartPolicy: Always), so "proxy=succeeded" never comes true: wait for ready or started, or give it another restartPolicy`,
+		},
+		{
+			name: "readiness of a plain init container", pod: "Never init:a main", start: "main: a",
+			want: `422 koordinator.io/start-deps: container "main": "a" is an init container and is never ready: write "a=succeeded"`,
+		},
+		{
+			name: "each after the other's exit", pod: "Never a b", start: "a: b=exited", stop: "b: a",
+			want: `422 koordinator.io/start-deps: container "a": "a" starts only after "b=exited" (a → b), but "b" is stopped by the exit of "a" (koordinator.io/stop-deps: container "b"): the one waits for the other: remove one of the two`,
+		},
+		{
+			name: "stopped as it starts", pod: "Never a b", start: "a: b=succeeded", stop: "a: b",
+			want: `422 koordinator.io/start-deps: container "a": "a" starts after "b=succeeded" (a → b) and is stopped by it (koordinator.io/stop-deps: container "a"): it would be stopped as it starts: remove one of the two`,
+		},
+		{
+			name: "stopped as it starts, at a distance", pod: "Never a b c", start: "{a: b, b: c=exited}", stop: "a: c",
+			want: `422 koordinator.io/start-deps: container "a": "a" starts after "c=exited" (a → b → c) and is stopped by it (koordinator.io/stop-deps: container "a"): it would be stopped as it starts: remove one of the two`,
+		},
+		{name: "run only if another failed", pod: "Never a b", start: "a: b=exited", stop: "a: b=succeeded"},
+		{
+			name: "a stop dependency in a Deployment", pod: "Always main proxy", stop: "proxy: main",
+			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=exited" never holds: "main" is restarted for ever (restartPolicy: Always)`,
+		},
+		{
+			name: "a failure that is not for good", pod: "OnFailure main proxy", stop: "proxy: main=failed",
+			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=failed" never holds: "main" is restarted when it fails (restartPolicy: OnFailure)`,
+		},
+		{
+			name: "stopped and started again", pod: "Never main proxy/Always", stop: "proxy: main",
+			want: `Warning: koordinator.io/stop-deps: container "proxy": "proxy" is started again each time it was stopped (restartPolicy: Always)`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			annotations := map[string]string{}
+			if tt.start != "" {
+				annotations["koordinator.io/start-deps"] = tt.start
+			}
+			if tt.stop != "" {
+				annotations["koordinator.io/stop-deps"] = tt.stop
+			}
+			resp := ask(t, podOf(t, tt.pod, annotations))
+			if diff := cmp.Diff(tt.want, strings.TrimSpace(words(resp))); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+		})
+	}
+}
