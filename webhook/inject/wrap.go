@@ -147,21 +147,36 @@ func mountsOf(name string) []corev1.VolumeMount {
 	}
 }
 
-// gate keeps a waiting container from being taken for a started one.
+// gate keeps a container from being taken for a started one before its command
+// runs: one that waits, and one whose start is all that others wait for.
 func (j *job) gate(c container, w Wish) {
-	if len(w.Spec.StartDeps) == 0 || c.runsToEnd() {
+	waits := len(w.Spec.StartDeps) > 0
+	if c.runsToEnd() || !waits && !j.awaited(c) {
 		return
 	}
-	if c.Lifecycle != nil && c.Lifecycle.PostStart != nil {
+	if waits && c.Lifecycle != nil && c.Lifecycle.PostStart != nil {
 		j.refuse(c.place(), "lifecycle.postStart would run while the container still waits for its start dependencies, and keep later containers from starting: remove the hook or the start dependencies (taking hooks over is not supported yet by this version)")
 	}
 	want := gateProbe()
 	switch own := c.StartupProbe; {
 	case own == nil:
 		j.patch.set(want, c.path("startupProbe")...)
-	case !equality.Semantic.DeepEqual(own, want):
+	case waits && !equality.Semantic.DeepEqual(own, want):
 		j.warn(fmt.Sprintf("%s: its startupProbe counts while it waits for its start dependencies: after failureThreshold × periodSeconds = %d s of waiting the kubelet restarts it", c.place(), patience(own)))
 	}
+}
+
+// awaited reports whether another container waits for this one's command to
+// have been started, without a readiness probe that could tell of it.
+func (j *job) awaited(c container) bool {
+	for _, w := range j.wishes {
+		for _, d := range w.Spec.StartDeps {
+			if d.Container == c.Name && (d.Condition == spec.Started || d.Condition == spec.Ready && c.ReadinessProbe == nil) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // gateProbe is written out in full, as the API server would fill it in.
