@@ -7,7 +7,7 @@ CLUSTER ?= test
 FUZZTIME ?= 10s
 
 HELM ?= go run helm.sh/helm/v4/cmd/helm@v4.3.1
-GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
 help: ## this list

@@ -103,7 +103,7 @@ func TestContainersThatCannotBeWrapped(t *testing.T) {
 			`container "main": its service account has automountServiceAccountToken: false, which takes away the API access by which koordinator watches the pod: remove this setting of service account "shy" (other sources are not supported yet by this version)`,
 		},
 		{
-			"SIGKILL as stop signal", func(pod *corev1.Pod, main *corev1.Container) {
+			"SIGKILL as stop signal", func(_ *corev1.Pod, main *corev1.Container) {
 				main.Lifecycle = &corev1.Lifecycle{StopSignal: new(corev1.SIGKILL)}
 			},
 			`container "main": lifecycle.stopSignal: signal "SIGKILL" cannot be handled by any command (choose one as SIGTERM, SIGINT or SIGQUIT)`,

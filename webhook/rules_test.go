@@ -21,7 +21,7 @@ func podOf(t *testing.T, words string, annotations map[string]string) []byte {
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: annotations},
 		Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicy(policy)},
 	}
-	for _, word := range strings.Fields(names) {
+	for word := range strings.FieldsSeq(names) {
 		kind, name, found := strings.Cut(word, ":")
 		if !found {
 			kind, name = "", word

@@ -158,7 +158,7 @@ func (l *loop) perform(a lifecycle.Action) {
 		l.Log.Info("waiting", "for", a.For)
 		l.recorded(func(r *record.Record) error { return r.Waiting(a.For) })
 	case lifecycle.Drop:
-		l.Log.Info("optional dependency dropped", "reason", a.Optional)
+		l.Log.Info("optional dependency dropped", "reason", a.Reason)
 	case lifecycle.Start:
 		l.start()
 	case lifecycle.SetTimer:
@@ -195,7 +195,7 @@ func (l *loop) start() {
 	child, err := l.Kernel.Start()
 	if err != nil {
 		code := spec.ExitNotExecutable
-		if se := (*process.StartError)(nil); errors.As(err, &se) {
+		if se, ok := errors.AsType[*process.StartError](err); ok {
 			code = se.Code
 		}
 		l.handle(lifecycle.StartFailed{Code: code, Reason: err.Error()})

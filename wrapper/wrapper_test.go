@@ -156,7 +156,8 @@ func TestAStopDependencyStopsTheCommand(t *testing.T) {
 		"that ends in time":      {`{"stopDeps":["main"]}`, map[syscall.Signal]int{syscall.SIGTERM: 143}, outcome{0, "", time.Second}},
 		"that takes another one": {`{"stopDeps":["main"],"stopSignal":"INT"}`, map[syscall.Signal]int{syscall.SIGINT: 0}, outcome{0, "", time.Second}},
 		"that does not end": {
-			`{"stopDeps":["main"],"stopTimeout":"7s"}`, map[syscall.Signal]int{syscall.SIGKILL: 137},
+			`{"stopDeps":["main"],"stopTimeout":"7s"}`,
+			map[syscall.Signal]int{syscall.SIGKILL: 137},
 			outcome{137, "koordinator: killed: the command did not end within 7s of being asked to", 8 * time.Second},
 		},
 	} {

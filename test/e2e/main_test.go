@@ -94,7 +94,9 @@ func namespace(t *testing.T, labels ...string) string {
 
 func show(t *testing.T, ns string) {
 	for _, args := range [][]string{
-		{"get", "job,pod", "-o", "wide"}, {"get", "events", "--sort-by=.lastTimestamp"}, {"get", "pod", "-o", "json"},
+		{"get", "job,pod", "-o", "wide"},
+		{"get", "events", "--sort-by=.lastTimestamp"},
+		{"get", "pod", "-o", "json"},
 		{"logs", "-l", "e2e", "--all-containers", "--prefix", "--timestamps", "--tail=100"},
 	} {
 		out, err := cluster.Kubectl(context.Background(), "", append([]string{"-n", ns}, args...)...)

@@ -83,8 +83,10 @@ func install(ctx context.Context, c *console, packages []string) error {
 		return err
 	}
 	label := "install " + strings.Join(packages, " ")
-	argv := []string{"env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-q", "-y",
-		"--no-install-recommends", "-o", "DPkg::Lock::Timeout=300"}
+	argv := []string{
+		"env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-q", "-y",
+		"--no-install-recommends", "-o", "DPkg::Lock::Timeout=300",
+	}
 	return c.run(ctx, label, append(argv, packages...)...)
 }
 

@@ -141,7 +141,8 @@ func (w *world) startable() bool {
 			spec.Started: p.Started, spec.Ready: p.Ready && !p.Exited,
 			spec.Exited: p.Exited, spec.Succeeded: p.Exited && p.Code == 0,
 		}[d.Condition]
-		if !ok && !(d.Optional && (p.Exited || w.gaveUp)) {
+		dropped := d.Optional && (p.Exited || w.gaveUp)
+		if !ok && !dropped {
 			return false
 		}
 	}
@@ -214,11 +215,11 @@ func explore(t *testing.T, first *world) int {
 	for len(todo) > 0 {
 		w := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		if k := w.key(); seen[k] {
+		k := w.key()
+		if seen[k] {
 			continue
-		} else {
-			seen[k] = true
 		}
+		seen[k] = true
 		if w.machine.state == Done && w.exit == nil {
 			t.Fatalf("done without an exit code: %+v", *w)
 		}

@@ -74,20 +74,28 @@ type Fact struct {
 // any more, is harmless.
 type Event interface{ event() }
 
-// The events. Begin comes first and once; the driver answers every Start with
+// What can happen. Begin comes first and once; the driver answers every Start with
 // Started or StartFailed, and every Sweep with Swept once the group is empty.
 type (
-	Begin       struct{}
-	Facts       map[string]Fact // of every container of the pod, replacing what came before
-	Signal      struct{ Number syscall.Signal }
-	Started     struct{}
+	// Begin is the wrapper's start.
+	Begin struct{}
+	// Facts are those of every container of the pod, replacing what came before.
+	Facts map[string]Fact
+	// Signal was sent to the wrapper.
+	Signal struct{ Number syscall.Signal }
+	// Started means that the command runs.
+	Started struct{}
+	// StartFailed means that it could not be started: code 126 or 127, and why.
 	StartFailed struct {
-		Code   int // 126 or 127
+		Code   int
 		Reason string
 	}
-	Exited struct{ Code int } // the command, 128+n for signal n
-	Fired  struct{ Timer Timer }
-	Swept  struct{}
+	// Exited is the command's end, with code 128+n for signal n.
+	Exited struct{ Code int }
+	// Fired is a timer's end.
+	Fired struct{ Timer Timer }
+	// Swept means that nothing is left of the command's process group.
+	Swept struct{}
 )
 
 func (Begin) event()       {}
@@ -102,24 +110,34 @@ func (Swept) event()       {}
 // Action is something to do now.
 type Action interface{ action() }
 
-// The actions.
+// What can be asked of the driver.
 type (
-	Wait     struct{ For []string } // still waiting, for each of these
-	Start    struct{}               // the command
+	// Wait tells that the container still waits, for each of these.
+	Wait struct{ For []string }
+	// Start starts the command.
+	Start struct{}
+	// SetTimer asks for a Fired after a while.
 	SetTimer struct {
 		Timer Timer
 		After time.Duration
 	}
-	Forward struct{ Signal syscall.Signal } // to the command, unchanged
-	Delay   struct{ For time.Duration }     // a stop request is kept back
-	Stop    struct {                        // ask the command to end
+	// Forward passes a signal on to the command, unchanged.
+	Forward struct{ Signal syscall.Signal }
+	// Delay tells that a stop request is kept back.
+	Delay struct{ For time.Duration }
+	// Stop asks the command to end.
+	Stop struct {
 		Signal syscall.Signal
 		Reason string
 	}
-	Kill  struct{ Reason string } // the command, with SIGKILL
+	// Kill sends SIGKILL to the command.
+	Kill struct{ Reason string }
+	// Sweep sends a signal to what is left of the command's process group.
 	Sweep struct{ Signal syscall.Signal }
-	Drop  struct{ Optional string } // a start dependency that is no longer waited for, and why
-	Exit  struct {
+	// Drop tells that an optional start dependency is no longer waited for, and why.
+	Drop struct{ Reason string }
+	// Exit ends the wrapper.
+	Exit struct {
 		Code    int
 		Message string // the termination message, when the wrapper and not the command decided the end
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,13 +110,9 @@ type answer struct {
 
 // Error is "403 Forbidden: what the server says: what to do".
 func (a *answer) Error() string {
-	text := strconv.Itoa(a.code)
-	for _, more := range []string{http.StatusText(a.code), a.message, a.remedy} {
-		if more != "" {
-			text += ": " + more
-		}
-	}
-	return strings.Replace(text, ": ", " ", 1)
+	parts := []string{strings.TrimSpace(strconv.Itoa(a.code) + " " + http.StatusText(a.code)), a.message, a.remedy}
+	empty := func(part string) bool { return part == "" }
+	return strings.Join(slices.DeleteFunc(parts, empty), ": ")
 }
 
 // refusesVersion tells whether a watch may have been refused because of where

@@ -2,6 +2,7 @@ package podwatch
 
 import (
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 
@@ -13,10 +14,7 @@ import (
 func TestFromCluster(t *testing.T) {
 	access := map[string]string{spec.APIAccess + "/token": "t", spec.APIAccess + "/ca.crt": "ca"}
 	with := func(more ...string) map[string]string {
-		all := map[string]string{}
-		for k, v := range access {
-			all[k] = v
-		}
+		all := maps.Clone(access)
 		for i := 0; i+1 < len(more); i += 2 {
 			all[more[i]] = more[i+1]
 		}

@@ -133,7 +133,8 @@ func TestFactsOfOneContainer(t *testing.T) {
 		{
 			"the wrapper did not start it", "Never", gate,
 			[]string{running, notStarted},
-			"", "", Container{Exited: true, Code: 69, Reason: "proxy exited with 1, so ready cannot come true"},
+			"", "",
+			Container{Exited: true, Code: 69, Reason: "proxy exited with 1, so ready cannot come true"},
 		},
 		{"not started, tried again", "OnFailure", gate, []string{notStarted}, "", "", none},
 		{"not started before", "Always", regular, []string{notStartedBefore}, "", "", none},

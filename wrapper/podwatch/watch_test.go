@@ -29,72 +29,86 @@ func TestWatchGoesOn(t *testing.T) {
 		story  []string
 	}{
 		{
-			"list, then events", []http.HandlerFunc{running7, both(events(readyEvent, doneEvent), hold)},
+			"list, then events",
+			[]http.HandlerFunc{running7, both(events(readyEvent, doneEvent), hold)},
 			[]Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7"},
 		},
 		{
-			"a watch that ends is resumed where it ended", []http.HandlerFunc{running7, events(readyEvent), events(doneEvent)},
+			"a watch that ends is resumed where it ended",
+			[]http.HandlerFunc{running7, events(readyEvent), events(doneEvent)},
 			[]Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7", "watch 8", "watch 9"},
 		},
 		{
-			"a bookmark moves on", []http.HandlerFunc{running7, events(change("BOOKMARK", `{"kind":"Pod","metadata":{"resourceVersion":"70"},"spec":{"containers":null},"status":{}}`)), events(doneEvent)},
+			"a bookmark moves on",
+			[]http.HandlerFunc{running7, events(change("BOOKMARK", `{"kind":"Pod","metadata":{"resourceVersion":"70"},"spec":{"containers":null},"status":{}}`)), events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 70", "watch 9"},
 		},
 		{
-			"410 Gone", []http.HandlerFunc{running7, status(410, expired), list("12", podAt("11", exit0))},
+			"410 Gone",
+			[]http.HandlerFunc{running7, status(410, expired), list("12", podAt("11", exit0))},
 			[]Container{isStarted, isDone},
 			[]string{"list", "watch 7", "list", "watch 12"},
 		},
 		{
-			"an ERROR event", []http.HandlerFunc{running7, events(readyEvent, change("ERROR", expired)), list("12", podAt("11", exit0))},
+			"an ERROR event",
+			[]http.HandlerFunc{running7, events(readyEvent, change("ERROR", expired)), list("12", podAt("11", exit0))},
 			[]Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7", "list", "watch 12"},
 		},
 		{
-			"500 keeps the version", []http.HandlerFunc{running7, status(500, "oops"), events(doneEvent)},
+			"500 keeps the version",
+			[]http.HandlerFunc{running7, status(500, "oops"), events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
-			"reset before the answer", []http.HandlerFunc{reset, running7, reset, events(doneEvent)},
+			"reset before the answer",
+			[]http.HandlerFunc{reset, running7, reset, events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
-			"reset in the middle of a document", []http.HandlerFunc{running7, both(events(readyEvent, doneEvent[:len(doneEvent)/2]), reset), events(doneEvent)},
+			"reset in the middle of a document",
+			[]http.HandlerFunc{running7, both(events(readyEvent, doneEvent[:len(doneEvent)/2]), reset), events(doneEvent)},
 			[]Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7", "watch 8", "watch 9"},
 		},
 		{
-			"an end in the middle of a document", []http.HandlerFunc{running7, events(doneEvent[:len(doneEvent)/2]), events(doneEvent)},
+			"an end in the middle of a document",
+			[]http.HandlerFunc{running7, events(doneEvent[:len(doneEvent)/2]), events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
-			"a list cut short", []http.HandlerFunc{status(200, `{"metadata":{"resourceVersion":"1"},"items":[{"meta`), running7},
+			"a list cut short",
+			[]http.HandlerFunc{status(200, `{"metadata":{"resourceVersion":"1"},"items":[{"meta`), running7},
 			[]Container{isStarted},
 			[]string{"list", "list", "watch 7"},
 		},
 		{
-			"a page of HTML", []http.HandlerFunc{status(200, "<html>sign in</html>"), running7, status(200, "<html>"), events(doneEvent)},
+			"a page of HTML",
+			[]http.HandlerFunc{status(200, "<html>sign in</html>"), running7, status(200, "<html>"), events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
-			"JSON that is no list", []http.HandlerFunc{status(200, "{}"), status(200, "null"), running7},
+			"JSON that is no list",
+			[]http.HandlerFunc{status(200, "{}"), status(200, "null"), running7},
 			[]Container{isStarted},
 			[]string{"list", "list", "list", "watch 7"},
 		},
 		{
-			"an event too large", []http.HandlerFunc{running7, events(`{"type":"MODIFIED","object":{"x":"` + strings.Repeat("x", maxObject) + `"}}`), events(doneEvent)},
+			"an event too large",
+			[]http.HandlerFunc{running7, events(`{"type":"MODIFIED","object":{"x":"` + strings.Repeat("x", maxObject) + `"}}`), events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
-			"slow bytes", []http.HandlerFunc{running7, func(rw http.ResponseWriter, r *http.Request) {
+			"slow bytes",
+			[]http.HandlerFunc{running7, func(rw http.ResponseWriter, r *http.Request) {
 				for _, c := range doneEvent {
 					time.Sleep(100 * time.Millisecond)
 					events(string(c))(rw, r)
@@ -105,12 +119,14 @@ func TestWatchGoesOn(t *testing.T) {
 			[]string{"list", "watch 7"},
 		},
 		{
-			"403, then permitted", []http.HandlerFunc{status(403, ""), status(403, ""), running7, status(403, ""), events(doneEvent)},
+			"403, then permitted",
+			[]http.HandlerFunc{status(403, ""), status(403, ""), running7, status(403, ""), events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "list", "list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
-			"no pod yet, and others of the namespace", []http.HandlerFunc{
+			"no pod yet, and others of the namespace",
+			[]http.HandlerFunc{
 				list("7", strings.Replace(podAt("5", exit3), "web-0", "web-1", 1)),
 				events(change("ADDED", podAt("8", running))),
 			},
@@ -118,7 +134,8 @@ func TestWatchGoesOn(t *testing.T) {
 			[]string{"list", "watch 7", "watch 8"},
 		},
 		{
-			"deleted with a last word, then another of its name", []http.HandlerFunc{
+			"deleted with a last word, then another of its name",
+			[]http.HandlerFunc{
 				running7,
 				events(change("DELETED", podAt("9", exit0)), change("ADDED", strings.Replace(podAt("10", running+ready), "u1", "u2", 1))),
 			},
@@ -126,7 +143,8 @@ func TestWatchGoesOn(t *testing.T) {
 			[]string{"list", "watch 7", "watch 10"},
 		},
 		{
-			"an unknown event", []http.HandlerFunc{running7, both(events(change("WHAT", `{"metadata":{"name":"web-0"}}`), doneEvent), hold)},
+			"an unknown event",
+			[]http.HandlerFunc{running7, both(events(change("WHAT", `{"metadata":{"name":"web-0"}}`), doneEvent), hold)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "watch 7"},
 		},
@@ -246,7 +264,7 @@ func TestASilentWatchIsGivenUp(t *testing.T) {
 
 func TestAWatchThatEndsWithoutAWordIsNotTrusted(t *testing.T) {
 	c := files(t, nil)
-	silent := func(rw http.ResponseWriter, r *http.Request) {
+	silent := func(rw http.ResponseWriter, _ *http.Request) {
 		rw.WriteHeader(http.StatusOK)
 		rw.(http.Flusher).Flush()
 		time.Sleep(5 * time.Minute)

@@ -60,8 +60,7 @@ func codeOf(err syscall.Errno) int {
 // errno is the kernel's error inside err. ForkExec returns no other kind; EIO
 // stands for one that is none.
 func errno(err error) syscall.Errno {
-	var n syscall.Errno
-	if errors.As(err, &n) {
+	if n, ok := errors.AsType[syscall.Errno](err); ok {
 		return n
 	}
 	return syscall.EIO

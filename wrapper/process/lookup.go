@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ func find(name string, env []string) (string, error) {
 		if err == nil {
 			return file, nil
 		}
-		if err == syscall.EACCES && denied == "" {
+		if errors.Is(err, syscall.EACCES) && denied == "" {
 			denied = file
 		}
 	}

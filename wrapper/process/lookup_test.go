@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -52,7 +53,7 @@ func TestLookup(t *testing.T) {
 			c, err := Start(Command{Argv: []string{test.command}, Env: test.env})
 			switch code := test.code; {
 			case code == 126 || code == 127:
-				if e, ok := err.(*StartError); !ok || e.Code != code {
+				if e, ok := errors.AsType[*StartError](err); !ok || e.Code != code {
 					t.Errorf("Start = %v, want exit code %d", err, code)
 				}
 			case err != nil:

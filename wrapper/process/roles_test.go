@@ -48,8 +48,7 @@ func play(role string, args []string) int {
 // complain prints an error and is the exit code for it.
 func complain(err error) int {
 	fmt.Fprintln(os.Stderr, err)
-	var start *StartError
-	if errors.As(err, &start) {
+	if start, ok := errors.AsType[*StartError](err); ok {
 		return start.Code
 	}
 	return 200

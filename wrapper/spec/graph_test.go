@@ -108,7 +108,7 @@ func TestExitsBefore(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var have []string
 			for _, e := range ExitsBefore(specs(t, tt.specs...), "a") {
-				have = append(have, e.Dependency.String()+" via "+strings.Join(e.Path, " → "))
+				have = append(have, e.String()+" via "+strings.Join(e.Path, " → "))
 			}
 			if diff := cmp.Diff(tt.want, have); diff != "" {
 				t.Errorf("(-want +have):\n%s", diff)

@@ -37,8 +37,13 @@ func TestParse(t *testing.T) {
 			`{"startDeps":["a"," b = exited ","c?","d=started?","e?=succeeded",{"container":"f","optional":"true"},{"container":"g","optional":false,"condition":"exited"}]}`,
 			with(func(s *Spec) {
 				s.StartDeps = []Dependency{
-					{"a", Ready, false}, {"b", Exited, false}, {"c", Ready, true}, {"d", Started, true},
-					{"e", Succeeded, true}, {"f", Ready, true}, {"g", Exited, false},
+					{"a", Ready, false},
+					{"b", Exited, false},
+					{"c", Ready, true},
+					{"d", Started, true},
+					{"e", Succeeded, true},
+					{"f", Ready, true},
+					{"g", Exited, false},
 				}
 			}),
 		},
