@@ -7,6 +7,7 @@ package wrapper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"syscall"
@@ -53,15 +54,15 @@ type Config struct {
 }
 
 // Run runs the command to its end and returns the exit code to report and, when
-// the wrapper and not the command decided it, why. It must be called on the
-// main thread, which the command's parent-death signal is tied to.
+// the wrapper and not the command decided it, why. Its goroutine must be locked
+// to a thread that lives as long as the program: the command dies with it.
 func Run(c Config) (code int, message string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	l := &loop{
 		Config:  c,
 		machine: lifecycle.New(c.Spec, c.Terminal),
-		timers:  make(chan lifecycle.Timer, 4), // each timer fires once at most
+		timers:  make(chan lifecycle.Timer),
 		facts:   make(chan podwatch.Snapshot),
 		unwatch: cancel,
 	}
@@ -84,44 +85,39 @@ type loop struct {
 	facts   chan podwatch.Snapshot
 	unwatch context.CancelFunc
 	exit    lifecycle.Exit
-	checked bool // the stop dependencies were looked for in the pod
 }
 
-// next takes one event.
+// next takes one event. A signal that has come goes before what came with it:
+// the command is not started when it need not be any more.
 func (l *loop) next() {
+	select {
+	case s := <-l.Signals:
+		l.signal(s)
+		return
+	default:
+	}
 	select {
 	case <-l.Children:
 		l.reap()
 	case s := <-l.Signals:
-		if n, ok := s.(syscall.Signal); ok {
-			l.handle(lifecycle.Signal{Number: n})
-		}
+		l.signal(s)
 	case s := <-l.facts:
-		l.checkStopDeps(s)
 		l.handle(facts(s))
 	case t := <-l.timers:
 		l.handle(lifecycle.Fired{Timer: t})
 	}
 }
 
-// checkStopDeps tells once of stop dependencies that can never hold, since the
-// pod has no such container. The command may run by now, and goes on.
-func (l *loop) checkStopDeps(s podwatch.Snapshot) {
-	if l.checked {
-		return
-	}
-	l.checked = true
-	for _, d := range l.Spec.StopDeps {
-		if _, there := s[d.Container]; !there {
-			l.Log.Error("stop dependency never holds: no such container in this pod", "stopDep", d.Container)
-		}
+func (l *loop) signal(s os.Signal) {
+	if n, ok := s.(syscall.Signal); ok {
+		l.handle(lifecycle.Signal{Number: n})
 	}
 }
 
 func facts(s podwatch.Snapshot) lifecycle.Facts {
 	f := make(lifecycle.Facts, len(s))
 	for name, c := range s {
-		f[name] = lifecycle.Fact{Started: c.Started, Ready: c.Ready, Exited: c.Exited, Code: c.Code, Reason: c.Reason}
+		f[name] = lifecycle.Fact(c)
 	}
 	return f
 }
@@ -157,6 +153,8 @@ func (l *loop) perform(a lifecycle.Action) {
 	case lifecycle.Wait:
 		l.Log.Info("waiting", "for", a.For)
 		l.recorded(func(r *record.Record) error { return r.Waiting(a.For) })
+	case lifecycle.Complain:
+		l.Log.Error(a.Reason)
 	case lifecycle.Drop:
 		l.Log.Info("optional dependency dropped", "reason", a.Reason)
 	case lifecycle.Start:
@@ -174,21 +172,33 @@ func (l *loop) perform(a lifecycle.Action) {
 		l.send(l.child.Signal, syscall.SIGCONT) // a stopped command could not end
 	case lifecycle.Kill:
 		l.Log.Info("killing command", "reason", a.Reason)
-		l.send(l.child.Signal, syscall.SIGKILL)
+		if err := sent(l.child.Signal(syscall.SIGKILL), syscall.SIGKILL); err != nil {
+			l.handle(lifecycle.Unkillable{Reason: err.Error()})
+		}
 	case lifecycle.Sweep:
 		l.send(l.child.SignalGroup, a.Signal)
+		l.send(l.child.SignalGroup, syscall.SIGCONT) // a stopped process could not end
 		l.checkSwept()
 	case lifecycle.Exit:
 		l.exit = a
 	}
 }
 
-// send sends a signal; one that cannot be sent is logged and missed by nobody:
-// the command has ended then, or a timer is running.
+// send sends a signal. One that cannot be sent is told of: the kubelet, or a
+// timer of ours, ends what does not hear it.
 func (l *loop) send(to func(syscall.Signal) error, s syscall.Signal) {
-	if err := to(s); err != nil {
-		l.Log.Error("signal not sent", "signal", spec.SignalName(s), "error", err)
+	if err := sent(to(s), s); err != nil {
+		l.Log.Error("signal not sent", "error", err)
 	}
+}
+
+// sent says why a signal was not sent, and what to do. A command that has
+// changed its user gets none where the container lacks the capability.
+func sent(err error, s syscall.Signal) error {
+	if errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("send %s: %w: the command runs as another user: add KILL to the container's securityContext.capabilities", spec.SignalName(s), err)
+	}
+	return err
 }
 
 func (l *loop) start() {

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"koordinator.io/koordinator/wrapper/lifecycle"
 	"koordinator.io/koordinator/wrapper/podwatch"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -25,14 +26,16 @@ type rig struct {
 
 	startedAfter time.Duration // -1: not started
 	startError   error
-	sent         []sent
+	sent         []signalled
 	onSignal     map[syscall.Signal]int // exit code the command ends with when it gets the signal
 	exits        []process.Exit
-	leftovers    bool // the command leaves a process that only SIGKILL ends
+	leftovers    bool      // the command leaves a process that only SIGKILL ends
+	signalError  error     // of every signal to the command
+	atStart      os.Signal // comes while the command is being started
 }
 
-// sent is a signal the command or its group got, and when.
-type sent struct {
+// signalled is a signal the command or its group got, and when.
+type signalled struct {
 	signal syscall.Signal
 	after  time.Duration
 	group  bool
@@ -45,6 +48,9 @@ func (r *rig) Start() (Child, error) {
 		return nil, r.startError
 	}
 	r.startedAfter = time.Since(r.began)
+	if r.atStart != nil {
+		r.signals <- r.atStart
+	}
 	return r, nil
 }
 
@@ -63,15 +69,15 @@ func (r *rig) Ended(exits []process.Exit) (process.Exit, bool) {
 }
 
 func (r *rig) Signal(s syscall.Signal) error {
-	r.sent = append(r.sent, sent{s, time.Since(r.began), false})
+	r.sent = append(r.sent, signalled{s, time.Since(r.began), false})
 	if code, ok := r.onSignal[s]; ok {
 		r.end(code)
 	}
-	return nil
+	return r.signalError
 }
 
 func (r *rig) SignalGroup(s syscall.Signal) error {
-	r.sent = append(r.sent, sent{s, time.Since(r.began), true})
+	r.sent = append(r.sent, signalled{s, time.Since(r.began), true})
 	if s == syscall.SIGKILL {
 		r.leftovers = false
 	}
@@ -188,7 +194,7 @@ func TestAStopRequestWaitsForTheStopDelay(t *testing.T) {
 		if want := (outcome{0, "", 11 * time.Second}); got != want {
 			t.Fatalf("have %+v, want %+v", got, want)
 		}
-		want := []sent{{syscall.SIGUSR1, 2 * time.Second, false}, {syscall.SIGTERM, 11 * time.Second, false}}
+		want := []signalled{{syscall.SIGUSR1, 2 * time.Second, false}, {syscall.SIGTERM, 11 * time.Second, false}}
 		if !slices.Equal(r.sent[:2], want) {
 			t.Fatalf("sent %v, want %v first", r.sent, want)
 		}
@@ -230,8 +236,8 @@ func TestWhatTheCommandLeavesIsSweptAndNotWaitedForLong(t *testing.T) {
 		if want := (outcome{5, "", 3 * time.Second}); got != want {
 			t.Fatalf("have %+v, want %+v", got, want)
 		}
-		want := []sent{{syscall.SIGTERM, time.Second, true}, {syscall.SIGKILL, 3 * time.Second, true}}
-		if !slices.Equal(r.sent, want) {
+		want := []signalled{{syscall.SIGTERM, time.Second, true}, {syscall.SIGCONT, time.Second, true}, {syscall.SIGKILL, 3 * time.Second, true}}
+		if !slices.Equal(r.sent[:3], want) {
 			t.Fatalf("sent %v, want %v", r.sent, want)
 		}
 	})
@@ -242,6 +248,54 @@ func TestACommandThatCannotStart(t *testing.T) {
 		r := &rig{startError: &process.StartError{Argv0: "app", Err: syscall.ENOENT, Code: 127}}
 		got := r.run(t, `{}`, func() {})
 		if want := (outcome{127, `koordinator: command not started: start "app": no such file or directory`, 0}); got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestASignalDuringTheStartReachesTheCommandOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{atStart: syscall.SIGTERM, onSignal: map[syscall.Signal]int{syscall.SIGTERM: 143}}
+		got := r.run(t, `{}`, func() {})
+		if want := (outcome{143, "", 0}); got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+		if n := len(slices.DeleteFunc(slices.Clone(r.sent), func(s signalled) bool { return s.signal != syscall.SIGTERM || s.group })); n != 1 {
+			t.Fatalf("SIGTERM was sent %d times, want once: %v", n, r.sent)
+		}
+	})
+}
+
+func TestAStopRequestGoesBeforeWhatCameWithIt(t *testing.T) {
+	s, err := spec.Parse(`{"startDeps":["proxy"]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 { // a choice among what has come would be random
+		r := &rig{startedAfter: -1}
+		signals, known := make(chan os.Signal, 1), make(chan podwatch.Snapshot, 1)
+		l := &loop{
+			Config:  Config{Spec: s, Kernel: r, Signals: signals, Log: slog.New(slog.DiscardHandler)},
+			machine: lifecycle.New(s, false), facts: known,
+		}
+		l.handle(lifecycle.Begin{})
+		signals <- syscall.SIGTERM
+		known <- podwatch.Snapshot{"proxy": ready}
+		if l.next(); l.exit.Code != 143 || r.startedAfter != -1 {
+			t.Fatalf("exit %+v, started after %s, want 143 and no start", l.exit, r.startedAfter)
+		}
+	}
+}
+
+func TestACommandThatCannotBeKilledDoesNotKeepTheContainer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{signalError: os.NewSyscallError("kill", syscall.EPERM)}
+		got := r.run(t, `{"stopDeps":["main"],"stopTimeout":"3s"}`, func() {
+			time.Sleep(time.Second)
+			r.pod <- podwatch.Snapshot{"main": done}
+		})
+		want := outcome{137, "koordinator: killed: send SIGKILL: kill: operation not permitted: the command runs as another user: add KILL to the container's securityContext.capabilities", 4 * time.Second}
+		if got != want {
 			t.Fatalf("have %+v, want %+v", got, want)
 		}
 	})

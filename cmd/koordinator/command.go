@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/podwatch"
@@ -46,24 +47,33 @@ func fromProcess() command {
 
 // main runs the invocation and returns the exit code.
 func (c command) main(signals, children <-chan os.Signal) int {
+	if other := c.other(); other != nil {
+		signal.Reset() // these end by signals as programs do
+		return other(c.args[1:])
+	}
+	argv := c.args
+	if len(argv) > 0 && argv[0] == "--" {
+		argv = argv[1:]
+	}
+	return c.run(argv, signals, children)
+}
+
+// other is what the first argument names if it is not a command to run.
+func (c command) other() func(args []string) int {
 	if len(c.args) == 0 {
-		return c.fail(spec.ExitBadConfig, "no command given\n"+usage)
+		return nil
 	}
 	switch c.args[0] {
 	case "install":
-		return c.install(c.args[1:])
+		return c.install
 	case "gate":
-		return c.gate()
+		return c.gate
 	case "version", "--version":
-		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
-		return 0
+		return func([]string) int { fmt.Fprintln(c.stdout, "koordinator", spec.Release); return 0 }
 	case "help", "--help", "-h":
-		fmt.Fprint(c.stdout, usage)
-		return 0
-	case "--":
-		return c.run(c.args[1:], signals, children)
+		return func([]string) int { fmt.Fprint(c.stdout, usage); return 0 }
 	default:
-		return c.run(c.args, signals, children)
+		return nil
 	}
 }
 
@@ -77,6 +87,7 @@ func (c command) install(args []string) int {
 		return c.fail(spec.ExitBadConfig, fmt.Sprintf("install wants one directory, have %q\n%s", args, usage))
 	}
 	if err := install("/proc/self/exe", args[0]); err != nil {
+		leaveMessage(spec.Message, "koordinator: "+err.Error())
 		return c.fail(1, err.Error())
 	}
 	return 0
@@ -84,7 +95,7 @@ func (c command) install(args []string) int {
 
 // gate speaks on stdout: the kubelet shows a failed probe's output in the pod's
 // events.
-func (c command) gate() int {
+func (c command) gate([]string) int {
 	if err := record.Gate(c.recordDir, gateFor); err != nil {
 		fmt.Fprintln(c.stdout, err)
 		return 1

@@ -6,7 +6,7 @@
 //	koordinator gate                       block until this container's command runs
 //	koordinator version                    print the version
 //
-// A command that is itself called install, gate or version is run with "--".
+// A command that is itself called install, gate, version or help is run with "--".
 package main
 
 import (

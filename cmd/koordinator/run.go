@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,11 +23,15 @@ import (
 // run runs the container's command as its spec says.
 func (c command) run(argv []string, signals, children <-chan os.Signal) int {
 	runtime.LockOSThread() // the command dies with the thread that started it
+	debug.SetGCPercent(100)
+	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
 	s, err := c.spec()
 	if err != nil {
-		return c.refuse(spec.Default(), err)
+		return c.refuse(s, err)
 	}
-	config, err := c.config(s, argv)
+	out := newLogWriter(c.stderr)
+	defer out.flush()
+	config, err := c.config(s, argv, logger(out, s))
 	if err != nil {
 		return c.refuse(s, err)
 	}
@@ -40,16 +46,18 @@ func (c command) run(argv []string, signals, children <-chan os.Signal) int {
 
 // refuse ends an invocation that is wrong.
 func (c command) refuse(s spec.Spec, err error) int {
-	leaveMessage(s.MessagePath, spec.NotStarted+err.Error())
-	return c.fail(spec.ExitBadConfig, err.Error())
+	sentence := strings.ReplaceAll(err.Error(), "\n", "; ")
+	leaveMessage(s.MessagePath, spec.NotStarted+sentence)
+	return c.fail(spec.ExitBadConfig, sentence)
 }
 
-// spec reads the container's spec from the environment.
+// spec reads the container's spec from the environment. With an error it is
+// what could be read.
 func (c command) spec() (spec.Spec, error) {
 	name, text := spec.Env, c.getenv(spec.Env)
 	if other := c.getenv(spec.EnvMisspelt); other != "" {
 		if text != "" {
-			return spec.Spec{}, fmt.Errorf("%s and %s are both set: keep %s", spec.Env, spec.EnvMisspelt, spec.Env)
+			return spec.Default(), fmt.Errorf("%s and %s are both set: keep %s", spec.Env, spec.EnvMisspelt, spec.Env)
 		}
 		name, text = spec.EnvMisspelt, other
 	}
@@ -58,17 +66,16 @@ func (c command) spec() (spec.Spec, error) {
 	}
 	s, err := spec.Parse(text)
 	if err != nil {
-		return spec.Spec{}, fmt.Errorf("%s: %w", name, err)
+		return s, fmt.Errorf("%s: %w", name, err)
 	}
 	return s, nil
 }
 
 // config prepares a run.
-func (c command) config(s spec.Spec, argv []string) (wrapper.Config, error) {
+func (c command) config(s spec.Spec, argv []string, log *slog.Logger) (wrapper.Config, error) {
 	if len(argv) == 0 {
-		return wrapper.Config{}, errors.New("no command given behind --")
+		return wrapper.Config{}, errors.New("no command given: koordinator -- COMMAND [ARGUMENT…]")
 	}
-	log := c.logger(s)
 	if err := process.Subreaper(); err != nil {
 		log.Info("orphans of the command are not reaped", "error", err)
 	}
@@ -78,7 +85,7 @@ func (c command) config(s spec.Spec, argv []string) (wrapper.Config, error) {
 		Log:      log,
 		Record:   openRecord(c.recordDir, log),
 	}
-	config.Kernel = kernel{process.Command{Argv: argv, Env: c.childEnviron(), Terminal: config.Terminal}}
+	config.Kernel = kernel{argv: argv, environ: c.childEnviron()}
 	if len(s.StartDeps)+len(s.StopDeps) > 0 {
 		api, err := c.api(c.getenv)
 		if err != nil {
@@ -90,10 +97,10 @@ func (c command) config(s spec.Spec, argv []string) (wrapper.Config, error) {
 }
 
 // kernel runs one command by package process.
-type kernel struct{ process.Command }
+type kernel struct{ argv, environ []string }
 
 func (k kernel) Start() (wrapper.Child, error) {
-	child, err := process.Start(k.Command)
+	child, err := process.Start(process.Command{Argv: k.argv, Env: k.environ, Terminal: process.Terminal()})
 	if err != nil {
 		return nil, err
 	}
@@ -124,16 +131,6 @@ func (c command) childEnviron() []string {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(ours, name)
 	})
-}
-
-// logger writes to stderr: stdout belongs to the command.
-func (c command) logger(s spec.Spec) *slog.Logger {
-	level := map[string]slog.Level{"error": slog.LevelError, "debug": slog.LevelDebug}[s.LogLevel] // else info, 0
-	log := slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: level}))
-	if s.Container != "" {
-		log = log.With("container", s.Container)
-	}
-	return log.With("from", "koordinator")
 }
 
 // leaveMessage writes the termination message unless the command left one. The

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -52,6 +54,7 @@ func TestMain(m *testing.M) {
 //	server down|up      cut or restore the API server
 //	await FILE TEXT     until FILE holds TEXT
 //	quiet FILE          FILE does not appear for 300 ms
+//	exits CODE PROGRAM  run PROGRAM, which exits with CODE
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -73,6 +76,7 @@ func TestScripts(t *testing.T) {
 			"server": func(ts *testscript.TestScript, _ bool, args []string) { ts.Value("api").(*api).cut(args[0] == "down") },
 			"await":  await,
 			"quiet":  quiet,
+			"exits":  exits,
 		},
 	})
 }
@@ -92,6 +96,20 @@ func quiet(ts *testscript.TestScript, _ bool, args []string) {
 	time.Sleep(300 * time.Millisecond) // proves absence
 	if data, err := os.ReadFile(ts.MkAbs(args[0])); err == nil {
 		ts.Fatalf("%s is there: %q", args[0], data)
+	}
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	have := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		have = exit.ExitCode()
+	}
+	if want := args[0]; strconv.Itoa(have) != want {
+		ts.Fatalf("exit code %d, want %s", have, want)
 	}
 }
 

@@ -47,7 +47,6 @@ func (w *world) clone() *world {
 	c.machine.facts = maps.Clone(w.machine.facts)
 	c.machine.waiting = slices.Clone(w.machine.waiting)
 	c.machine.dropped = slices.Clone(w.machine.dropped)
-	c.machine.early = slices.Clone(w.machine.early)
 	return &c
 }
 
@@ -67,6 +66,9 @@ func peers(f Fact) []Fact {
 
 // events are all that can happen next.
 func (w *world) events() []Event {
+	if w.starting { // answered before anything else
+		return []Event{Started{}, StartFailed{Code: 127, Reason: "not found"}}
+	}
 	var list []Event
 	for _, f := range peers(w.peer) {
 		list = append(list, a(f))
@@ -77,11 +79,11 @@ func (w *world) events() []Event {
 	for t := range w.timers {
 		list = append(list, Fired{t})
 	}
-	if w.starting {
-		list = append(list, Started{}, StartFailed{Code: 127, Reason: "not found"})
-	}
 	if w.running {
 		list = append(list, Exited{0}, Exited{3}, Exited{143})
+	}
+	if w.machine.state == Killing {
+		list = append(list, Unkillable{"no permission"})
 	}
 	if w.sweeping {
 		list = append(list, Swept{})
@@ -108,6 +110,8 @@ func (w *world) take(t *testing.T, e Event) {
 		w.starting = false
 	case Exited:
 		w.running, w.childCode = false, e.Code
+	case Unkillable:
+		w.running = false // with us
 	case Swept:
 		w.sweeping = false
 	}

@@ -23,7 +23,7 @@ import (
 //	   │                                      │                            │ stopDelay
 //	   │                     a stop dependency holds ──► Stopping ◄────────┘
 //	   │                                                    │ stopTimeout
-//	   │                                                 Killing
+//	   │                                                 Killing ── cannot be killed ──► Done
 //	   │          the command exits, in any of these ──► Sweeping ──► Done
 //	   │ stop request: 143 · a stop dependency holds: stoppedExitCode
 //	   └ a start dependency can no longer hold: 69 · startTimeout: 124 ──► Done
@@ -50,7 +50,7 @@ func (s State) String() string {
 // to end before it is killed. Short, since the container's restart waits for it.
 const SweepTimeout = 2 * time.Second
 
-// Timer names what a SetTimer is for. Setting a timer twice never happens.
+// Timer names what a SetTimer is for. It is set again only after it has fired.
 type Timer int
 
 // The timers.
@@ -74,8 +74,9 @@ type Fact struct {
 // any more, is harmless.
 type Event interface{ event() }
 
-// What can happen. Begin comes first and once; the driver answers every Start with
-// Started or StartFailed, and every Sweep with Swept once the group is empty.
+// What can happen. Begin comes first and once. The driver answers Start with
+// Started or StartFailed before anything else, and Sweep with Swept once the
+// group is empty.
 type (
 	// Begin is the wrapper's start.
 	Begin struct{}
@@ -92,6 +93,8 @@ type (
 	}
 	// Exited is the command's end, with code 128+n for signal n.
 	Exited struct{ Code int }
+	// Unkillable means that SIGKILL could not be sent, and why.
+	Unkillable struct{ Reason string }
 	// Fired is a timer's end.
 	Fired struct{ Timer Timer }
 	// Swept means that nothing is left of the command's process group.
@@ -104,6 +107,7 @@ func (Signal) event()      {}
 func (Started) event()     {}
 func (StartFailed) event() {}
 func (Exited) event()      {}
+func (Unkillable) event()  {}
 func (Fired) event()       {}
 func (Swept) event()       {}
 
@@ -134,6 +138,8 @@ type (
 	Kill struct{ Reason string }
 	// Sweep sends a signal to what is left of the command's process group.
 	Sweep struct{ Signal syscall.Signal }
+	// Complain tells of a mistake that does not end anything.
+	Complain struct{ Reason string }
 	// Drop tells that an optional start dependency is no longer waited for, and why.
 	Drop struct{ Reason string }
 	// Exit ends the wrapper.
@@ -151,6 +157,7 @@ func (Delay) action()    {}
 func (Stop) action()     {}
 func (Kill) action()     {}
 func (Sweep) action()    {}
+func (Complain) action() {}
 func (Drop) action()     {}
 func (Exit) action()     {}
 
@@ -161,12 +168,12 @@ type Machine struct {
 
 	state   State
 	facts   Facts
-	waiting []string         // what the last Wait named
-	dropped []string         // optional dependencies given up
-	early   []syscall.Signal // came while Starting
-	asked   syscall.Signal   // by which the stop request came
-	policy  bool             // a stop dependency held: our exit code policy applies
-	killed  bool             // we sent SIGKILL
+	waiting []string       // what the last Wait named
+	dropped []string       // optional dependencies given up
+	guessed bool           // what Delaying keeps back may be no stop request
+	asked   syscall.Signal // by which the stop request came
+	policy  bool           // a stop dependency held: our exit code policy applies
+	killed  bool           // we sent SIGKILL
 	exit    Exit
 }
 
@@ -194,6 +201,8 @@ func (m *Machine) Handle(e Event) []Action {
 		return m.startFailed(e)
 	case Exited:
 		return m.exited(e.Code)
+	case Unkillable:
+		return m.unkillable(e.Reason)
 	case Fired:
 		return m.fired(e.Timer)
 	case Swept:
@@ -214,15 +223,36 @@ func (m *Machine) begin() []Action {
 }
 
 func (m *Machine) learn(f Facts) []Action {
+	var acts []Action
+	if m.facts == nil {
+		acts = m.complain(f)
+	}
 	m.facts = f
 	switch m.state {
 	case Waiting:
-		return m.evaluate()
+		return append(acts, m.evaluate()...)
 	case Running, Delaying, Stopping:
-		return m.evaluateStop()
+		return append(acts, m.evaluateStop()...)
 	default: // stale
 		return nil
 	}
+}
+
+// complain tells of stop dependencies that can never hold. The command may run
+// by now, and goes on.
+func (m *Machine) complain(f Facts) []Action {
+	var acts []Action
+	for _, d := range m.spec.StopDeps {
+		if _, there := f[d.Container]; !there {
+			acts = append(acts, Complain{"the stop dependency never holds: " + missing(d.Container, f)})
+		}
+	}
+	return acts
+}
+
+// missing says that the pod has no such container, and which it has.
+func missing(name string, f Facts) string {
+	return fmt.Sprintf("no container %q in this pod (has: %s)", name, strings.Join(slices.Sorted(maps.Keys(f)), ", "))
 }
 
 // evaluate decides what a waiting container does with the present facts.
@@ -260,7 +290,7 @@ func (m *Machine) evaluate() []Action {
 func (m *Machine) never(d spec.Dependency) string {
 	f, there := m.facts[d.Container]
 	if !there {
-		return fmt.Sprintf("no container %q in this pod (has: %s)", d.Container, strings.Join(slices.Sorted(maps.Keys(m.facts)), ", "))
+		return missing(d.Container, m.facts)
 	}
 	s := fmt.Sprintf("%s will never be %s: it exited with code %d", d.Container, d.Condition, f.Code)
 	if reason := strings.TrimSpace(strings.TrimPrefix(f.Reason, spec.NotStarted)); reason != "" {
@@ -294,11 +324,7 @@ func (m *Machine) started() []Action {
 		return nil
 	}
 	m.state = Running
-	acts := m.evaluateStop()
-	for _, s := range m.early {
-		acts = append(acts, m.signal(s)...)
-	}
-	return acts
+	return m.evaluateStop()
 }
 
 func (m *Machine) startFailed(e StartFailed) []Action {

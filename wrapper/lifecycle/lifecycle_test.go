@@ -221,24 +221,64 @@ func TestStories(t *testing.T) {
 		},
 		"stop conditions: succeeded does not hold for a failure": {
 			`{"stopDeps":["a=succeeded","b=failed"]}`,
-			append(start, step{a(failed), nil}, step{Facts{"a": failed, "b": failed}, []Action{Stop{term, "b exited with code 3"}, SetTimer{StopTimeout, 30 * time.Second}}}),
+			append(start, step{Facts{"a": failed, "b": up}, nil}, step{Facts{"a": failed, "b": failed}, []Action{Stop{term, "b exited with code 3"}, SetTimer{StopTimeout, 30 * time.Second}}}),
 		},
 		"the pod is stopped: passed on at once, the child's own code": {
 			`{}`,
-			append(append(start, step{Signal{term}, []Action{Stop{term, "the pod is being stopped"}}}), ended(143, Exit{Code: 143})...),
+			append(append(start, step{Signal{term}, []Action{Stop{term, "the container was asked to by SIGTERM"}}}), ended(143, Exit{Code: 143})...),
 		},
-		"the pod is stopped by the image's signal: that very signal": {
-			`{}`, append(start, step{Signal{syscall.SIGQUIT}, []Action{Stop{syscall.SIGQUIT, "the pod is being stopped"}}}),
+		"what may be the image's stop signal, or a wish for a thread dump: that very signal, and no more": {
+			`{"stopSignal":"INT"}`, append(start,
+				step{Signal{syscall.SIGQUIT}, []Action{Forward{syscall.SIGQUIT}}},
+				step{Signal{term}, []Action{Stop{syscall.SIGINT, "the container was asked to by SIGTERM"}}}),
+		},
+		"the same with a stop delay: kept back, and the next request gets a delay of its own": {
+			`{"stopDelay":"1s"}`, append(start,
+				step{Signal{syscall.SIGQUIT}, []Action{Delay{time.Second}, SetTimer{StopDelay, time.Second}}},
+				step{Signal{syscall.SIGQUIT}, nil},
+				step{Fired{StopDelay}, []Action{Forward{syscall.SIGQUIT}}},
+				step{Signal{term}, []Action{Delay{time.Second}, SetTimer{StopDelay, time.Second}}},
+				step{Fired{StopDelay}, []Action{Stop{term, "the container was asked to by SIGTERM"}}}),
+		},
+		"the same with a request while it is kept back: the request": {
+			`{"stopDelay":"1s"}`, append(start,
+				step{Signal{syscall.SIGQUIT}, []Action{Delay{time.Second}, SetTimer{StopDelay, time.Second}}},
+				step{Signal{term}, nil},
+				step{Fired{StopDelay}, []Action{Stop{term, "the container was asked to by SIGTERM"}}}),
+		},
+		"the same with a stop dependency while it is kept back: the stop signal": {
+			`{"stopDelay":"1s","stopDeps":["a"]}`, append(start,
+				step{Signal{syscall.SIGQUIT}, []Action{Delay{time.Second}, SetTimer{StopDelay, time.Second}}},
+				step{a(succeeded), []Action{Stop{term, "a exited with code 0"}, SetTimer{StopTimeout, 30 * time.Second}}},
+				step{Fired{StopDelay}, nil}),
+		},
+		"hbt-14 a signal for stop dependencies alone": {
+			`{"stopDeps":["a"],"termSignal":"SIGUSR1","whenStopDepExited":{"signal":9}}`,
+			append(start, step{a(succeeded), []Action{Stop{kill, "a exited with code 0"}, SetTimer{StopTimeout, 30 * time.Second}}}),
+		},
+		"one that cannot be killed: our end is its end": {
+			`{"stopDeps":["a"],"stopTimeout":"2s"}`,
+			append(start,
+				step{Unkillable{"late"}, nil},
+				step{a(succeeded), []Action{Stop{term, "a exited with code 0"}, SetTimer{StopTimeout, 2 * time.Second}}},
+				step{Fired{StopTimeout}, []Action{Kill{"it did not end within 2s"}}},
+				step{Unkillable{"no permission"}, []Action{Exit{137, "koordinator: killed: no permission"}}}),
+		},
+		"a stop dependency that the pod does not have: told once": {
+			`{"stopDeps":["b"]}`,
+			append(start,
+				step{a(up), []Action{Complain{`the stop dependency never holds: no container "b" in this pod (has: a)`}}},
+				step{a(ready), nil}),
 		},
 		"the pod is stopped: the signal the user named": {
-			`{"stopSignal":"SIGRTMIN+3"}`, append(start, step{Signal{term}, []Action{Stop{37, "the pod is being stopped"}}}),
+			`{"stopSignal":"SIGRTMIN+3"}`, append(start, step{Signal{term}, []Action{Stop{37, "the container was asked to by SIGTERM"}}}),
 		},
 		"where the runtime's signal is known, others are just passed on": {
 			`{"requestSignal":"SIGUSR1","stopDelay":"1s"}`,
 			append(start,
 				step{Signal{syscall.SIGQUIT}, []Action{Forward{syscall.SIGQUIT}}},
 				step{Signal{syscall.SIGUSR1}, []Action{Delay{time.Second}, SetTimer{StopDelay, time.Second}}},
-				step{Fired{StopDelay}, []Action{Stop{syscall.SIGUSR1, "the pod is being stopped"}}}),
+				step{Fired{StopDelay}, []Action{Stop{syscall.SIGUSR1, "the container was asked to by SIGUSR1"}}}),
 		},
 		"hbt-13 stop delay: kept back, then passed on once": {
 			`{"stopDelay":"10s"}`,
@@ -246,7 +286,7 @@ func TestStories(t *testing.T) {
 				step{Signal{term}, []Action{Delay{10 * time.Second}, SetTimer{StopDelay, 10 * time.Second}}},
 				step{Signal{syscall.SIGUSR1}, []Action{Forward{syscall.SIGUSR1}}},
 				step{Signal{term}, nil},
-				step{Fired{StopDelay}, []Action{Stop{term, "the pod is being stopped"}}},
+				step{Fired{StopDelay}, []Action{Stop{term, "the container was asked to by SIGTERM"}}},
 				step{Signal{term}, []Action{Forward{term}}}),
 				ended(0, Exit{})...),
 		},
@@ -266,7 +306,7 @@ func TestStories(t *testing.T) {
 		"asked to stop twice by different causes: one signal, and the timeout counts": {
 			`{"stopDeps":["a"]}`,
 			append(append(start,
-				step{Signal{term}, []Action{Stop{term, "the pod is being stopped"}}},
+				step{Signal{term}, []Action{Stop{term, "the container was asked to by SIGTERM"}}},
 				step{a(succeeded), []Action{SetTimer{StopTimeout, 30 * time.Second}}},
 				step{a(succeeded), nil},
 				step{Fired{StopTimeout}, []Action{Kill{"it did not end within 30s"}}}),
@@ -279,16 +319,6 @@ func TestStories(t *testing.T) {
 				step{Signal{term}, nil},
 				step{Signal{syscall.SIGUSR1}, []Action{Forward{syscall.SIGUSR1}}},
 				step{Signal{term}, []Action{Forward{term}}}),
-		},
-		"own-03 signals between the start and its report are not lost": {
-			`{"startDeps":["a"]}`,
-			[]step{
-				{Begin{}, []Action{Wait{[]string{"a to be ready"}}}},
-				{a(ready), []Action{Start{}}},
-				{Signal{syscall.SIGHUP}, nil},
-				{Signal{term}, nil},
-				{Started{}, []Action{Forward{syscall.SIGHUP}, Stop{term, "the pod is being stopped"}}},
-			},
 		},
 		"gort-02 signals of the kernel and the Go runtime are never passed on": {
 			`{}`, append(start,
@@ -310,6 +340,7 @@ func TestStories(t *testing.T) {
 
 func TestResizeOfATerminalIsNoStopRequest(t *testing.T) {
 	winch := Signal{syscall.SIGWINCH}
-	story(t, New(spec.Default(), true), []step{{Begin{}, []Action{Start{}}}, {Started{}, nil}, {winch, []Action{Forward{syscall.SIGWINCH}}}})
-	story(t, New(spec.Default(), false), []step{{Begin{}, []Action{Start{}}}, {Started{}, nil}, {winch, []Action{Stop{syscall.SIGWINCH, "the pod is being stopped"}}}})
+	s := parsed(t, `{"stopDelay":"1s"}`)
+	story(t, New(s, true), []step{{Begin{}, []Action{Start{}}}, {Started{}, nil}, {winch, []Action{Forward{syscall.SIGWINCH}}}})
+	story(t, New(s, false), []step{{Begin{}, []Action{Start{}}}, {Started{}, nil}, {winch, []Action{Delay{time.Second}, SetTimer{StopDelay, time.Second}}}})
 }

@@ -14,23 +14,24 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 	if !forwardable(s) {
 		return nil
 	}
-	request := m.isRequest(s)
+	request, guess := m.isRequest(s), m.isGuess(s)
 	switch m.state {
 	case Waiting:
-		if request {
+		if request || guess {
 			return m.finish(spec.ExitStopped, fmt.Sprintf("stopped by %s while waiting for %s", spec.SignalName(s), strings.Join(m.waiting, ", ")))
 		}
 		return nil // no command that could take it; the one to come starts afresh
-	case Starting:
-		m.early = append(m.early, s)
-		return nil
 	case Running:
-		if request {
-			return m.request(s)
+		if request || guess && m.spec.StopDelay > 0 {
+			return m.request(s, guess)
 		}
 		return []Action{Forward{s}}
 	case Delaying:
-		if request {
+		if request && m.guessed { // now we know
+			m.asked, m.guessed = s, false
+			return nil
+		}
+		if request || guess {
 			return nil // the first one is on its way
 		}
 		return []Action{Forward{s}}
@@ -51,22 +52,26 @@ func forwardable(s syscall.Signal) bool {
 	return s != syscall.SIGCHLD && s != syscall.SIGURG && s != syscall.SIGPIPE
 }
 
-// isRequest tells whether the runtime may be asking the container to stop.
-// Its stop signal may come from the image, which we cannot see: then every
-// signal that images use for it counts.
+// isRequest tells whether the runtime is asking the container to stop.
 func (m *Machine) isRequest(s syscall.Signal) bool {
-	if s == syscall.SIGTERM || s == m.spec.RequestSignal {
-		return true
-	}
+	return s == syscall.SIGTERM || s == m.spec.RequestSignal
+}
+
+// isGuess tells whether the runtime may be asking the container to stop. Its
+// stop signal may come from the image, which we cannot see: these are the ones
+// that images use. It may as well be somebody asking for a thread dump, so the
+// command gets it as it is.
+func (m *Machine) isGuess(s syscall.Signal) bool {
 	if m.spec.RequestSignal != 0 {
 		return false
 	}
 	return s == syscall.SIGQUIT || s == syscall.SIGINT || s == syscall.SIGWINCH && !m.terminal
 }
 
-// request takes the pod's stop request while the command runs.
-func (m *Machine) request(s syscall.Signal) []Action {
-	m.asked = s
+// request takes the pod's stop request, or what may be one, while the command
+// runs.
+func (m *Machine) request(s syscall.Signal, guess bool) []Action {
+	m.asked, m.guessed = s, guess
 	if m.spec.StopDelay > 0 {
 		m.state = Delaying
 		return []Action{Delay{m.spec.StopDelay}, SetTimer{StopDelay, m.spec.StopDelay}}
@@ -75,10 +80,15 @@ func (m *Machine) request(s syscall.Signal) []Action {
 }
 
 // passOn hands the stop request to the command. From here the kubelet's grace
-// period bounds it, not ours.
+// period bounds it, not ours. What may have been none leaves all as it was.
 func (m *Machine) passOn() []Action {
+	if m.guessed {
+		s := m.asked
+		m.state, m.asked, m.guessed = Running, 0, false
+		return []Action{Forward{s}}
+	}
 	m.state = Stopping
-	return []Action{Stop{m.stopSignal(), "the pod is being stopped"}}
+	return []Action{Stop{m.stopSignal(), "the container was asked to by " + spec.SignalName(m.asked)}}
 }
 
 // stopSignal is the one the user named, else the one we were asked by.
@@ -112,12 +122,19 @@ func (m *Machine) evaluateStop() []Action {
 		return nil
 	}
 	m.policy = true
+	if m.guessed { // it is not passed on any more
+		m.asked, m.guessed = 0, false
+	}
 	timer := SetTimer{StopTimeout, m.spec.StopTimeout}
 	if m.state == Stopping { // asked already, and to many commands a second signal means "at once"
 		return []Action{timer}
 	}
 	m.state = Stopping
-	return []Action{Stop{m.stopSignal(), why}, timer}
+	signal := m.stopSignal()
+	if m.spec.DependencySignal != 0 {
+		signal = m.spec.DependencySignal
+	}
+	return []Action{Stop{signal, why}, timer}
 }
 
 func (m *Machine) fired(t Timer) []Action {
@@ -135,6 +152,17 @@ func (m *Machine) fired(t Timer) []Action {
 	default: // stale
 		return nil
 	}
+}
+
+// unkillable ends the wrapper where the command cannot be ended. As PID 1 its
+// end is the command's, too; elsewhere the runtime ends the container's rest.
+func (m *Machine) unkillable(why string) []Action {
+	if m.state != Killing {
+		return nil
+	}
+	m.state = Done
+	code := m.spec.KilledExitCode.Or(128 + int(syscall.SIGKILL))
+	return []Action{Exit{code, "koordinator: killed: " + why}}
 }
 
 // startTimeout gives up waiting, or only the optional dependencies where no

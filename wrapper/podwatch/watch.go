@@ -181,6 +181,10 @@ func (w *watcher) take(p *pod, facts chan<- Snapshot) {
 func (w *watcher) tell(what string) {
 	if w.told != what {
 		w.told = what
-		w.log.Info(what, "uid", w.uid)
+		level := slog.LevelInfo
+		if w.uid == "" {
+			level = slog.LevelError // it was never there
+		}
+		w.log.Log(context.Background(), level, what, "uid", w.uid)
 	}
 }

@@ -108,6 +108,9 @@ func read(path string) (State, error) {
 		return State{}, err
 	}
 	defer f.Close()
+	if !living(f) {
+		return State{}, errors.New("the record is that of an earlier run")
+	}
 	var s State
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
 	if err == nil && len(data) > maxSize {

@@ -37,7 +37,7 @@ type State struct {
 // Record is the record of one incarnation, held by its wrapper.
 type Record struct {
 	path  string
-	file  *os.File
+	file  *os.File // the last written; the one before it stays open once the command runs
 	since time.Time
 }
 
@@ -55,8 +55,12 @@ func (r *Record) Waiting(reasons []string) error {
 	return r.write(State{Phase: "waiting", For: reasons}, true)
 }
 
-// Started records that the command has been started, which lets the gate pass.
+// Started records that the command has been started. The gate passes at once,
+// also where the volume is full and the rest cannot be written.
 func (r *Record) Started() error {
+	if err := setLock(r.file, waiting, unix.F_UNLCK); err != nil {
+		return fmt.Errorf("open the gate: %w", err)
+	}
 	return r.write(State{Phase: "running"}, false)
 }
 
@@ -78,8 +82,8 @@ func (r *Record) write(s State, wait bool) error {
 	if err := os.Rename(f.Name(), r.path); err != nil {
 		return discard(f, err)
 	}
-	if r.file != nil {
-		r.file.Close() // wakes whoever sleeps on its lock
+	if r.file != nil && wait {
+		r.file.Close() // whoever sleeps on its lock wakes, and looks for this one
 	}
 	r.file = f
 	return nil
@@ -99,16 +103,16 @@ func fill(f *os.File, data []byte, wait bool) error {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	if err := setLock(f, alive); err != nil {
+	if err := setLock(f, alive, unix.F_WRLCK); err != nil {
 		return err
 	}
 	if wait {
-		return setLock(f, waiting)
+		return setLock(f, waiting, unix.F_WRLCK)
 	}
 	return nil
 }
 
-func setLock(f *os.File, at int64) error {
-	l := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
+func setLock(f *os.File, at int64, kind int16) error {
+	l := unix.Flock_t{Type: kind, Start: at, Len: 1}
 	return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &l)
 }

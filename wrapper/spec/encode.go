@@ -21,8 +21,10 @@ type wire struct {
 	StoppedExitCode any      `json:"stoppedExitCode"`
 	KilledExitCode  any      `json:"killedExitCode"`
 	RequestSignal   string   `json:"requestSignal,omitempty"`
-	MessagePath     string   `json:"messagePath,omitempty"`
-	LogLevel        string   `json:"logLevel,omitempty"`
+
+	WhenStopDepExited map[string]int `json:"whenStopDepExited,omitempty"`
+	MessagePath       string         `json:"messagePath,omitempty"`
+	LogLevel          string         `json:"logLevel,omitempty"`
 }
 
 // Encode writes the spec as JSON that Parse reads back to an equal Spec.
@@ -47,6 +49,9 @@ func (s Spec) Encode() string {
 	}
 	if s.StopSignal != 0 {
 		w.StopSignal = SignalName(s.StopSignal)
+	}
+	if s.DependencySignal != 0 {
+		w.WhenStopDepExited = map[string]int{"signal": int(s.DependencySignal)}
 	}
 	if s.RequestSignal != 0 {
 		w.RequestSignal = SignalName(s.RequestSignal)

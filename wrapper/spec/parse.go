@@ -41,7 +41,7 @@ func (p Problems) Error() string {
 func Parse(text string) (Spec, error) {
 	members, err := decodeObject(text)
 	if err != nil {
-		return Spec{}, Problems{{Text: err.Error()}}
+		return Default(), Problems{{Text: err.Error()}}
 	}
 	s := Default()
 	p := parser{spec: &s, given: map[string]string{}}
@@ -68,24 +68,24 @@ var aliases = map[string]string{
 	"termTimeout":                 "stopTimeout",
 	"killedByStopDepExitCode":     "killedExitCode",
 	"terminatedByStopDepExitCode": "stoppedExitCode",
-	"whenStopDepExited":           "stopSignal",
 }
 
 // fields reads each known member into the spec.
 var fields = map[string]func(*Spec, json.RawMessage) error{
-	"version":         func(_ *Spec, v json.RawMessage) error { return parseVersion(v) },
-	"container":       func(s *Spec, v json.RawMessage) error { return parseText(v, &s.Container) },
-	"startDeps":       func(s *Spec, v json.RawMessage) (err error) { s.StartDeps, err = parseDeps(v, startDep); return },
-	"stopDeps":        func(s *Spec, v json.RawMessage) (err error) { s.StopDeps, err = parseDeps(v, stopDep); return },
-	"startTimeout":    func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StartTimeout) },
-	"stopDelay":       func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopDelay) },
-	"stopTimeout":     func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopTimeout) },
-	"stopSignal":      func(s *Spec, v json.RawMessage) error { return parseSignal(v, &s.StopSignal) },
-	"requestSignal":   func(s *Spec, v json.RawMessage) error { return parseSignal(v, &s.RequestSignal) },
-	"stoppedExitCode": func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.StoppedExitCode) },
-	"killedExitCode":  func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.KilledExitCode) },
-	"messagePath":     func(s *Spec, v json.RawMessage) error { return parseText(v, &s.MessagePath) },
-	"logLevel":        func(s *Spec, v json.RawMessage) error { return parseLogLevel(v, &s.LogLevel) },
+	"version":           func(_ *Spec, v json.RawMessage) error { return parseVersion(v) },
+	"container":         func(s *Spec, v json.RawMessage) error { return parseText(v, &s.Container) },
+	"startDeps":         func(s *Spec, v json.RawMessage) (err error) { s.StartDeps, err = parseDeps(v, startDep); return },
+	"stopDeps":          func(s *Spec, v json.RawMessage) (err error) { s.StopDeps, err = parseDeps(v, stopDep); return },
+	"startTimeout":      func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StartTimeout) },
+	"stopDelay":         func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopDelay) },
+	"stopTimeout":       func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopTimeout) },
+	"stopSignal":        func(s *Spec, v json.RawMessage) error { return parseSignal(v, &s.StopSignal) },
+	"requestSignal":     func(s *Spec, v json.RawMessage) error { return parseRequestSignal(v, &s.RequestSignal) },
+	"stoppedExitCode":   func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.StoppedExitCode) },
+	"killedExitCode":    func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.KilledExitCode) },
+	"messagePath":       func(s *Spec, v json.RawMessage) error { return parsePath(v, &s.MessagePath) },
+	"whenStopDepExited": func(s *Spec, v json.RawMessage) error { return parseWhenStopDepExited(v, &s.DependencySignal) },
+	"logLevel":          func(s *Spec, v json.RawMessage) error { return parseLogLevel(v, &s.LogLevel) },
 }
 
 func (p *parser) member(key string, value json.RawMessage) {
@@ -109,8 +109,6 @@ func (p *parser) member(key string, value json.RawMessage) {
 	p.given[field] = key
 	var err error
 	switch key {
-	case "whenStopDepExited":
-		err = parseWhenStopDepExited(value, p.spec)
 	case "terminatedByStopDepExitCode":
 		err = parseHBTExitCode(value, &p.spec.StoppedExitCode)
 	default:
@@ -219,6 +217,18 @@ func parseText(v json.RawMessage, to *string) error {
 	}
 	*to = s
 	return err
+}
+
+func parsePath(v json.RawMessage, to *string) error {
+	s, err := scalar(v)
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(s, "/") {
+		return fmt.Errorf("%q is no absolute path: begin it with /", s)
+	}
+	*to = s
+	return nil
 }
 
 func parseVersion(v json.RawMessage) error {

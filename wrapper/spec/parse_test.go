@@ -74,7 +74,11 @@ func TestParse(t *testing.T) {
 		},
 		"hbt-14 whenStopDepExited with a signal": {
 			`{"whenStopDepExited":{"signal":10}}`,
-			with(func(s *Spec) { s.StopSignal = syscall.SIGUSR1 }),
+			with(func(s *Spec) { s.DependencySignal = syscall.SIGUSR1 }),
+		},
+		"hbt-14 and with both signals, 9 to kill": {
+			`{"whenStopDepExited":{"signal":9},"termSignal":"TERM"}`,
+			with(func(s *Spec) { s.DependencySignal, s.StopSignal = syscall.SIGKILL, syscall.SIGTERM }),
 		},
 		"what only the webhook writes": {
 			`{"version":1,"container":"main","requestSignal":"QUIT","messagePath":"/tmp/msg","startTimeout":"1m30s"}`,
@@ -114,7 +118,8 @@ func TestParseRefuses(t *testing.T) {
 		"an unknown version":   {`{"version":2}`, "version: version 2 is not known to this koordinator (it reads version 1): let the webhook and the wrapper image be of the same release"},
 		"a repeated field":     {`{"stopDelay":"1s","stopDelay":"2s"}`, "stopDelay: given twice: keep one"},
 		"a field by two names": {`{"stopSignal":"TERM","termSignal":"TERM"}`, `termSignal: "stopSignal" and "termSignal" are two names of one field: keep one`},
-		"a signal twice":       {`{"whenStopDepExited":{"signal":2},"termSignal":"INT"}`, `termSignal: "whenStopDepExited" and "termSignal" are two names of one field: keep one`},
+		"an unheard signal":    {`{"requestSignal":"SIGRTMIN"}`, "requestSignal: koordinator cannot be asked to stop by SIGRTMIN: choose another stop signal for the container, as SIGTERM"},
+		"a relative path":      {`{"messagePath":"message"}`, `messagePath: "message" is no absolute path: begin it with /`},
 		"an unknown condition": {`{"startDeps":["a=redy"]}`, `startDeps: [0]: "a=redy": unknown condition "redy" (one of started, ready, exited, succeeded)`},
 		"ready as a stop":      {`{"stopDeps":["a=ready"]}`, `unknown condition "ready" (one of exited, succeeded, failed)`},
 		"an optional stop":     {`{"stopDeps":["a?"]}`, `stopDeps: [0]: "a?": a stop dependency cannot be optional: remove the ?`},

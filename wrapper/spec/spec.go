@@ -116,6 +116,8 @@ type Spec struct {
 	StopSignal   syscall.Signal // 0: SIGTERM, or the signal by which the pod's stop request came
 	StopTimeout  time.Duration  // from our stop signal to SIGKILL
 
+	DependencySignal syscall.Signal // sent instead of StopSignal for a stop dependency; 0: StopSignal
+
 	StoppedExitCode ExitCode // reported when we stopped the command and it ended in time
 	KilledExitCode  ExitCode // reported when we had to kill it
 

@@ -205,8 +205,21 @@ func parseHBTExitCode(v json.RawMessage, to *ExitCode) error {
 	return parseExitCode(v, to)
 }
 
-// parseWhenStopDepExited reads HBT koordinator's {"signal": N}.
-func parseWhenStopDepExited(v json.RawMessage, s *Spec) error {
+// parseRequestSignal reads a signal that the wrapper has to hear, which the Go
+// runtime and the C library allow for most only.
+func parseRequestSignal(v json.RawMessage, to *syscall.Signal) error {
+	if err := parseSignal(v, to); err != nil {
+		return err
+	}
+	switch *to {
+	case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE, syscall.SIGPROF, 32, 33, sigRTMin:
+		return fmt.Errorf("koordinator cannot be asked to stop by %s: choose another stop signal for the container, as SIGTERM", SignalName(*to))
+	}
+	return nil
+}
+
+// parseWhenStopDepExited reads HBT koordinator's {"signal": N}, with 9 to kill.
+func parseWhenStopDepExited(v json.RawMessage, to *syscall.Signal) error {
 	members, err := decodeObject(string(v))
 	if err != nil {
 		return err
@@ -214,5 +227,9 @@ func parseWhenStopDepExited(v json.RawMessage, s *Spec) error {
 	if len(members) != 1 || members[0].key != "signal" {
 		return fmt.Errorf(`want {"signal": N}, have %.60s ("http" is not supported yet)`, v)
 	}
-	return parseSignal(members[0].value, &s.StopSignal)
+	if text, err := scalar(members[0].value); err == nil && text == "9" {
+		*to = syscall.SIGKILL
+		return nil
+	}
+	return parseSignal(members[0].value, to)
 }

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// Bounds of the log: how many lines wait for a reader, and how long the end of
+// the wrapper waits for them to be written.
+const (
+	logLines = 256
+	logFlush = 100 * time.Millisecond
+)
+
+// logWriter writes lines from a goroutine of its own. Standard error may block
+// for ever, when its reader is stuck or a terminal is held, and the wrapper has
+// a command to look after: lines that find no room are dropped, and counted.
+type logWriter struct {
+	lines   chan []byte
+	done    chan struct{}
+	dropped int
+}
+
+func newLogWriter(to io.Writer) *logWriter {
+	w := &logWriter{lines: make(chan []byte, logLines), done: make(chan struct{})}
+	go func() {
+		defer close(w.done)
+		for line := range w.lines {
+			_, _ = to.Write(line) // there is nobody to tell
+		}
+	}()
+	return w
+}
+
+// Write queues one line. Never blocks; slog calls it for one line at a time.
+func (w *logWriter) Write(line []byte) (int, error) {
+	text := append([]byte(nil), line...)
+	if w.dropped > 0 {
+		text = append(fmt.Appendf(nil, "koordinator: %d log lines dropped\n", w.dropped), text...)
+	}
+	select {
+	case w.lines <- text:
+		w.dropped = 0
+	default:
+		w.dropped++
+	}
+	return len(line), nil
+}
+
+// flush ends the log and gives its last lines a moment to be written.
+func (w *logWriter) flush() {
+	close(w.lines)
+	select {
+	case <-w.done:
+	case <-time.After(logFlush):
+	}
+}
+
+// logger logs to w, which is stderr in the end: stdout belongs to the command.
+func logger(w io.Writer, s spec.Spec) *slog.Logger {
+	level := slog.LevelInfo
+	switch s.LogLevel {
+	case "error":
+		level = slog.LevelError
+	case "debug":
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	if s.Container != "" {
+		log = log.With("container", s.Container)
+	}
+	return log.With("from", "koordinator")
+}
