@@ -59,7 +59,7 @@ func annotated(annotations map[string]string) bool {
 // parseAnnotations reads all annotations of ours and collects everything that
 // is wrong with them. It does not know the pod.
 func parseAnnotations(annotations map[string]string) asked {
-	if annotations[inject.Prefix+"inject"] == "false" {
+	if strings.TrimSpace(annotations[inject.Prefix+"inject"]) == "false" {
 		return asked{leaveAlone: true}
 	}
 	p := parser{drafts: map[string]*draft{}, bare: map[string]string{}}
@@ -89,7 +89,7 @@ func (p *parser) annotation(name, text string) {
 	case name == "status": // written by us, read by nobody
 		return
 	case name == "inject":
-		if text != "true" {
+		if strings.TrimSpace(text) != "true" {
 			p.add(place, `%q is neither "true" nor "false": write "false" to leave this pod alone`, text)
 		}
 		return

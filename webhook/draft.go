@@ -3,6 +3,7 @@ package webhook
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -76,6 +77,9 @@ func (p *parser) command(container, at string, node *yaml.Node) {
 	}
 	if err == nil && (len(d.command) == 0 || d.command[0] == "") {
 		err = errors.New(`names no program: write a list, as ["/app", "--flag"]`)
+	}
+	if err == nil && d.command[0] == spec.Binary {
+		err = fmt.Errorf("%s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary)
 	}
 	if err != nil {
 		d.command = nil

@@ -16,6 +16,14 @@ import (
 	"koordinator.io/koordinator/webhook/inject"
 )
 
+// Bounds of what is read for one pod, far above any use: the API server checks
+// sizes only after us.
+const (
+	maxAnnotations = 64 << 10 // bytes of all annotations of ours
+	maxContainers  = 200
+	maxProblems    = 20 // that are listed
+)
+
 // handler answers the API server's question what to do with a new pod. It
 // writes nothing, so a dry run is answered like any other.
 type handler struct {
@@ -37,6 +45,9 @@ func (h *handler) Handle(_ context.Context, req admission.Request) admission.Res
 	}
 	if reason := untouchable(&pod); reason != "" {
 		return admission.Allowed("").WithWarnings("koordinator: left alone: " + reason)
+	}
+	if problem, large := tooLarge(&pod); large {
+		return refused([]inject.Problem{problem})
 	}
 	asked := parseAnnotations(pod.Annotations)
 	if asked.leaveAlone {
@@ -70,6 +81,23 @@ func untouchable(pod *corev1.Pod) string {
 	return ""
 }
 
+// tooLarge says what of a pod is more than is read.
+func tooLarge(pod *corev1.Pod) (inject.Problem, bool) {
+	size := 0
+	for key, value := range pod.Annotations {
+		if strings.HasPrefix(key, inject.Prefix) {
+			size += len(key) + len(value)
+		}
+	}
+	if size > maxAnnotations {
+		return inject.Problem{Place: inject.Prefix, Text: fmt.Sprintf("the annotations have %d bytes, at most %d are read: shorten them", size, maxAnnotations)}, true
+	}
+	if n := len(pod.Spec.InitContainers) + len(pod.Spec.Containers); n > maxContainers {
+		return inject.Problem{Place: "spec.containers", Text: fmt.Sprintf("the pod has %d containers, koordinator orders at most %d: remove its annotations", n, maxContainers)}, true
+	}
+	return inject.Problem{}, false
+}
+
 // refused is the answer to a user's mistakes.
 func refused(problems []inject.Problem) admission.Response {
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
@@ -87,11 +115,22 @@ func refused(problems []inject.Problem) admission.Response {
 // first line, so that is a problem already, and says how many there are.
 func listProblems(problems []inject.Problem) string {
 	if len(problems) == 1 {
-		return problems[0].String()
+		return shortened(problems[0].String())
 	}
-	lines := make([]string, len(problems))
-	for i, p := range problems {
-		lines[i] = fmt.Sprintf("(%d of %d) %s", i+1, len(problems), p)
+	shown := problems[:min(len(problems), maxProblems)]
+	lines := make([]string, len(shown))
+	for i, p := range shown {
+		lines[i] = fmt.Sprintf("(%d of %d) %s", i+1, len(problems), shortened(p.String()))
 	}
 	return strings.Join(lines, "\n")
+}
+
+// shortened is a message with the end left out where a user's value makes it
+// longer than anybody reads.
+func shortened(text string) string {
+	const most = 1000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -3,12 +3,15 @@ package webhook
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -62,6 +65,11 @@ func TestSecondCallAfterOthers(t *testing.T) {
 	install.VolumeMounts = append(install.VolumeMounts, token)
 	install.Image = "mirror.local/" + install.Image
 	install.Env = append(install.Env, corev1.EnvVar{Name: "ADDED", Value: "1"})
+	for i := range pod.Spec.Volumes { // as policies do
+		if e := pod.Spec.Volumes[i].EmptyDir; e != nil && e.SizeLimit == nil {
+			e.SizeLimit = resource.NewQuantity(100<<20, resource.BinarySI)
+		}
+	}
 	late := corev1.Container{Name: "istio-proxy", Image: "istio", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}
 	pod.Spec.InitContainers = append([]corev1.Container{late}, pod.Spec.InitContainers...)
 	pod.Spec.Containers[0].Env = append([]corev1.EnvVar{{Name: "ADDED", Value: "1"}}, pod.Spec.Containers[0].Env...)
@@ -71,6 +79,49 @@ func TestSecondCallAfterOthers(t *testing.T) {
 	}
 	if resp := ask(t, changed); !resp.Allowed || resp.Patch != nil {
 		t.Errorf("have %s, patch %s, want no change", words(resp), resp.Patch)
+	}
+}
+
+// Another webhook may put its own program before ours, which then stands in
+// the args: the container is wrapped already.
+func TestSecondCallAfterAnotherWrapper(t *testing.T) {
+	raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy"})
+	var pod corev1.Pod
+	if err := json.Unmarshal(patched(t, raw, ask(t, raw)), &pod); err != nil {
+		t.Fatal(err)
+	}
+	main := &pod.Spec.Containers[0]
+	main.Command, main.Args = []string{"/vault/vault-env"}, slices.Concat(main.Command, main.Args)
+	changed, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp := ask(t, changed); !resp.Allowed || resp.Patch != nil {
+		t.Errorf("have %s, patch %s, want no change", words(resp), resp.Patch)
+	}
+}
+
+// Sizes are checked by the API server only after us.
+func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
+	var chain, many, typos strings.Builder
+	for i := range 9000 {
+		fmt.Fprintf(&chain, "a%d: a%d=exited\n", i, i+1)
+	}
+	for i := range 2000 {
+		fmt.Fprintf(&many, " c%d", i)
+		fmt.Fprintf(&typos, "main%d: x\n", i)
+	}
+	for name, tt := range map[string]struct{ containers, deps, want string }{
+		"annotations": {"Never main", chain.String(), "koordinator.io/: the annotations have"},
+		"containers":  {"Never" + many.String(), "c0: c1", "spec.containers: the pod has 2000 containers"},
+		"problems":    {"Never main", typos.String(), "(20 of "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp := ask(t, podOf(t, tt.containers, map[string]string{"koordinator.io/start-deps": tt.deps}))
+			if resp.Allowed || !strings.Contains(resp.Result.Message, tt.want) || len(resp.Result.Message) > 32<<10 {
+				t.Errorf("allowed %v, %d bytes: %.300s", resp.Allowed, len(resp.Result.Message), resp.Result.Message)
+			}
+		})
 	}
 }
 
@@ -101,6 +152,12 @@ func TestContainersThatCannotBeWrapped(t *testing.T) {
 				pod.Spec.ServiceAccountName, main.VolumeMounts = "shy", nil
 			},
 			`container "main": its service account has automountServiceAccountToken: false, which takes away the API access by which koordinator watches the pod: remove this setting of service account "shy" (other sources are not supported yet by this version)`,
+		},
+		{
+			"a pod name of the user's", func(_ *corev1.Pod, main *corev1.Container) {
+				main.Env = []corev1.EnvVar{{Name: "KOORDINATOR_POD_NAME", Value: "other"}}
+			},
+			`container "main": env KOORDINATOR_POD_NAME: koordinator knows it from the annotations and the pod: remove it`,
 		},
 		{
 			"SIGKILL as stop signal", func(_ *corev1.Pod, main *corev1.Container) {

@@ -80,6 +80,11 @@ func TestRules(t *testing.T) {
 			name: "a cycle of holds", pod: "Never a b c", stop: "{a: b, b: c, c: a}",
 			want: `422 koordinator.io/stop-deps: container "a": cycle a → b → c → a: each would stop only after the next has exited: remove one of these dependencies`,
 		},
+		{
+			name: "ready while its stop dependency has exited", pod: "Never main proxy migrate", start: "main: proxy, migrate=succeeded", stop: "proxy: migrate",
+			want: `422 koordinator.io/start-deps: container "main": "main" starts when "proxy" is ready and after "migrate=succeeded" (main → migrate), whose exit stops "proxy" (koordinator.io/stop-deps: container "proxy"): the two hardly ever hold at once: remove one of them`,
+		},
+		{name: "ready while another exit would stop it", pod: "Never main proxy migrate", start: "main: proxy, migrate=succeeded", stop: "proxy: migrate=failed, main"},
 		{name: "two that stop with each other", pod: "Never a b", stop: "{a: b, b: a}"},
 		{
 			name: "an init container waits for a regular one", pod: "Never init:a main", start: "a: main",
@@ -128,7 +133,7 @@ func TestRules(t *testing.T) {
 		{name: "run only if another failed", pod: "Never a b", start: "a: b=exited", stop: "a: b=succeeded"},
 		{
 			name: "a stop dependency in a Deployment", pod: "Always main proxy", stop: "proxy: main",
-			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=exited" never holds: "main" is restarted for ever (restartPolicy: Always)`,
+			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=exited" holds only while the pod is being stopped: "main" is restarted for ever (restartPolicy: Always)`,
 		},
 		{
 			name: "a failure that is not for good", pod: "OnFailure main proxy", stop: "proxy: main=failed",

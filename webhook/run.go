@@ -29,8 +29,8 @@ import (
 	"koordinator.io/koordinator/webhook/rbac"
 )
 
-// Path is where the API server finds the webhook.
-const Path = "/mutate-pods"
+// path is where the API server finds the webhook.
+const path = "/mutate-pods"
 
 // leaderLease is the name of the lease by which replicas choose a leader.
 const leaderLease = "koordinator-webhook"
@@ -93,7 +93,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err := rbac.Add(mgr, log); err != nil {
 		return fmt.Errorf("set up the grants: %w", err)
 	}
-	mgr.GetWebhookServer().Register(Path, &admission.Webhook{Handler: &handler{settings: o.Inject, log: log}})
+	mgr.GetWebhookServer().Register(path, &admission.Webhook{Handler: &handler{settings: o.Inject, log: log}})
 	err = errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("webhook", inTurn(cert.ready, server.StartedChecker())),

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -46,6 +47,18 @@ func TestThePodWrittenByHandOfTheDocumentation(t *testing.T) {
 		moment{"main runs", main.when(t, "the proxy is ready")},
 		moment{"proxy gets SIGTERM", proxy.when(t, "got SIGTERM")},
 	)
+}
+
+// TestALabelAloneGrantsNothing: anybody may label a pod, but only enabled
+// namespaces get grants.
+func TestALabelAloneGrantsNothing(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	apply(t, ns, strings.Replace(waitingPod, `labels: {e2e: ""}`, `labels: {e2e: "", koordinator.io/injected: "true"}`, 1))
+	time.Sleep(3 * time.Second) // proves absence
+	if out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader"); err == nil {
+		t.Errorf("granted: %s", out)
+	}
 }
 
 // TestAGrantComesAndGoesWithThePodsThatNeedIt watches the reconciler's role

@@ -86,6 +86,7 @@ func Inject(pod *corev1.Pod, wishes map[string]Wish, settings Settings) Result {
 	for _, c := range j.containers {
 		if w, asked := wishes[c.Name]; asked && w.TakesPart() {
 			j.wrap(c, w)
+			j.checkGrace(c, w)
 			j.result.Wrapped = append(j.result.Wrapped, c.Name)
 		}
 	}

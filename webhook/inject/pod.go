@@ -30,12 +30,21 @@ func (j *job) volumes() {
 		if i < 0 {
 			continue
 		}
-		if !equality.Semantic.DeepEqual(missing[i], v) {
+		if !serves(v, missing[i]) {
 			j.refuse(fmt.Sprintf("volume %q", v.Name), "the name is reserved for koordinator: give this volume another one")
 		}
 		missing = slices.Delete(missing, i, i+1)
 	}
 	push(&j.patch, len(j.pod.Spec.Volumes), missing, "spec", "volumes")
+}
+
+// serves reports whether a volume does what ours does. Others may have changed
+// the rest since we added it: policies set size limits, the API server defaults.
+func serves(v, our corev1.Volume) bool {
+	if our.EmptyDir != nil {
+		return v.EmptyDir != nil && v.EmptyDir.Medium == our.EmptyDir.Medium
+	}
+	return v.DownwardAPI != nil && equality.Semantic.DeepEqual(v.DownwardAPI.Items, our.DownwardAPI.Items)
 }
 
 // ourVolumes are written out in full, as the API server would fill them in, so
@@ -96,17 +105,33 @@ func installs(c, want corev1.Container) bool {
 }
 
 func (j *job) installer() corev1.Container {
+	resources := j.settings.Resources
+	if j.leavesResources() {
+		resources = corev1.ResourceRequirements{}
+	}
 	return corev1.Container{
 		Name:                     InstallContainer,
 		Image:                    j.settings.Image,
 		ImagePullPolicy:          j.settings.PullPolicy,
 		Args:                     []string{spec.BinDir},
-		Resources:                j.settings.Resources,
+		Resources:                resources,
 		VolumeMounts:             []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}},
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 		SecurityContext:          installSecurity(j.pod.Spec.SecurityContext),
 	}
+}
+
+// leavesResources reports whether a request of ours would change what the pod
+// is: one of quality of service class BestEffort, or one whose resources are
+// given for the pod as a whole.
+func (j *job) leavesResources() bool {
+	if r := j.pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits) > 0 {
+		return true
+	}
+	return !slices.ContainsFunc(j.containers, func(c container) bool {
+		return len(c.Resources.Requests)+len(c.Resources.Limits) > 0
+	})
 }
 
 // installSecurity is what Pod Security "restricted" asks for. The image names
@@ -128,7 +153,7 @@ func installSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
 }
 
 // marks label the pod for the reconciler and people. Nothing relies on them
-// when a pod comes in.
+// when a pod comes in; the grant relies on the label, in enabled namespaces.
 func (j *job) marks() {
 	status, err := json.Marshal(Status{Version: j.settings.Version, Wrapped: j.result.Wrapped})
 	if err != nil {

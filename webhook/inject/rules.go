@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -55,6 +56,7 @@ func (j *job) checkTarget(place string, c container, d spec.Dependency, check fu
 	switch {
 	case found:
 		check(place, c, on, d)
+	case !spec.IsName(d.Container): // said by the spec
 	case !slices.Contains(j.settings.LateSidecars, d.Container):
 		j.refuse(place, j.unknown(d.Container))
 	}
@@ -81,7 +83,7 @@ func (j *job) checkStop(place string, c, on container, d spec.Dependency) {
 	case on.sidecar():
 		j.refuse(place, fmt.Sprintf("%q is a native sidecar (an init container with restartPolicy: Always) and exits only after %q: remove it", on.Name, c.Name))
 	case on.restarts() == corev1.RestartPolicyAlways:
-		j.warn(fmt.Sprintf("%s: %q never holds: %q is restarted for ever (restartPolicy: Always)", place, d, on.Name))
+		j.warn(fmt.Sprintf("%s: %q holds only while the pod is being stopped: %q is restarted for ever (restartPolicy: Always)", place, d, on.Name))
 	case on.restarts() == corev1.RestartPolicyOnFailure && d.Condition == spec.Failed:
 		j.warn(fmt.Sprintf("%s: %q never holds: %q is restarted when it fails (restartPolicy: OnFailure)", place, d, on.Name))
 	case c.restarts() == corev1.RestartPolicyAlways:
@@ -89,11 +91,22 @@ func (j *job) checkStop(place string, c, on container, d spec.Dependency) {
 	}
 }
 
+// checkGrace warns of a stop delay that leaves the command no time.
+func (j *job) checkGrace(c container, w Wish) {
+	grace := j.pod.Spec.TerminationGracePeriodSeconds
+	if grace == nil || w.Spec.StopDelay == 0 || w.Spec.StopDelay < time.Duration(*grace)*time.Second {
+		return
+	}
+	j.warn(fmt.Sprintf("%s: stop-delay %s leaves nothing of terminationGracePeriodSeconds: %d: the kubelet kills the command before it is asked to stop", c.place(), w.Spec.StopDelay, *grace))
+}
+
 // checkOrder refuses orders that contradict themselves.
 func (j *job) checkOrder() {
 	specs := map[string]spec.Spec{}
-	for name, w := range j.wishes {
-		specs[name] = w.Spec
+	for _, c := range j.containers { // the others have been refused
+		if w, asked := j.wishes[c.Name]; asked {
+			specs[c.Name] = w.Spec
+		}
 	}
 	starts := spec.StartGraph(specs).Cycles()
 	for _, path := range starts {
@@ -129,9 +142,12 @@ func (j *job) holdPlace(path []string) string {
 func (j *job) checkExits(name string, specs map[string]spec.Spec) {
 	place := j.wishes[name].Places["startDeps"]
 	for _, exit := range spec.ExitsBefore(specs, name) {
-		for _, d := range specs[name].StopDeps {
-			if d.Container == exit.Container && exit.Condition.Implies(d.Condition) {
-				j.refuse(place, fmt.Sprintf("%q starts after %q (%s) and is stopped by it (%s): it would be stopped as it starts: remove one of the two", name, exit.Dependency, arrows(exit.Path), j.wishes[name].Places["stopDeps"]))
+		if stoppedBy(specs[name], exit.Dependency) {
+			j.refuse(place, fmt.Sprintf("%q starts after %q (%s) and is stopped by it (%s): it would be stopped as it starts: remove one of the two", name, exit.Dependency, arrows(exit.Path), j.wishes[name].Places["stopDeps"]))
+		}
+		for _, d := range specs[name].StartDeps {
+			if d.Condition == spec.Ready && !d.Optional && stoppedBy(specs[d.Container], exit.Dependency) {
+				j.refuse(place, fmt.Sprintf("%q starts when %q is ready and after %q (%s), whose exit stops %q (%s): the two hardly ever hold at once: remove one of them", name, d.Container, exit.Dependency, arrows(exit.Path), d.Container, j.wishes[d.Container].Places["stopDeps"]))
 			}
 		}
 		for _, d := range specs[exit.Container].StopDeps {
@@ -140,6 +156,13 @@ func (j *job) checkExits(name string, specs map[string]spec.Spec) {
 			}
 		}
 	}
+}
+
+// stoppedBy reports whether that exit stops a container.
+func stoppedBy(s spec.Spec, exit spec.Dependency) bool {
+	return slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool {
+		return d.Container == exit.Container && exit.Condition.Implies(d.Condition)
+	})
 }
 
 // arrows writes a path as users read it: a → b → a.

@@ -80,6 +80,12 @@ func podAccount(pod *corev1.Pod) string {
 // the "--". A command from the annotation is complete and replaces both.
 func (j *job) command(c container, w Wish) {
 	own := c.Command
+	if wrappedWithin(c) {
+		return
+	}
+	if w.Command != nil && len(own) > 0 && own[0] != spec.Binary {
+		j.warn(fmt.Sprintf("%s: replaces the command and args in the pod", w.Places["command"]))
+	}
 	if len(own) > 0 && own[0] == spec.Binary {
 		if len(own) < 3 || own[1] != "--" {
 			j.refuse(c.place(), fmt.Sprintf("command: %s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary))
@@ -103,20 +109,32 @@ func (j *job) command(c container, w Wish) {
 	}
 }
 
+// wrappedWithin reports whether another webhook has put a program of its own
+// before ours since we wrapped the container, moving our command to the args.
+func wrappedWithin(c container) bool {
+	words := slices.Concat(c.Command, c.Args)
+	i := slices.Index(words, spec.Binary)
+	return i > 0 && i+1 < len(words) && words[i+1] == "--"
+}
+
 // env hands over the spec. The kubelet expands $(VAR) in values, and makes $
 // of $$.
 func (j *job) env(c container, text string) {
 	want := corev1.EnvVar{Name: spec.Env, Value: strings.ReplaceAll(text, "$", "$$")}
+	ours := []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace}
+	there := false
 	for _, e := range c.Env {
-		if e.Name != spec.Env && e.Name != spec.EnvMisspelt {
-			continue
+		switch {
+		case !slices.Contains(ours, e.Name):
+		case equality.Semantic.DeepEqual(e, want):
+			there = true
+		default:
+			j.refuse(c.place(), fmt.Sprintf("env %s: koordinator knows it from the annotations and the pod: remove it", e.Name))
 		}
-		if equality.Semantic.DeepEqual(e, want) {
-			return
-		}
-		j.refuse(c.place(), fmt.Sprintf("env %s: koordinator sets it from the annotations: remove it", e.Name))
 	}
-	push(&j.patch, len(c.Env), []corev1.EnvVar{want}, c.path("env")...)
+	if !there {
+		push(&j.patch, len(c.Env), []corev1.EnvVar{want}, c.path("env")...)
+	}
 }
 
 // mounts adds ours and refuses others' under the reserved directory.
@@ -127,7 +145,9 @@ func (j *job) mounts(c container) {
 		if at != spec.Root && !strings.HasPrefix(at, spec.Root+"/") {
 			continue
 		}
-		i := slices.IndexFunc(missing, func(our corev1.VolumeMount) bool { return equality.Semantic.DeepEqual(our, m) })
+		i := slices.IndexFunc(missing, func(our corev1.VolumeMount) bool {
+			return our.Name == m.Name && our.MountPath == at && our.ReadOnly == m.ReadOnly && our.SubPath == m.SubPath && m.SubPathExpr == ""
+		})
 		if i < 0 {
 			j.refuse(c.place(), fmt.Sprintf("volumeMount %q at %s: the directory %s is reserved for koordinator: mount it elsewhere", m.Name, m.MountPath, spec.Root))
 			continue
@@ -162,7 +182,7 @@ func (j *job) gate(c container, w Wish) {
 	case own == nil:
 		j.patch.set(want, c.path("startupProbe")...)
 	case waits && !equality.Semantic.DeepEqual(own, want):
-		j.warn(fmt.Sprintf("%s: its startupProbe counts while it waits for its start dependencies: after failureThreshold × periodSeconds = %d s of waiting the kubelet restarts it", c.place(), patience(own)))
+		j.refuse(c.place(), "startupProbe would be asked while the container still waits for its start dependencies, and end the wait or let others start too early: use a readinessProbe instead, or remove the start dependencies (taking startup probes over is not supported yet by this version)")
 	}
 }
 
@@ -188,16 +208,4 @@ func gateProbe() *corev1.Probe {
 		SuccessThreshold: 1,
 		FailureThreshold: gateFailures,
 	}
-}
-
-// patience is how many seconds a probe may go on failing, with the defaults of
-// what it leaves out.
-func patience(p *corev1.Probe) int64 {
-	or := func(n int32, otherwise int64) int64 {
-		if n == 0 {
-			return otherwise
-		}
-		return int64(n)
-	}
-	return or(p.PeriodSeconds, 10) * or(p.FailureThreshold, 3)
 }

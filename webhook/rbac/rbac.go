@@ -1,6 +1,8 @@
-// Package rbac lets the wrappers of injected pods read pods. In each
-// namespace one RoleBinding grants it to exactly the service accounts that
-// injected, unfinished pods run under.
+// Package rbac lets the wrappers of injected pods read pods. In each enabled
+// namespace one RoleBinding grants it to the service accounts of unfinished
+// pods with the label of injected ones. Anybody who may create pods there can
+// set that label, so it is worth no more than that: in a namespace that has
+// not been enabled it grants nothing.
 package rbac
 
 import (
@@ -35,6 +37,12 @@ const PodReader = "koordinator-pod-reader"
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	managedBy      = "koordinator"
+)
+
+// The label that opts a namespace in.
+const (
+	enabledLabel = "koordinator.io/injection"
+	enabledValue = "enabled"
 )
 
 // defaultAccount is the service account of a pod that names none.
@@ -87,12 +95,18 @@ func Add(mgr manager.Manager, log *slog.Logger) error {
 		Named("rbac").
 		Watches(&corev1.Pod{}, byNamespace, builder.WithPredicates(predicate.Funcs{UpdateFunc: needChanged})).
 		Watches(&rbacv1.RoleBinding{}, byNamespace).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(itself)).
 		Complete(r)
 }
 
 // namespaceOf asks for a look at an object's namespace.
 func namespaceOf(_ context.Context, object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace()}}}
+}
+
+// itself asks for a look at the namespace that the object is.
+func itself(_ context.Context, object client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetName()}}}
 }
 
 // needChanged lets through the updates after which a pod needs another grant.
@@ -106,24 +120,39 @@ func finished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
-// Reconcile makes one namespace's RoleBinding what it should be.
+// Reconcile makes one namespace's RoleBinding what it should be. Where the
+// namespace is not enabled, or not any more, who has the grant keeps it as long
+// as a pod needs it, and nobody else gets it.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	accounts, err := r.accounts(ctx, req.Namespace)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	var have rbacv1.RoleBinding
-	err = r.client.Get(ctx, client.ObjectKey{Namespace: req.Namespace, Name: PodReader}, &have)
-	switch {
-	case apierrors.IsNotFound(err):
-		err = r.create(ctx, req.Namespace, accounts)
-	case err == nil:
-		err = r.change(ctx, &have, accounts)
-	}
-	if err != nil {
+	if err := r.reconcile(ctx, req.Namespace); err != nil {
 		return reconcile.Result{}, fmt.Errorf("grant pod reading in namespace %s: %w", req.Namespace, err)
 	}
 	return reconcile.Result{}, nil
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, namespace string) error {
+	accounts, err := r.accounts(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	var have rbacv1.RoleBinding
+	err = r.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: PodReader}, &have)
+	missing := apierrors.IsNotFound(err)
+	if err != nil && !missing {
+		return err
+	}
+	enabled, err := r.enabled(ctx, namespace)
+	if err != nil {
+		return err
+	}
+	if !enabled {
+		before := granted(&have)
+		accounts = slices.DeleteFunc(accounts, func(a string) bool { return !slices.Contains(before, a) })
+	}
+	if missing {
+		return r.create(ctx, namespace, accounts)
+	}
+	return r.change(ctx, &have, accounts)
 }
 
 // accounts are the service accounts in need of the grant, sorted.
@@ -140,6 +169,24 @@ func (r *Reconciler) accounts(ctx context.Context, namespace string) ([]string, 
 	}
 	slices.Sort(accounts)
 	return slices.Compact(accounts), nil
+}
+
+// enabled reports whether a namespace has opted in.
+func (r *Reconciler) enabled(ctx context.Context, namespace string) (bool, error) {
+	ns := metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}}
+	if err := r.client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return ns.Labels[enabledLabel] == enabledValue, nil
+}
+
+// granted are the accounts that a RoleBinding grants something.
+func granted(b *rbacv1.RoleBinding) []string {
+	var accounts []string
+	for _, s := range b.Subjects {
+		accounts = append(accounts, s.Name)
+	}
+	return accounts
 }
 
 func (r *Reconciler) create(ctx context.Context, namespace string, accounts []string) error {

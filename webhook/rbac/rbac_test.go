@@ -27,6 +27,11 @@ func pod(name, account string, phase corev1.PodPhase) *corev1.Pod {
 	}
 }
 
+// shop is the namespace, enabled.
+func shop() *corev1.Namespace {
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{enabledLabel: enabledValue}}}
+}
+
 // grants is who may read pods in the namespace, nil without a RoleBinding.
 func grants(t *testing.T, c client.Client) []string {
 	t.Helper()
@@ -65,9 +70,10 @@ func TestGrants(t *testing.T) {
 	otherRole := binding("shop", []string{"a"})
 	otherRole.RoleRef.Name = "admin"
 	for _, tt := range []struct {
-		name    string
-		objects []client.Object
-		want    []string
+		name     string
+		disabled bool
+		objects  []client.Object
+		want     []string
 	}{
 		{name: "nobody needs it"},
 		{name: "the default account", objects: []client.Object{pod("p", "", corev1.PodPending)}, want: []string{"shop/default"}},
@@ -79,11 +85,21 @@ func TestGrants(t *testing.T) {
 		{name: "finished pods do not", objects: []client.Object{pod("p", "a", corev1.PodSucceeded), pod("q", "b", corev1.PodFailed), stale}},
 		{name: "pods elsewhere do not", objects: []client.Object{elsewhere}},
 		{name: "who is gone is removed", objects: []client.Object{pod("p", "a", corev1.PodRunning), stale}, want: []string{"shop/a"}},
+		{name: "a label forged where nothing is enabled", disabled: true, objects: []client.Object{pod("p", "a", corev1.PodRunning)}},
+		{
+			name: "who has it keeps it when the label is removed", disabled: true,
+			objects: []client.Object{pod("p", "a", corev1.PodRunning), pod("q", "b", corev1.PodRunning), binding("shop", []string{"a", "gone"})},
+			want:    []string{"shop/a"},
+		},
 		{name: "a binding to another role is made anew", objects: []client.Object{pod("p", "a", corev1.PodRunning), otherRole}, want: []string{"shop/a"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			writes := 0
-			c := interceptor.NewClient(fake.NewClientBuilder().WithObjects(clones(tt.objects)...).Build(), interceptor.Funcs{
+			objects := clones(tt.objects)
+			if !tt.disabled {
+				objects = append(objects, shop())
+			}
+			c := interceptor.NewClient(fake.NewClientBuilder().WithObjects(objects...).Build(), interceptor.Funcs{
 				Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
 					writes++
 					return c.Create(ctx, o, opts...)
@@ -120,7 +136,7 @@ func clones(objects []client.Object) []client.Object {
 func TestSomebodyElsesBindingIsLeft(t *testing.T) {
 	theirs := binding("shop", []string{"theirs"})
 	theirs.Labels = nil
-	c := fake.NewClientBuilder().WithObjects(theirs, pod("p", "a", corev1.PodRunning)).Build()
+	c := fake.NewClientBuilder().WithObjects(shop(), theirs, pod("p", "a", corev1.PodRunning)).Build()
 	r, recorder := reconciler(c)
 	if err := once(r); err != nil {
 		t.Fatal(err)
@@ -156,7 +172,7 @@ func TestFaultsAreTriedAgain(t *testing.T) {
 		}}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			base := fake.NewClientBuilder().WithObjects(pod("p", "a", corev1.PodRunning)).Build()
+			base := fake.NewClientBuilder().WithObjects(shop(), pod("p", "a", corev1.PodRunning)).Build()
 			r, _ := reconciler(interceptor.NewClient(base, tt.funcs))
 			if err := once(r); !errors.Is(err, tt.want) {
 				t.Errorf("have %v, want %v", err, tt.want)

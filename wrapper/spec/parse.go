@@ -129,7 +129,7 @@ func (p *parser) check() {
 		for _, d := range list.deps {
 			switch {
 			case d.Container == "": // said already
-			case !isName(d.Container):
+			case !IsName(d.Container):
 				p.add(list.field, "%q is no container name: a name has lower-case letters, digits and - only", d.Container)
 			case d.Container == p.spec.Container:
 				p.add(list.field, "container %q cannot depend on itself: remove it", d.Container)
@@ -144,9 +144,9 @@ func (p *parser) check() {
 	}
 }
 
-// isName tells whether Kubernetes would take s as a container's name, a DNS
+// IsName tells whether Kubernetes would take s as a container's name, a DNS
 // label (RFC 1123).
-func isName(s string) bool {
+func IsName(s string) bool {
 	return len(s) <= 63 && strings.Trim(s, "-") == s &&
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
