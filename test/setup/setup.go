@@ -6,6 +6,7 @@ package setup
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -158,11 +159,20 @@ func (c *Cluster) Images(ctx context.Context) error {
 }
 
 // Install installs the chart, or upgrades it, and waits until it serves.
-func (c *Cluster) Install(ctx context.Context, args ...string) error {
-	return c.Helm(ctx, append([]string{
+func (c *Cluster) Install(ctx context.Context) error {
+	args := []string{
 		"upgrade", "--install", "koordinator", "charts/koordinator",
 		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
-	}, args...)...)
+	}
+	if c.Kind != Current {
+		image, err := os.ReadFile(filepath.Join(c.Root, "bin/images/webhook.tar"))
+		if err != nil {
+			return err
+		}
+		// The tag stays the same: only this makes a new image a new rollout.
+		args = append(args, "--set-string", fmt.Sprintf("podAnnotations.image=%x", sha256.Sum256(image)))
+	}
+	return c.Helm(ctx, args...)
 }
 
 // Uninstall removes the chart and its namespace.
