@@ -11,10 +11,14 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -75,6 +79,7 @@ func namespace(t *testing.T, labels ...string) string {
 	if len(name) > 50 {
 		name = name[:50]
 	}
+	name += fmt.Sprintf("-%04x", rand.N(1<<16)) // an earlier run's may still be going
 	kubectl(t, "create", "namespace", name)
 	for _, l := range labels {
 		kubectl(t, "label", "namespace", name, l)
@@ -198,8 +203,40 @@ type line struct {
 
 func logs(t *testing.T, ns, pod, container string) output {
 	t.Helper()
+	return parseLogs(t, container, kubectl(t, "-n", ns, "logs", pod, "-c", container, "--timestamps"))
+}
+
+// follow reads a container's log from now to its end, which the function it
+// returns waits for. It has the beginning of the log when it returns.
+func follow(t *testing.T, ns, pod, container string) func() output {
+	t.Helper()
+	cmd := cluster.KubectlCommand(t.Context(), "-n", ns, "logs", "-f", "--timestamps", pod, "-c", container)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(stdout)
+	first, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatalf("follow the log of %s: %v", container, err)
+	}
+	return func() output {
+		t.Helper()
+		rest, err := io.ReadAll(r)
+		if err = errors.Join(err, cmd.Wait()); err != nil {
+			t.Fatalf("follow the log of %s: %v", container, err)
+		}
+		return parseLogs(t, container, first+string(rest))
+	}
+}
+
+func parseLogs(t *testing.T, container, text string) output {
+	t.Helper()
 	o := output{container: container}
-	for text := range strings.Lines(kubectl(t, "-n", ns, "logs", pod, "-c", container, "--timestamps")) {
+	for text := range strings.Lines(text) {
 		stamp, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 		at, err := time.Parse(time.RFC3339Nano, stamp)
 		if err != nil {

@@ -64,12 +64,7 @@ func TestAPodDeletedWhileWaitingStartsNothingAndIsGoneAtOnce(t *testing.T) {
 	if err := watch.Start(); err != nil {
 		t.Fatal(err)
 	}
-	follow := cluster.KubectlCommand(t.Context(), "-n", ns, "logs", "-f", "waits", "-c", "main")
-	var said strings.Builder
-	follow.Stdout = &said
-	if err := follow.Start(); err != nil {
-		t.Fatal(err)
-	}
+	whole := follow(t, ns, "waits", "main")
 	events := json.NewDecoder(stdout)
 	next(t, events) // the watch is on
 
@@ -82,11 +77,8 @@ func TestAPodDeletedWhileWaitingStartsNothingAndIsGoneAtOnce(t *testing.T) {
 	if m := terminated(t, last, "main"); m.ExitCode != 143 || !strings.Contains(m.Message, "stopped by SIGTERM while waiting for never to be ready") {
 		t.Errorf("main ended with code %d and message %q, want 143 and why", m.ExitCode, m.Message)
 	}
-	if err := follow.Wait(); err != nil {
-		t.Error(err)
-	}
-	if out := said.String(); strings.Contains(out, "main runs") || !strings.Contains(out, "waiting") {
-		t.Errorf("main said %q, want that it waits and never that it runs", out)
+	if out := whole(); out.has("main runs") || !out.has("waiting") {
+		t.Errorf("main said %s, want that it waits and never that it runs", out)
 	}
 	_ = watch.Process.Kill()
 	_ = watch.Wait()
