@@ -133,7 +133,7 @@ func TestRules(t *testing.T) {
 		{name: "run only if another failed", pod: "Never a b", start: "a: b=exited", stop: "a: b=succeeded"},
 		{
 			name: "a stop dependency in a Deployment", pod: "Always main proxy", stop: "proxy: main",
-			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=exited" holds only while the pod is being stopped: "main" is restarted for ever (restartPolicy: Always)`,
+			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=exited" has no effect in this version: "main" is restarted for ever (restartPolicy: Always), and when the pod is stopped all containers are asked to at once`,
 		},
 		{
 			name: "a failure that is not for good", pod: "OnFailure main proxy", stop: "proxy: main=failed",

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -151,7 +152,7 @@ func (l *loop) checkSwept() {
 func (l *loop) perform(a lifecycle.Action) {
 	switch a := a.(type) {
 	case lifecycle.Wait:
-		l.Log.Info("waiting", "for", a.For)
+		l.Log.Info("waiting", "for", strings.Join(a.For, ", "))
 		l.recorded(func(r *record.Record) error { return r.Waiting(a.For) })
 	case lifecycle.Complain:
 		l.Log.Error(a.Reason)

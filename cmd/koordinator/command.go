@@ -12,9 +12,13 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// gateFor is how long the gate blocks before it fails once with a sentence:
-// seldom, since the kubelet has few events per pod to give.
-const gateFor = 30 * time.Second
+// How long the gate blocks before it fails once with a sentence. The first comes
+// soon, for whoever looks; the others seldom, since the kubelet has few events
+// per pod to give.
+const (
+	gateFirst = 2 * time.Second
+	gateFor   = 30 * time.Second
+)
 
 // command is one invocation and what it may touch.
 type command struct {
@@ -96,7 +100,7 @@ func (c command) install(args []string) int {
 // gate speaks on stdout: the kubelet shows a failed probe's output in the pod's
 // events.
 func (c command) gate([]string) int {
-	if err := record.Gate(c.recordDir, gateFor); err != nil {
+	if err := record.Gate(c.recordDir, gateFirst, gateFor); err != nil {
 		fmt.Fprintln(c.stdout, err)
 		return 1
 	}

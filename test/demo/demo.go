@@ -27,16 +27,23 @@ func up(ctx context.Context, kind string) error {
 	if err != nil {
 		return err
 	}
-	step("images from the Dockerfiles")
-	if err := c.Images(ctx); err != nil {
+	where, err := c.Kubectl(ctx, "", "config", "view", "--minify", "-o", "jsonpath=context {.current-context}, {.clusters[0].cluster.server}")
+	if err != nil {
 		return err
 	}
-	step("helm upgrade --install koordinator charts/koordinator")
-	if err := c.Install(ctx); err != nil {
+	fmt.Println(where)
+	step("images from the Dockerfiles")
+	if kind == setup.Current {
+		fmt.Println("not built: the nodes of a cluster of your own must be able to pull koordinator/webhook:dev and koordinator/wrapper:dev")
+	} else if err := c.Images(ctx); err != nil {
 		return err
 	}
 	step("namespace %s, label koordinator.io/injection=enabled", namespace)
 	if err := makeNamespace(ctx, c); err != nil {
+		return err
+	}
+	step("koordinator by the chart in charts/koordinator")
+	if err := install(ctx, c); err != nil {
 		return err
 	}
 	step("kubectl apply -n %s -f %s", namespace, sample)
@@ -49,6 +56,22 @@ func up(ctx context.Context, kind string) error {
 		return fmt.Errorf("the Job did not complete: kubectl -n %s describe job,pod tells why", namespace)
 	}
 	return nil
+}
+
+// installedLabel is on the demo's namespace when the demo installed koordinator.
+const installedLabel = "koordinator-demo-installed"
+
+// install installs koordinator. On a current cluster one that is there is used
+// as it is: it is somebody's.
+func install(ctx context.Context, c *setup.Cluster) error {
+	if c.Kind == setup.Current && c.Helm(ctx, "status", "koordinator", "--namespace", setup.Namespace) == nil {
+		fmt.Println("koordinator is installed already and used as it is")
+		return nil
+	}
+	if _, err := c.Kubectl(ctx, "", "label", "namespace", namespace, installedLabel+"=true", "--overwrite"); err != nil {
+		return err
+	}
+	return c.Install(ctx)
 }
 
 // makeNamespace makes the demo's namespace, without an earlier run's Job.
@@ -93,8 +116,16 @@ func down(ctx context.Context, kind string) error {
 	if err != nil {
 		return err
 	}
+	ours, err := c.Kubectl(ctx, "", "get", "namespace", "-l", installedLabel, "-o", "name")
+	if err != nil {
+		return err
+	}
 	if _, err := c.Kubectl(ctx, "", "delete", "namespace", namespace, "--ignore-not-found"); err != nil {
 		return err
+	}
+	if ours == "" {
+		fmt.Println("koordinator itself was not installed by the demo and stays")
+		return nil
 	}
 	return c.Uninstall(ctx)
 }

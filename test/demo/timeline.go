@@ -17,7 +17,7 @@ func field(line, key string) string {
 	if m == nil {
 		return ""
 	}
-	return strings.Trim(m[1], `"[]`)
+	return strings.Trim(m[1], `"`)
 }
 
 // plain puts a log line into the words of the timeline; "" leaves it out.

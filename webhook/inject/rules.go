@@ -83,7 +83,7 @@ func (j *job) checkStop(place string, c, on container, d spec.Dependency) {
 	case on.sidecar():
 		j.refuse(place, fmt.Sprintf("%q is a native sidecar (an init container with restartPolicy: Always) and exits only after %q: remove it", on.Name, c.Name))
 	case on.restarts() == corev1.RestartPolicyAlways:
-		j.warn(fmt.Sprintf("%s: %q holds only while the pod is being stopped: %q is restarted for ever (restartPolicy: Always)", place, d, on.Name))
+		j.warn(fmt.Sprintf("%s: %q has no effect in this version: %q is restarted for ever (restartPolicy: Always), and when the pod is stopped all containers are asked to at once", place, d, on.Name))
 	case on.restarts() == corev1.RestartPolicyOnFailure && d.Condition == spec.Failed:
 		j.warn(fmt.Sprintf("%s: %q never holds: %q is restarted when it fails (restartPolicy: OnFailure)", place, d, on.Name))
 	case c.restarts() == corev1.RestartPolicyAlways:

@@ -292,7 +292,8 @@ func (m *Machine) never(d spec.Dependency) string {
 	if !there {
 		return missing(d.Container, m.facts)
 	}
-	s := fmt.Sprintf("%s will never be %s: it exited with code %d", d.Container, d.Condition, f.Code)
+	_, what, _ := strings.Cut(phrase(d), " to ")
+	s := fmt.Sprintf("%s will never %s: it exited with code %d", d.Container, what, f.Code)
 	if reason := strings.TrimSpace(strings.TrimPrefix(f.Reason, spec.NotStarted)); reason != "" {
 		s += " (" + reason + ")"
 	}

@@ -102,7 +102,7 @@ func TestStories(t *testing.T) {
 			`{"startDeps":["a=succeeded"]}`,
 			[]step{
 				{Begin{}, []Action{Wait{[]string{"a to succeed"}}}},
-				{a(failed), []Action{Exit{69, "koordinator: command not started: a will never be succeeded: it exited with code 3"}}},
+				{a(failed), []Action{Exit{69, "koordinator: command not started: a will never succeed: it exited with code 3"}}},
 				{Signal{term}, nil},
 			},
 		},

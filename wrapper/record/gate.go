@@ -21,10 +21,14 @@ const maxSize = 64 << 10
 const retry = 20 * time.Millisecond
 
 // Gate blocks until the command of the container whose record is in dir has
-// been started, at most for the time given. The error is the sentence to show:
-// what the container waits for, and for how long it has.
-func Gate(dir string, most time.Duration) error {
+// been started, at most for the time given, and at most for first where the
+// wrapper is younger than that. The error is the sentence to show: what the
+// container waits for, and for how long it has.
+func Gate(dir string, first, most time.Duration) error {
 	path := filepath.Join(dir, name)
+	if s, err := read(path); err != nil || time.Since(s.Since) < first {
+		most = first
+	}
 	over := time.After(most)
 	for {
 		select {

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // gate runs Gate and reports its result.
 func gate(dir string, most time.Duration) <-chan error {
 	out := make(chan error, 1)
-	go func() { out <- Gate(dir, most) }()
+	go func() { out <- Gate(dir, most, most) }()
 	return out
 }
 
@@ -80,7 +80,7 @@ func TestGateBlocksUntilStarted(t *testing.T) {
 	if err := result(t, out); err != nil {
 		t.Fatalf("gate after the start: %v", err)
 	}
-	if err := Gate(dir, time.Second); err != nil {
+	if err := Gate(dir, time.Second, time.Second); err != nil {
 		t.Fatalf("gate long after the start: %v", err)
 	}
 }
@@ -94,9 +94,34 @@ func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 	if err := r.Waiting([]string{"proxy to be ready", "migrate to succeed"}); err != nil {
 		t.Fatal(err)
 	}
-	err = Gate(dir, 50*time.Millisecond)
+	err = Gate(dir, 50*time.Millisecond, time.Minute)
 	if err == nil || err.Error() != "waiting for proxy to be ready, migrate to succeed, 0s" {
 		t.Fatalf("gate: %v", err)
+	}
+}
+
+func TestGateSpeaksSoonOnlyOnce(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const first = 100 * time.Millisecond
+	if err := Gate(dir, first, time.Minute); err == nil {
+		t.Fatal("the gate passed")
+	}
+	out := make(chan error, 1)
+	go func() { out <- Gate(dir, first, time.Minute) }()
+	select {
+	case err := <-out:
+		t.Fatalf("the gate returned %v again", err)
+	case <-time.After(3 * first): // proves absence
+	}
+	if err := r.Started(); err != nil {
+		t.Fatal(err)
+	}
+	if err := result(t, out); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -114,7 +139,7 @@ func TestGateWithoutRecordWaitsForOne(t *testing.T) {
 	if err := result(t, out); err != nil {
 		t.Fatal(err)
 	}
-	err = Gate(t.TempDir(), 50*time.Millisecond)
+	err = Gate(t.TempDir(), 50*time.Millisecond, time.Minute)
 	if err == nil || !strings.Contains(err.Error(), "not running in this container yet") {
 		t.Fatalf("gate without any record: %v", err)
 	}
