@@ -43,6 +43,7 @@ unit: ## the fast part: no cluster
 .PHONY: e2e
 e2e: ## the real cluster: koordinator on it, and the cluster itself
 	go vet -tags e2e ./test/e2e
+	go run ./test/cluster bin
 	go test -tags e2e -count=1 -timeout 40m ./test/e2e
 	cd test/cluster && go test -tags e2e -count=1 -timeout 20m -run E2E ./...
 
