@@ -221,8 +221,8 @@ func (l *loop) start() {
 	l.handle(lifecycle.Started{})
 }
 
-// recorded updates the record. Without it the container still runs in order;
-// only the gate stays shut, and its sentence and this line say why.
+// recorded updates the record. A record that cannot be written costs only what
+// it would have said: the container runs in order, and the gate opens.
 func (l *loop) recorded(update func(*record.Record) error) {
 	if l.Record == nil {
 		return

@@ -41,11 +41,6 @@ const (
 	Done                  // nothing follows
 )
 
-// String is the state as logs and records spell it.
-func (s State) String() string {
-	return [...]string{"waiting", "starting", "running", "delaying", "stopping", "killing", "sweeping", "done"}[s]
-}
-
 // SweepTimeout is how long what the command left in its process group may take
 // to end before it is killed. Short, since the container's restart waits for it.
 const SweepTimeout = 2 * time.Second
