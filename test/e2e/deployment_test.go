@@ -53,3 +53,10 @@ func TestADeploymentRollsOutInOrder(t *testing.T) {
 		t.Errorf("the stop request was kept back for %s, want about 2s", delay)
 	}
 }
+
+func TestTheSampleDeploymentRollsOut(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	apply(t, ns, sample(t, "deployment-in-order"))
+	kubectl(t, "-n", ns, "rollout", "status", "deployment/deployment-in-order", "--timeout=60s")
+}

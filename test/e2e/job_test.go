@@ -11,10 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// sample is the Job of the demo and the README.
-func sample(t *testing.T) string {
+// jobSample is the Job of the demo and the README.
+const jobSample = "job-with-sidecar"
+
+// sample is one of config/samples.
+func sample(t *testing.T, name string) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(cluster.Root, "config/samples/job-with-sidecar.yaml"))
+	data, err := os.ReadFile(filepath.Join(cluster.Root, "config/samples", name+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,8 +27,8 @@ func sample(t *testing.T) string {
 func TestTheSampleJobCompletes(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t, enabled)
-	apply(t, ns, sample(t))
-	pod, condition := job(t, ns, "job-with-sidecar")
+	apply(t, ns, sample(t, jobSample))
+	pod, condition := job(t, ns, jobSample)
 	if condition != "Complete" || pod.Status.Phase != corev1.PodSucceeded {
 		t.Fatalf("Job %s, pod %s, want Complete and Succeeded", condition, pod.Status.Phase)
 	}
@@ -40,12 +43,12 @@ func TestTheSampleJobCompletes(t *testing.T) {
 func TestTheSampleJobFailsWhenMainFails(t *testing.T) {
 	t.Parallel()
 	ns := namespace(t, enabled)
-	failing := strings.Replace(sample(t), "exit 0\n        - name: proxy", "exit 3\n        - name: proxy", 1)
-	if failing == sample(t) {
+	failing := strings.Replace(sample(t, jobSample), "exit 0\n        - name: proxy", "exit 3\n        - name: proxy", 1)
+	if failing == sample(t, jobSample) {
 		t.Fatal("main's exit 0 is not where it was in the sample")
 	}
 	apply(t, ns, failing)
-	pod, condition := job(t, ns, "job-with-sidecar")
+	pod, condition := job(t, ns, jobSample)
 	if condition != "Failed" || pod.Status.Phase != corev1.PodFailed {
 		t.Fatalf("Job %s, pod %s, want both Failed", condition, pod.Status.Phase)
 	}
