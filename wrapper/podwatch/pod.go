@@ -3,6 +3,8 @@ package podwatch
 import (
 	"encoding/json"
 	"fmt"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // pod is the part of a v1.Pod the facts are made from; nothing else of it is
@@ -28,20 +30,11 @@ type pod struct {
 
 // containerSpec is a v1.Container.
 type containerSpec struct {
-	Name               string        `json:"name"`
-	Command            []string      `json:"command"`
-	RestartPolicy      string        `json:"restartPolicy"`
-	RestartPolicyRules []restartRule `json:"restartPolicyRules"`
-	StartupProbe       *struct{}     `json:"startupProbe"`
-}
-
-// restartRule is a v1.ContainerRestartRule (KEP-5307, KEP-5532).
-type restartRule struct {
-	Action    string `json:"action"`
-	ExitCodes *struct {
-		Operator string `json:"operator"`
-		Values   []int  `json:"values"`
-	} `json:"exitCodes"`
+	Name               string             `json:"name"`
+	Command            []string           `json:"command"`
+	RestartPolicy      string             `json:"restartPolicy"`
+	RestartPolicyRules []spec.RestartRule `json:"restartPolicyRules"`
+	StartupProbe       *struct{}          `json:"startupProbe"`
 }
 
 // podStatus is a v1.PodStatus.

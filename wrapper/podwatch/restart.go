@@ -3,6 +3,8 @@ package podwatch
 import (
 	"slices"
 	"strings"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // restarts is what decides for the whole pod whether the kubelet starts a
@@ -44,7 +46,7 @@ func restartsOf(p *pod) restarts {
 func restartsAll(containers []containerSpec, statuses []containerStatus) bool {
 	for i := range containers {
 		t := find(statuses, containers[i].Name).State.Terminated
-		if t != nil && containers[i].rule(t.code()) == "RestartAllContainers" {
+		if t != nil && containers[i].restart("").Rule(t.code()) == "RestartAllContainers" {
 			return true
 		}
 	}
@@ -60,30 +62,15 @@ func (r restarts) forGood(c *containerSpec, plain bool, code int) bool {
 		return false
 	case plain && code == 0: // an init container is done then, under every policy
 		return true
-	case c.rule(code) == "Restart":
-		return false
 	}
-	policy := r.policy
-	if c.RestartPolicy != "" {
-		policy = c.RestartPolicy
-	}
-	return policy == "Never" || policy == "OnFailure" && code == 0
+	return c.restart(r.policy).ForGood(code)
 }
 
-// rule is the action of the first restart rule that code matches, "" when none
-// does. The kubelet looks at rules only beside a container-level policy.
-func (c *containerSpec) rule(code int) string {
+// restart is the container's effective restart policy. The kubelet looks at
+// rules only beside a container-level policy.
+func (c *containerSpec) restart(pod string) spec.Restart {
 	if c.RestartPolicy == "" {
-		return ""
+		return spec.Restart{Policy: pod}
 	}
-	for _, rule := range c.RestartPolicyRules {
-		if rule.ExitCodes == nil {
-			continue
-		}
-		in := slices.Contains(rule.ExitCodes.Values, code)
-		if in && rule.ExitCodes.Operator == "In" || !in && rule.ExitCodes.Operator == "NotIn" {
-			return rule.Action
-		}
-	}
-	return ""
+	return spec.Restart{Policy: c.RestartPolicy, Rules: c.RestartPolicyRules}
 }

@@ -2,29 +2,47 @@ package spec
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// wire is the JSON the webhook writes. Fields at their zero value are left out
-// and read back as the default, which is why exit codes and the stop timeout,
-// whose default is not zero, are always written.
+// wire is the JSON the webhook writes. Fields at their default are left out,
+// but for exit codes and the stop timeout, which are what people look for.
 type wire struct {
-	Version         int      `json:"version"`
+	Version int `json:"version"`
+
 	Container       string   `json:"container,omitempty"`
 	StartDeps       []string `json:"startDeps,omitempty"`
 	StopDeps        []string `json:"stopDeps,omitempty"`
+	StopWhen        string   `json:"stopWhen,omitempty"`
 	StartTimeout    string   `json:"startTimeout,omitempty"`
+	OnStartTimeout  string   `json:"onStartTimeout,omitempty"`
 	StopDelay       string   `json:"stopDelay,omitempty"`
 	StopSignal      string   `json:"stopSignal,omitempty"`
 	StopTimeout     string   `json:"stopTimeout"`
+	StopHTTP        string   `json:"stopHTTP,omitempty"`
+	ExitHTTP        []string `json:"exitHTTP,omitempty"`
 	StoppedExitCode any      `json:"stoppedExitCode"`
 	KilledExitCode  any      `json:"killedExitCode"`
-	RequestSignal   string   `json:"requestSignal,omitempty"`
 
 	WhenStopDepExited map[string]int `json:"whenStopDepExited,omitempty"`
-	MessagePath       string         `json:"messagePath,omitempty"`
+	Mode              string         `json:"mode,omitempty"`
 	LogLevel          string         `json:"logLevel,omitempty"`
+	Source            string         `json:"source,omitempty"`
+
+	Wrapped       []string `json:"wrapped,omitempty"`
+	Restart       *Restart `json:"restart,omitempty"`
+	HoldFor       []string `json:"holdFor,omitempty"`
+	GracePeriod   string   `json:"gracePeriod,omitempty"`
+	ReadyProbes   []Probe  `json:"readyProbes,omitempty"`
+	StartupProbe  *Probe   `json:"startupProbe,omitempty"`
+	LivenessDelay string   `json:"livenessDelay,omitempty"`
+	PostStart     *Handler `json:"postStart,omitempty"`
+	PreStop       *Handler `json:"preStop,omitempty"`
+	RequestSignal string   `json:"requestSignal,omitempty"`
+	MessagePath   string   `json:"messagePath,omitempty"`
 }
 
 // Encode writes the spec as JSON that Parse reads back to an equal Spec.
@@ -33,28 +51,39 @@ func (s Spec) Encode() string {
 	w := wire{
 		Version:         Version,
 		Container:       s.Container,
-		StartDeps:       depTexts(s.StartDeps),
-		StopDeps:        depTexts(s.StopDeps),
+		StartDeps:       texts(s.StartDeps),
+		StopDeps:        texts(s.StopDeps),
+		StopWhen:        unless(s.StopWhen, StopAny),
 		StartTimeout:    durationText(s.StartTimeout),
+		OnStartTimeout:  unless(s.OnStartTimeout, TimeoutFail),
 		StopDelay:       durationText(s.StopDelay),
+		StopSignal:      signalText(s.StopSignal),
 		StopTimeout:     s.StopTimeout.String(),
+		ExitHTTP:        texts(s.ExitHTTP),
 		StoppedExitCode: exitCodeValue(s.StoppedExitCode),
 		KilledExitCode:  exitCodeValue(s.KilledExitCode),
+		Mode:            unless(s.Mode, Supervise),
+		LogLevel:        unless(s.LogLevel, DefaultLogLevel),
+		Source:          unless(s.Source, SourceAuto),
+		Wrapped:         s.Wrapped,
+		HoldFor:         s.HoldFor,
+		GracePeriod:     durationText(s.GracePeriod),
+		ReadyProbes:     s.ReadyProbes,
+		StartupProbe:    s.StartupProbe,
+		LivenessDelay:   durationText(s.LivenessDelay),
+		PostStart:       s.PostStart,
+		PreStop:         s.PreStop,
+		RequestSignal:   signalText(s.RequestSignal),
+		MessagePath:     unless(s.MessagePath, Message),
 	}
-	if s.MessagePath != Message {
-		w.MessagePath = s.MessagePath
-	}
-	if s.LogLevel != DefaultLogLevel {
-		w.LogLevel = s.LogLevel
-	}
-	if s.StopSignal != 0 {
-		w.StopSignal = SignalName(s.StopSignal)
+	if s.StopHTTP != nil {
+		w.StopHTTP = s.StopHTTP.String()
 	}
 	if s.DependencySignal != 0 {
 		w.WhenStopDepExited = map[string]int{"signal": int(s.DependencySignal)}
 	}
-	if s.RequestSignal != 0 {
-		w.RequestSignal = SignalName(s.RequestSignal)
+	if s.Restart.Policy != "" {
+		w.Restart = &s.Restart
 	}
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -65,12 +94,27 @@ func (s Spec) Encode() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func depTexts(deps []Dependency) []string {
-	texts := make([]string, len(deps))
-	for i, d := range deps {
-		texts[i] = d.String()
+// unless is value, "" where it is the default.
+func unless[T ~string](value, fallback T) string {
+	if value == fallback {
+		return ""
 	}
-	return texts
+	return string(value)
+}
+
+func texts[T fmt.Stringer](values []T) []string {
+	all := make([]string, len(values))
+	for i, v := range values {
+		all[i] = v.String()
+	}
+	return all
+}
+
+func signalText(s syscall.Signal) string {
+	if s == 0 {
+		return ""
+	}
+	return SignalName(s)
 }
 
 func durationText(d time.Duration) string {

@@ -72,20 +72,40 @@ var aliases = map[string]string{
 
 // fields reads each known member into the spec.
 var fields = map[string]func(*Spec, json.RawMessage) error{
-	"version":           func(_ *Spec, v json.RawMessage) error { return parseVersion(v) },
-	"container":         func(s *Spec, v json.RawMessage) error { return parseText(v, &s.Container) },
-	"startDeps":         func(s *Spec, v json.RawMessage) (err error) { s.StartDeps, err = parseDeps(v, startDep); return },
-	"stopDeps":          func(s *Spec, v json.RawMessage) (err error) { s.StopDeps, err = parseDeps(v, stopDep); return },
-	"startTimeout":      func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StartTimeout) },
+	"version":      func(_ *Spec, v json.RawMessage) error { return parseVersion(v) },
+	"startDeps":    func(s *Spec, v json.RawMessage) (err error) { s.StartDeps, err = parseDeps(v, startDep); return },
+	"stopDeps":     func(s *Spec, v json.RawMessage) (err error) { s.StopDeps, err = parseDeps(v, stopDep); return },
+	"stopWhen":     func(s *Spec, v json.RawMessage) error { return parseOneOf(v, &s.StopWhen, StopAny, StopAll) },
+	"startTimeout": func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StartTimeout) },
+	"onStartTimeout": func(s *Spec, v json.RawMessage) error {
+		return parseOneOf(v, &s.OnStartTimeout, TimeoutFail, TimeoutStart)
+	},
 	"stopDelay":         func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopDelay) },
 	"stopTimeout":       func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StopTimeout) },
 	"stopSignal":        func(s *Spec, v json.RawMessage) error { return parseSignal(v, &s.StopSignal) },
-	"requestSignal":     func(s *Spec, v json.RawMessage) error { return parseRequestSignal(v, &s.RequestSignal) },
+	"stopHTTP":          func(s *Spec, v json.RawMessage) error { return parseRequest(v, &s.StopHTTP) },
+	"exitHTTP":          func(s *Spec, v json.RawMessage) error { return parseRequests(v, &s.ExitHTTP) },
 	"stoppedExitCode":   func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.StoppedExitCode) },
 	"killedExitCode":    func(s *Spec, v json.RawMessage) error { return parseExitCode(v, &s.KilledExitCode) },
-	"messagePath":       func(s *Spec, v json.RawMessage) error { return parsePath(v, &s.MessagePath) },
 	"whenStopDepExited": func(s *Spec, v json.RawMessage) error { return parseWhenStopDepExited(v, &s.DependencySignal) },
-	"logLevel":          func(s *Spec, v json.RawMessage) error { return parseLogLevel(v, &s.LogLevel) },
+	"mode":              func(s *Spec, v json.RawMessage) error { return parseOneOf(v, &s.Mode, Supervise, ExecMode) },
+	"logLevel":          func(s *Spec, v json.RawMessage) error { return parseOneOf(v, &s.LogLevel, "error", "info", "debug") },
+	"source": func(s *Spec, v json.RawMessage) error {
+		return parseOneOf(v, &s.Source, SourceAuto, SourcePod, SourceLocal)
+	},
+
+	"container":     func(s *Spec, v json.RawMessage) error { return parseText(v, &s.Container) },
+	"wrapped":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.Wrapped) },
+	"restart":       func(s *Spec, v json.RawMessage) error { return parseRestart(v, &s.Restart) },
+	"holdFor":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.HoldFor) },
+	"gracePeriod":   func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.GracePeriod) },
+	"readyProbes":   func(s *Spec, v json.RawMessage) (err error) { s.ReadyProbes, err = parseProbes(v); return },
+	"startupProbe":  func(s *Spec, v json.RawMessage) (err error) { s.StartupProbe, err = parseProbe(v); return },
+	"livenessDelay": func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.LivenessDelay) },
+	"postStart":     func(s *Spec, v json.RawMessage) (err error) { s.PostStart, err = parseHandler(v); return },
+	"preStop":       func(s *Spec, v json.RawMessage) (err error) { s.PreStop, err = parseHandler(v); return },
+	"requestSignal": func(s *Spec, v json.RawMessage) error { return parseRequestSignal(v, &s.RequestSignal) },
+	"messagePath":   func(s *Spec, v json.RawMessage) error { return parsePath(v, &s.MessagePath) },
 }
 
 func (p *parser) member(key string, value json.RawMessage) {
@@ -139,8 +159,42 @@ func (p *parser) check() {
 			seen[d.Container] = true
 		}
 	}
+	for _, list := range []struct {
+		field string
+		names []string
+	}{{"wrapped", p.spec.Wrapped}, {"holdFor", p.spec.HoldFor}} {
+		for _, name := range list.names {
+			if !IsName(name) || name == "" || name == p.spec.Container {
+				p.add(list.field, "%q is not the name of another container", name)
+			}
+		}
+	}
+	p.checkMode()
 	if p.spec.StopTimeout == 0 {
 		p.add(p.given["stopTimeout"], "0s would kill the command before it can end: give it some time, as 1s")
+	}
+}
+
+// checkMode finds what a command that has taken the wrapper's place cannot have.
+func (p *parser) checkMode() {
+	if p.spec.Mode != ExecMode {
+		return
+	}
+	for _, need := range []struct {
+		field string
+		given bool
+	}{
+		{"stopDeps", len(p.spec.StopDeps) > 0},
+		{"stopDelay", p.spec.StopDelay > 0},
+		{"stopSignal", p.spec.StopSignal != 0},
+		{"exitHTTP", len(p.spec.ExitHTTP) > 0},
+		{"holdFor", len(p.spec.HoldFor) > 0},
+		{"postStart", p.spec.PostStart != nil},
+		{"readyProbes", len(p.spec.ReadyProbes) > 0},
+	} {
+		if need.given {
+			p.add(need.field, "mode exec leaves nobody to see to it: remove it, or the mode")
+		}
 	}
 }
 
@@ -257,11 +311,19 @@ func parseDuration(v json.RawMessage, to *time.Duration) error {
 	return nil
 }
 
-func parseLogLevel(v json.RawMessage, to *string) error {
+// parseOneOf reads one of a few words.
+func parseOneOf[T ~string](v json.RawMessage, to *T, known ...T) error {
 	s, err := scalar(v)
-	if err == nil && s != "error" && s != "info" && s != "debug" {
-		err = fmt.Errorf("unknown log level %q (one of error, info, debug)", s)
+	if err != nil {
+		return err
 	}
-	*to = s
-	return err
+	if !slices.Contains(known, T(s)) {
+		words := make([]string, len(known))
+		for i, k := range known {
+			words[i] = string(k)
+		}
+		return fmt.Errorf("%q is not known (one of %s)", s, strings.Join(words, ", "))
+	}
+	*to = T(s)
+	return nil
 }

@@ -80,6 +80,34 @@ func TestParse(t *testing.T) {
 			`{"whenStopDepExited":{"signal":9},"termSignal":"TERM"}`,
 			with(func(s *Spec) { s.DependencySignal, s.StopSignal = syscall.SIGKILL, syscall.SIGTERM }),
 		},
+		"every option": {
+			`{"stopWhen":"all","onStartTimeout":"start","mode":"supervise","source":"local",
+			  "stopHTTP":"POST http://127.0.0.1:15020/quitquitquit","exitHTTP":["GET http://127.0.0.1:1/a","PUT https://[::1]/b"]}`,
+			with(func(s *Spec) {
+				s.StopWhen, s.OnStartTimeout, s.Source = StopAll, TimeoutStart, SourceLocal
+				s.StopHTTP = &Request{"POST", "http://127.0.0.1:15020/quitquitquit"}
+				s.ExitHTTP = []Request{{"GET", "http://127.0.0.1:1/a"}, {"PUT", "https://[::1]/b"}}
+			}),
+		},
+		"probes, hooks and restart rules, which the webhook takes over": {
+			`{"wrapped":["a"],"holdFor":["a"],"gracePeriod":"30s","livenessDelay":"15s",
+			  "restart":{"policy":"OnFailure","rules":[{"action":"Restart","exitCodes":{"operator":"In","values":[42]}}]},
+			  "readyProbes":[{"tcpSocket":{"port":5432}},{"httpGet":{"port":8080,"path":"/ready","httpHeaders":[{"name":"Host","value":"x"}]},"timeoutSeconds":3}],
+			  "startupProbe":{"grpc":{"port":9000,"service":"db"},"initialDelaySeconds":2},
+			  "postStart":{"exec":{"command":["sh","-c","echo hi"]}},"preStop":{"sleep":{"seconds":5}}}`,
+			with(func(s *Spec) {
+				s.Wrapped, s.HoldFor = []string{"a"}, []string{"a"}
+				s.GracePeriod, s.LivenessDelay = 30*time.Second, 15*time.Second
+				s.Restart = Restart{RestartOnFailure, []RestartRule{{"Restart", &ExitCodes{"In", []int{42}}}}}
+				s.ReadyProbes = []Probe{
+					{Handler: Handler{TCP: &TCPSocket{Port: 5432}}},
+					{Handler: Handler{HTTP: &HTTPGet{Port: 8080, Path: "/ready", Headers: []Header{{"Host", "x"}}}}, TimeoutSeconds: 3},
+				}
+				s.StartupProbe = &Probe{Handler: Handler{GRPC: &GRPC{Port: 9000, Service: "db"}}, InitialDelaySeconds: 2}
+				s.PostStart = &Handler{Exec: &Exec{Command: []string{"sh", "-c", "echo hi"}}}
+				s.PreStop = &Handler{Sleep: &Sleep{Seconds: 5}}
+			}),
+		},
 		"what only the webhook writes": {
 			`{"version":1,"container":"main","requestSignal":"QUIT","messagePath":"/tmp/msg","startTimeout":"1m30s"}`,
 			with(func(s *Spec) {
@@ -108,40 +136,48 @@ func TestParse(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
-		"nothing":              {``, "empty: want a JSON object, at least {}"},
-		"no JSON":              {`{startDeps: [a]}`, "not JSON: invalid character 's'"},
-		"half a document":      {`{"startDeps":["a"`, `not JSON at "startDeps"`},
-		"a list":               {`["a"]`, `want a JSON object {…}, have ["a"]`},
-		"null":                 {`null`, "want a JSON object {…}, have null"},
-		"something behind":     {`{} {}`, "something follows the JSON object: remove it"},
-		"an unknown field":     {`{"startdeps":["a"]}`, "startdeps: unknown field (known: container, killedExitCode,"},
-		"an unknown version":   {`{"version":2}`, "version: version 2 is not known to this koordinator (it reads version 1): let the webhook and the wrapper image be of the same release"},
-		"a repeated field":     {`{"stopDelay":"1s","stopDelay":"2s"}`, "stopDelay: given twice: keep one"},
-		"a field by two names": {`{"stopSignal":"TERM","termSignal":"TERM"}`, `termSignal: "stopSignal" and "termSignal" are two names of one field: keep one`},
-		"an unheard signal":    {`{"requestSignal":"SIGRTMIN"}`, "requestSignal: koordinator cannot be asked to stop by SIGRTMIN: choose another stop signal for the container, as SIGTERM"},
-		"a relative path":      {`{"messagePath":"message"}`, `messagePath: "message" is no absolute path: begin it with /`},
-		"an unknown condition": {`{"startDeps":["a=redy"]}`, `startDeps: [0]: "a=redy": unknown condition "redy" (one of started, ready, exited, succeeded)`},
-		"ready as a stop":      {`{"stopDeps":["a=ready"]}`, `unknown condition "ready" (one of exited, succeeded, failed)`},
-		"an optional stop":     {`{"stopDeps":["a?"]}`, `stopDeps: [0]: "a?": a stop dependency cannot be optional: remove the ?`},
-		"an empty name":        {`{"startDeps":["a",""]}`, `startDeps: [1]: no container named in "": write name or name=condition`},
-		"an object unnamed":    {`{"startDeps":[{"condition":"exited"}]}`, `container: missing: name the container`},
-		"an object's field":    {`{"startDeps":[{"container":"a","when":"x"}]}`, "when: unknown field (known: condition, container, optional)"},
-		"a name twice":         {`{"startDeps":["a","a=exited"]}`, `startDeps: container "a" is named twice: keep one condition`},
-		"no name":              {`{"startDeps":["A","b_c",{"container":"d=e"},"-f"]}`, `"b_c" is no container name: a name has lower-case letters, digits and - only`},
-		"itself":               {`{"container":"a","stopDeps":["a"]}`, `stopDeps: container "a" cannot depend on itself: remove it`},
-		"no unit":              {`{"stopDelay":"10"}`, `stopDelay: "10" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
-		"a number":             {`{"stopDelay":10}`, `stopDelay: "10" is not a duration`},
-		"a bare zero":          {`{"stopDelay":"0"}`, `stopDelay: "0" has no unit: write 0s`},
-		"a negative duration":  {`{"stopDelay":"-1s"}`, `stopDelay: "-1s" is negative: a duration is 0s or more`},
-		"no time to stop":      {`{"stopTimeout":"0s"}`, "stopTimeout: 0s would kill the command before it can end"},
-		"an unknown signal":    {`{"stopSignal":"SIGFOO"}`, `stopSignal: unknown signal "SIGFOO"`},
-		"SIGKILL":              {`{"stopSignal":"KILL"}`, `stopSignal: signal "KILL" cannot be handled by any command`},
-		"a code too large":     {`{"killedExitCode":256}`, `killedExitCode: "256" is not an exit code: write 0–255, or "child"`},
-		"a negative code":      {`{"killedExitCode":-1}`, `"-1" is not an exit code`},
-		"a log level":          {`{"logLevel":"loud"}`, `logLevel: unknown log level "loud" (one of error, info, debug)`},
-		"http of HBT":          {`{"whenStopDepExited":{"http":{"get":[]}}}`, `whenStopDepExited: want {"signal": N}`},
-		"an object for a text": {`{"logLevel":{}}`, "logLevel: want a single value, have {}"},
-		"a null":               {`{"stopDelay":null}`, "stopDelay: want a single value, have null"},
+		"nothing":                            {``, "empty: want a JSON object, at least {}"},
+		"no JSON":                            {`{startDeps: [a]}`, "not JSON: invalid character 's'"},
+		"half a document":                    {`{"startDeps":["a"`, `not JSON at "startDeps"`},
+		"a list":                             {`["a"]`, `want a JSON object {…}, have ["a"]`},
+		"null":                               {`null`, "want a JSON object {…}, have null"},
+		"something behind":                   {`{} {}`, "something follows the JSON object: remove it"},
+		"an unknown field":                   {`{"startdeps":["a"]}`, "startdeps: unknown field (known: container, exitHTTP,"},
+		"an unknown version":                 {`{"version":2}`, "version: version 2 is not known to this koordinator (it reads version 1): let the webhook and the wrapper image be of the same release"},
+		"no request":                         {`{"stopHTTP":"http://x/"}`, `stopHTTP: "http://x/" is no request: write GET, POST or PUT and a URL, as "POST http://127.0.0.1:15020/quitquitquit"`},
+		"no server":                          {`{"exitHTTP":["GET /quit"]}`, `exitHTTP: "/quit" is no URL of a server: write scheme, host and port`},
+		"two handlers":                       {`{"preStop":{"sleep":{"seconds":1},"exec":{"command":["a"]}}}`, "preStop: want exactly one of exec, grpc, httpGet, sleep, tcpSocket"},
+		"a later handler":                    {`{"postStart":{"magic":{}}}`, `postStart: json: unknown field "magic"`},
+		"a probe without port":               {`{"readyProbes":[{"tcpSocket":{}}]}`, "readyProbes: [0]: tcpSocket: port 0 is not between 1 and 65535"},
+		"a pause for a probe":                {`{"startupProbe":{"sleep":{"seconds":1}}}`, "startupProbe: sleep: a probe cannot be a pause"},
+		"holding for itself":                 {`{"container":"a","holdFor":["a"]}`, `holdFor: "a" is not the name of another container`},
+		"own-02 exec with a stop dependency": {`{"mode":"exec","stopDeps":["m"],"stopDelay":"1s"}`, "stopDeps: mode exec leaves nobody to see to it: remove it, or the mode; stopDelay: mode exec"},
+		"a repeated field":                   {`{"stopDelay":"1s","stopDelay":"2s"}`, "stopDelay: given twice: keep one"},
+		"a field by two names":               {`{"stopSignal":"TERM","termSignal":"TERM"}`, `termSignal: "stopSignal" and "termSignal" are two names of one field: keep one`},
+		"an unheard signal":                  {`{"requestSignal":"SIGRTMIN"}`, "requestSignal: koordinator cannot be asked to stop by SIGRTMIN: choose another stop signal for the container, as SIGTERM"},
+		"a relative path":                    {`{"messagePath":"message"}`, `messagePath: "message" is no absolute path: begin it with /`},
+		"an unknown condition":               {`{"startDeps":["a=redy"]}`, `startDeps: [0]: "a=redy": unknown condition "redy" (one of started, ready, exited, succeeded)`},
+		"ready as a stop":                    {`{"stopDeps":["a=ready"]}`, `unknown condition "ready" (one of exited, succeeded, failed)`},
+		"an optional stop":                   {`{"stopDeps":["a?"]}`, `stopDeps: [0]: "a?": a stop dependency cannot be optional: remove the ?`},
+		"an empty name":                      {`{"startDeps":["a",""]}`, `startDeps: [1]: no container named in "": write name or name=condition`},
+		"an object unnamed":                  {`{"startDeps":[{"condition":"exited"}]}`, `container: missing: name the container`},
+		"an object's field":                  {`{"startDeps":[{"container":"a","when":"x"}]}`, "when: unknown field (known: condition, container, optional)"},
+		"a name twice":                       {`{"startDeps":["a","a=exited"]}`, `startDeps: container "a" is named twice: keep one condition`},
+		"no name":                            {`{"startDeps":["A","b_c",{"container":"d=e"},"-f"]}`, `"b_c" is no container name: a name has lower-case letters, digits and - only`},
+		"itself":                             {`{"container":"a","stopDeps":["a"]}`, `stopDeps: container "a" cannot depend on itself: remove it`},
+		"no unit":                            {`{"stopDelay":"10"}`, `stopDelay: "10" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
+		"a number":                           {`{"stopDelay":10}`, `stopDelay: "10" is not a duration`},
+		"a bare zero":                        {`{"stopDelay":"0"}`, `stopDelay: "0" has no unit: write 0s`},
+		"a negative duration":                {`{"stopDelay":"-1s"}`, `stopDelay: "-1s" is negative: a duration is 0s or more`},
+		"no time to stop":                    {`{"stopTimeout":"0s"}`, "stopTimeout: 0s would kill the command before it can end"},
+		"an unknown signal":                  {`{"stopSignal":"SIGFOO"}`, `stopSignal: unknown signal "SIGFOO"`},
+		"SIGKILL":                            {`{"stopSignal":"KILL"}`, `stopSignal: signal "KILL" cannot be handled by any command`},
+		"a code too large":                   {`{"killedExitCode":256}`, `killedExitCode: "256" is not an exit code: write 0–255, or "child"`},
+		"a negative code":                    {`{"killedExitCode":-1}`, `"-1" is not an exit code`},
+		"a log level":                        {`{"logLevel":"loud"}`, `logLevel: "loud" is not known (one of error, info, debug)`},
+		"http of HBT":                        {`{"whenStopDepExited":{"http":{"get":[]}}}`, `whenStopDepExited: want {"signal": N}`},
+		"an object for a text":               {`{"logLevel":{}}`, "logLevel: want a single value, have {}"},
+		"a null":                             {`{"stopDelay":null}`, "stopDelay: want a single value, have null"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(tc.text)

@@ -20,6 +20,7 @@ const (
 	EnvMisspelt     = "KOOORDINATOR_SPEC"         // as the README of HBT koordinator spells it
 	EnvPodName      = "KOORDINATOR_POD_NAME"      // optional, else the file "name" of a podinfo directory
 	EnvPodNamespace = "KOORDINATOR_POD_NAMESPACE" // optional, else the file "namespace" of a podinfo directory
+	EnvPodIP        = "KOORDINATOR_POD_IP"        // where probes without a host go; optional, else 127.0.0.1
 )
 
 // Paths inside an injected container. All lie under one reserved directory, in
@@ -31,6 +32,7 @@ const (
 	Binary     = BinDir + "/koordinator" // the wrapper
 	PodinfoDir = Root + "/podinfo"       // downward API: files name, namespace
 	RecordDir  = Root + "/record"        // this container's record, its own to write
+	PeersDir   = Root + "/peers"         // every container's record under its name, read-only
 	HBTPodinfo = "/etc/podinfo"          // where HBT koordinator's manifests mount the same files
 	BinaryName = "koordinator"           // file name the installer writes
 	APIAccess  = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -73,6 +75,43 @@ const (
 	Failed    Condition = "failed"    // exited for good with another code, or was killed
 )
 
+// StopWhen says how many stop dependencies have to hold.
+type StopWhen string
+
+// The ways to combine stop dependencies.
+const (
+	StopAny StopWhen = "any" // the first that holds stops the command
+	StopAll StopWhen = "all" // all have to hold at the same moment
+)
+
+// OnTimeout says what follows when startTimeout passes.
+type OnTimeout string
+
+// What can follow.
+const (
+	TimeoutFail  OnTimeout = "fail"  // the wrapper exits with ExitStartTimeout
+	TimeoutStart OnTimeout = "start" // the command is started all the same
+)
+
+// Mode says what becomes of the wrapper once the command may start.
+type Mode string
+
+// The modes.
+const (
+	Supervise Mode = "supervise" // it runs the command as its child
+	ExecMode  Mode = "exec"      // the command takes its place
+)
+
+// Source says where facts about other containers come from.
+type Source string
+
+// The sources.
+const (
+	SourceAuto  Source = "auto"  // records of those that keep one, else the pod's status
+	SourcePod   Source = "pod"   // the pod's status alone
+	SourceLocal Source = "local" // records alone: no request to the API server
+)
+
 // Dependency names another container of the pod and a condition of it.
 type Dependency struct {
 	Container string
@@ -106,32 +145,54 @@ func (c ExitCode) Or(child int) int {
 // Spec is one container's instructions. Parse fills in every default; a Spec
 // made by hand is written by Encode as it stands.
 type Spec struct {
-	Container string // own container name; empty in a spec written by hand
-
 	StartDeps []Dependency
-	StopDeps  []Dependency // any of them stops the command
+	StopDeps  []Dependency
 
-	StartTimeout time.Duration  // from the wrapper's start; 0: wait for ever
-	StopDelay    time.Duration  // between the pod's stop request and passing it on
-	StopSignal   syscall.Signal // 0: SIGTERM, or the signal by which the pod's stop request came
-	StopTimeout  time.Duration  // from our stop signal to SIGKILL
+	StopWhen       StopWhen
+	StartTimeout   time.Duration // from the wrapper's start; 0: wait for ever
+	OnStartTimeout OnTimeout
+	StopDelay      time.Duration  // between the pod's stop request and passing it on
+	StopSignal     syscall.Signal // 0: SIGTERM, or the signal by which the pod's stop request came
+	StopTimeout    time.Duration  // from our stop signal to SIGKILL
+	StopHTTP       *Request       // sent instead of the signal when stop dependencies hold; nil: none
+	ExitHTTP       []Request      // sent after the command exited for good
 
 	DependencySignal syscall.Signal // sent instead of StopSignal for a stop dependency; 0: StopSignal
 
 	StoppedExitCode ExitCode // reported when we stopped the command and it ended in time
 	KilledExitCode  ExitCode // reported when we had to kill it
 
+	Mode     Mode
+	LogLevel string // error, info or debug
+
+	Source  Source
+	Wrapped []string // those of the dependencies that keep a record, and those in HoldFor that do
+
+	// What only the webhook knows; all of it may be missing.
+
+	Container     string         // own name
+	Restart       Restart        // when an exit of this container is for good
+	HoldFor       []string       // containers that have to exit before this one when the pod is stopped
+	GracePeriod   time.Duration  // the pod's terminationGracePeriodSeconds; 0: not known
+	ReadyProbes   []Probe        // have to pass, in this order, before others may be told that it is ready
+	StartupProbe  *Probe         // the container's own, asked by the gate
+	LivenessDelay time.Duration  // initialDelaySeconds of its liveness probe
+	PostStart     *Handler       // run right after the start
+	PreStop       *Handler       // run before the command is asked to stop for a stop dependency
 	RequestSignal syscall.Signal // by which the runtime asks this container to stop; 0: not known
 	MessagePath   string         // the container's terminationMessagePath
-	LogLevel      string         // error, info or debug
 }
 
 // Default is the spec of an empty JSON object.
 func Default() Spec {
 	return Spec{
+		StopWhen:       StopAny,
+		OnStartTimeout: TimeoutFail,
 		StopTimeout:    DefaultStopTimeout,
 		KilledExitCode: DefaultKilledExitCode,
-		MessagePath:    Message,
+		Mode:           Supervise,
 		LogLevel:       DefaultLogLevel,
+		Source:         SourceAuto,
+		MessagePath:    Message,
 	}
 }

@@ -219,13 +219,14 @@ func parseRequestSignal(v json.RawMessage, to *syscall.Signal) error {
 }
 
 // parseWhenStopDepExited reads HBT koordinator's {"signal": N}, with 9 to kill.
+// Its {"http": "get"} names neither port nor path, in HBT koordinator too.
 func parseWhenStopDepExited(v json.RawMessage, to *syscall.Signal) error {
 	members, err := decodeObject(string(v))
 	if err != nil {
 		return err
 	}
 	if len(members) != 1 || members[0].key != "signal" {
-		return fmt.Errorf(`want {"signal": N}, have %.60s ("http" is not supported yet)`, v)
+		return fmt.Errorf(`want {"signal": N}, have %.60s (for an HTTP request give "stopHTTP" instead, as "POST http://127.0.0.1:15020/quitquitquit")`, v)
 	}
 	if text, err := scalar(members[0].value); err == nil && text == "9" {
 		*to = syscall.SIGKILL
