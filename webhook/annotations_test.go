@@ -128,7 +128,7 @@ func TestAnnotationsAreRefused(t *testing.T) {
 		{"an unknown signal", "stop-signal", "a: SIGSTOPP", `koordinator.io/stop-signal: container "a": unknown signal "SIGSTOPP" (a name as SIGTERM, TERM or SIGRTMIN+3, or a number 1–64)`},
 		{"SIGKILL", "stop-signal", "KILL", `koordinator.io/stop-signal: signal "KILL" cannot be handled by any command (choose one as SIGTERM, SIGINT or SIGQUIT)`},
 		{"an exit code too large", "killed-exit-code", "a: 256", `koordinator.io/killed-exit-code: container "a": "256" is not an exit code: write 0–255, or "child" for the command's own`},
-		{"an unknown log level", "log-level", "verbose", `koordinator.io/log-level: unknown log level "verbose" (one of error, info, debug)`},
+		{"an unknown log level", "log-level", "verbose", `koordinator.io/log-level: "verbose" is not known (one of error, info, debug)`},
 		{"a command as text", "command", "a: /app --flag", `koordinator.io/command: container "a": want a list of strings, as ["/app", "--flag"]`},
 		{"a wrapped command", "command", "a: [/koordinator/bin/koordinator, --, /app]", `koordinator.io/command: container "a": /koordinator/bin/koordinator is koordinator's own: write the real command, koordinator puts itself before it`},
 		{"an empty command", "command", "a: []", `koordinator.io/command: container "a": names no program: write a list, as ["/app", "--flag"]`},
