@@ -6,9 +6,6 @@ package lifecycle
 
 import (
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -17,52 +14,91 @@ import (
 
 // State is where one incarnation of a container stands.
 //
-//	Waiting ── start dependencies hold ──► Starting ── failed ──► Done 126, 127
+//	Waiting ── start dependencies hold ──► Starting ── failed ──► Leaving 126, 127
 //	   │                                      │ started
-//	   │                                   Running ─── stop request ──► Delaying
-//	   │                                      │                            │ stopDelay
-//	   │                     a stop dependency holds ──► Stopping ◄────────┘
-//	   │                                                    │ stopTimeout
-//	   │                                                 Killing ── cannot be killed ──► Done
-//	   │          the command exits, in any of these ──► Sweeping ──► Done
-//	   │ stop request: 143 · a stop dependency holds: stoppedExitCode
-//	   └ a start dependency can no longer hold: 69 · startTimeout: 124 ──► Done
+//	   │                                   Running ── stop request ──► Holding ── dependents have exited,
+//	   │                                      │                           │        or hold budget over
+//	   │                                      │                        Delaying
+//	   │      a stop dependency holds, or postStart failed                │ stopDelay
+//	   │                                      ▼                           │
+//	   │                                 PreStopping ── hook done ──► Stopping
+//	   │                                                                  │ stopTimeout
+//	   │                                                               Killing ── cannot be killed ──► Leaving
+//	   │          the command exits, in any of these ──► Sweeping ──► Leaving
+//	   │ stop request: 143 · a stop dependency holds: stoppedExitCode        │ exit requests sent
+//	   └ a start dependency can no longer hold: 69 · startTimeout: 124 ──► Leaving ──► Done
+//
+// In place of Starting a command in mode exec takes the wrapper's place, and
+// nothing follows.
 type State int
 
 // The states, in the order a container goes through them.
 const (
-	Waiting  State = iota // for its start dependencies
-	Starting              // the command is being started
-	Running               // the command runs
-	Delaying              // a stop request is kept back for stopDelay
-	Stopping              // the command was asked to end
-	Killing               // the command was sent SIGKILL
-	Sweeping              // the command exited, the rest of its process group is ending
-	Done                  // nothing follows
+	Waiting     State = iota // for its start dependencies
+	Starting                 // the command is being started
+	Running                  // the command runs
+	Holding                  // a stop request is kept back until the dependents have exited
+	Delaying                 // a stop request is kept back for stopDelay
+	PreStopping              // the preStop hook runs
+	Stopping                 // the command was asked to end
+	Killing                  // the command was sent SIGKILL
+	Sweeping                 // the command exited, the rest of its process group is ending
+	Leaving                  // exitHTTP is being sent
+	Done                     // nothing follows
 )
 
-// SweepTimeout is how long what the command left in its process group may take
-// to end before it is killed. Short, since the container's restart waits for it.
-const SweepTimeout = 2 * time.Second
+// String is the state as records and "koordinator status" name it.
+func (s State) String() string {
+	names := [...]string{
+		"waiting", "starting", "running", "holding", "delaying", "pre-stop",
+		"stopping", "killing", "ending", "leaving", "exited",
+	}
+	if s < 0 || int(s) >= len(names) {
+		return fmt.Sprintf("State(%d)", int(s))
+	}
+	return names[s]
+}
 
-// Timer names what a SetTimer is for. It is set again only after it has fired.
+const (
+	// SweepTimeout is how long what the command left in its process group may
+	// take to end before it is killed. Short, since the container's restart waits
+	// for it.
+	SweepTimeout = 2 * time.Second
+	// HoldMoment is how long a stop request is held when no dependent is being
+	// stopped: then only this container is. The runtime asks all containers of a
+	// pod within milliseconds, on a busy node within a second.
+	HoldMoment = 2 * time.Second
+	// LeaveTimeout is how long one request of exitHTTP may take.
+	LeaveTimeout = 5 * time.Second
+)
+
+// Timer names what a SetTimer is for. Setting it again replaces it.
 type Timer int
 
 // The timers.
 const (
 	StartTimeout Timer = iota
+	HoldMomentTimer
+	HoldBudget
 	StopDelay
+	PreStopTimeout
+	StopSignalTimer // stopHTTP was sent, and the signal follows
 	StopTimeout
 	SweepTimer
+	LeaveTimer
 )
 
-// Fact is what is known of another container of the pod at this moment.
+// Fact is what is known of another container of the pod at this moment. The
+// zero Fact is that nothing is.
 type Fact struct {
-	Started bool   // its command has been started; stays true
-	Ready   bool   // in its present incarnation
-	Exited  bool   // for good
-	Code    int    // exit code, when Exited
-	Reason  string // why it ended as it did, where that is known
+	Missing  string // why it will never be there; "": it is, or may come
+	Started  bool   // its command has been started; stays true
+	Ready    bool   // in its present incarnation
+	Runs     bool   // its command runs now
+	Stopping bool   // it has been asked to stop, or its preStop hook runs
+	Exited   bool   // for good
+	Code     int    // exit code, when Exited
+	Reason   string // why it ended as it did, where that is known
 }
 
 // Event is something that happened. A late one, for which the state has no use
@@ -75,7 +111,8 @@ type Event interface{ event() }
 type (
 	// Begin is the wrapper's start.
 	Begin struct{}
-	// Facts are those of every container of the pod, replacing what came before.
+	// Facts are those of every container that the spec names, replacing what
+	// came before.
 	Facts map[string]Fact
 	// Signal was sent to the wrapper.
 	Signal struct{ Number syscall.Signal }
@@ -94,6 +131,15 @@ type (
 	Fired struct{ Timer Timer }
 	// Swept means that nothing is left of the command's process group.
 	Swept struct{}
+	// HookDone is a hook's end; Err is "" for success.
+	HookDone struct {
+		Hook Hook
+		Err  string
+	}
+	// StopSent is the answer to stopHTTP; Err is "" for success.
+	StopSent struct{ Err string }
+	// ExitSent means that every request of exitHTTP has been answered.
+	ExitSent struct{}
 )
 
 func (Begin) event()       {}
@@ -105,6 +151,18 @@ func (Exited) event()      {}
 func (Unkillable) event()  {}
 func (Fired) event()       {}
 func (Swept) event()       {}
+func (HookDone) event()    {}
+func (StopSent) event()    {}
+func (ExitSent) event()    {}
+
+// Hook names one of the container's hooks.
+type Hook string
+
+// The hooks.
+const (
+	PostStart Hook = "postStart"
+	PreStop   Hook = "preStop"
+)
 
 // Action is something to do now.
 type Action interface{ action() }
@@ -113,8 +171,8 @@ type Action interface{ action() }
 type (
 	// Wait tells that the container still waits, for each of these.
 	Wait struct{ For []string }
-	// Start starts the command.
-	Start struct{}
+	// Start starts the command: as a child, or in the wrapper's place.
+	Start struct{ InPlace bool }
 	// SetTimer asks for a Fired after a while.
 	SetTimer struct {
 		Timer Timer
@@ -122,8 +180,20 @@ type (
 	}
 	// Forward passes a signal on to the command, unchanged.
 	Forward struct{ Signal syscall.Signal }
+	// Hold tells that a stop request is kept back until these have exited.
+	Hold struct {
+		For  []string
+		Most time.Duration
+	}
 	// Delay tells that a stop request is kept back.
-	Delay struct{ For time.Duration }
+	Delay struct {
+		For    time.Duration
+		Reason string
+	}
+	// RunHook runs a hook; its HookDone may come at any time.
+	RunHook struct{ Hook Hook }
+	// SendStop sends stopHTTP; its StopSent may come at any time.
+	SendStop struct{ Reason string }
 	// Stop asks the command to end.
 	Stop struct {
 		Signal syscall.Signal
@@ -133,9 +203,11 @@ type (
 	Kill struct{ Reason string }
 	// Sweep sends a signal to what is left of the command's process group.
 	Sweep struct{ Signal syscall.Signal }
+	// SendExit sends every request of exitHTTP.
+	SendExit struct{}
 	// Complain tells of a mistake that does not end anything.
 	Complain struct{ Reason string }
-	// Drop tells that an optional start dependency is no longer waited for, and why.
+	// Drop tells that a start dependency is no longer waited for, and why.
 	Drop struct{ Reason string }
 	// Exit ends the wrapper.
 	Exit struct {
@@ -148,28 +220,46 @@ func (Wait) action()     {}
 func (Start) action()    {}
 func (SetTimer) action() {}
 func (Forward) action()  {}
+func (Hold) action()     {}
 func (Delay) action()    {}
+func (RunHook) action()  {}
+func (SendStop) action() {}
 func (Stop) action()     {}
 func (Kill) action()     {}
 func (Sweep) action()    {}
+func (SendExit) action() {}
 func (Complain) action() {}
 func (Drop) action()     {}
 func (Exit) action()     {}
+
+// cause is why the wrapper itself ends a command that runs.
+type cause int
+
+const (
+	nobody       cause = iota // it does not, or the pod's stop request came first
+	byDependency              // our exit code policy applies
+	byHook                    // postStart failed
+)
 
 // Machine is one incarnation of a container.
 type Machine struct {
 	spec     spec.Spec
 	terminal bool // WINCH is then a resize, not a stop request
 
-	state   State
-	facts   Facts
-	waiting []string       // what the last Wait named
-	dropped []string       // optional dependencies given up
-	guessed bool           // what Delaying keeps back may be no stop request
-	asked   syscall.Signal // by which the stop request came
-	policy  bool           // a stop dependency held: our exit code policy applies
-	killed  bool           // we sent SIGKILL
-	exit    Exit
+	state      State
+	facts      Facts
+	waiting    []string       // what the last Wait named
+	dropped    []string       // dependencies given up
+	complained []string       // dependencies that can never hold, told of
+	guessed    bool           // what Holding and Delaying keep back may be no stop request
+	asked      syscall.Signal // by which the stop request came
+	confirmed  bool           // a dependent is being stopped, too: the pod is
+	why        string         // why the command is stopped
+	cause      cause
+	requested  bool // stopHTTP was sent, the signal was not
+	killed     bool // we sent SIGKILL
+	started    bool
+	exit       Exit
 }
 
 // New is a machine that has seen nothing yet. terminal tells that the command
@@ -181,6 +271,31 @@ func New(s spec.Spec, terminal bool) *Machine {
 // State is the present state.
 func (m *Machine) State() State { return m.state }
 
+// Report is what others are told of a machine.
+type Report struct {
+	State    State
+	For      []string // what is waited for, as "proxy to be ready"
+	Started  bool
+	Stopping bool // it has been asked to stop
+	Exit     Exit // from Leaving on
+}
+
+// Report is the present one.
+func (m *Machine) Report() Report {
+	r := Report{State: m.state, Started: m.started, Stopping: m.state >= Holding}
+	switch m.state {
+	case Waiting:
+		r.For = m.waiting
+	case Holding:
+		for _, name := range m.dependents() {
+			r.For = append(r.For, name+" to exit")
+		}
+	case Leaving, Done:
+		r.Exit = m.exit
+	}
+	return r
+}
+
 // Handle takes the next event and returns what to do, in order.
 func (m *Machine) Handle(e Event) []Action {
 	switch e := e.(type) {
@@ -191,7 +306,7 @@ func (m *Machine) Handle(e Event) []Action {
 	case Signal:
 		return m.signal(e.Number)
 	case Started:
-		return m.started()
+		return m.ran()
 	case StartFailed:
 		return m.startFailed(e)
 	case Exited:
@@ -202,130 +317,12 @@ func (m *Machine) Handle(e Event) []Action {
 		return m.fired(e.Timer)
 	case Swept:
 		return m.swept()
+	case HookDone:
+		return m.hookDone(e)
+	case StopSent:
+		return m.stopSent(e.Err)
+	case ExitSent:
+		return m.exitSent()
 	}
 	return nil
-}
-
-func (m *Machine) begin() []Action {
-	if m.state != Waiting {
-		return nil
-	}
-	var acts []Action
-	if m.spec.StartTimeout > 0 && len(m.spec.StartDeps) > 0 {
-		acts = append(acts, SetTimer{StartTimeout, m.spec.StartTimeout})
-	}
-	return append(acts, m.evaluate()...)
-}
-
-func (m *Machine) learn(f Facts) []Action {
-	var acts []Action
-	if m.facts == nil {
-		acts = m.complain(f)
-	}
-	m.facts = f
-	switch m.state {
-	case Waiting:
-		return append(acts, m.evaluate()...)
-	case Running, Delaying, Stopping:
-		return append(acts, m.evaluateStop()...)
-	default: // stale
-		return nil
-	}
-}
-
-// complain tells of stop dependencies that can never hold. The command may run
-// by now, and goes on.
-func (m *Machine) complain(f Facts) []Action {
-	var acts []Action
-	for _, d := range m.spec.StopDeps {
-		if _, there := f[d.Container]; !there {
-			acts = append(acts, Complain{"the stop dependency never holds: " + missing(d.Container, f)})
-		}
-	}
-	return acts
-}
-
-// missing says that the pod has no such container, and which it has.
-func missing(name string, f Facts) string {
-	return fmt.Sprintf("no container %q in this pod (has: %s)", name, strings.Join(slices.Sorted(maps.Keys(f)), ", "))
-}
-
-// evaluate decides what a waiting container does with the present facts.
-func (m *Machine) evaluate() []Action {
-	if why := m.stopHolds(); why != "" {
-		m.policy = true
-		return m.finish(m.spec.StoppedExitCode.Or(spec.ExitStopped), why+" before the command was started")
-	}
-	var acts []Action
-	var unmet []string
-	for _, d := range m.spec.StartDeps {
-		switch v := m.judge(d); {
-		case v == holds || slices.Contains(m.dropped, d.Container):
-		case v == pending:
-			unmet = append(unmet, phrase(d))
-		case d.Optional:
-			m.dropped = append(m.dropped, d.Container)
-			acts = append(acts, Drop{m.never(d)})
-		default:
-			return append(acts, m.finish(spec.ExitUnsatisfiable, m.never(d))...)
-		}
-	}
-	if len(unmet) > 0 {
-		if !slices.Equal(unmet, m.waiting) {
-			m.waiting = unmet
-			acts = append(acts, Wait{unmet})
-		}
-		return acts
-	}
-	m.state = Starting
-	return append(acts, Start{})
-}
-
-// never says why a start dependency can no longer come true.
-func (m *Machine) never(d spec.Dependency) string {
-	f, there := m.facts[d.Container]
-	if !there {
-		return missing(d.Container, m.facts)
-	}
-	_, what, _ := strings.Cut(phrase(d), " to ")
-	s := fmt.Sprintf("%s will never %s: it exited with code %d", d.Container, what, f.Code)
-	if reason := strings.TrimSpace(strings.TrimPrefix(f.Reason, spec.NotStarted)); reason != "" {
-		s += " (" + reason + ")"
-	}
-	return s
-}
-
-// phrase is a dependency as "waiting for …" goes on.
-func phrase(d spec.Dependency) string {
-	switch d.Condition {
-	case spec.Ready:
-		return d.Container + " to be ready"
-	case spec.Started:
-		return d.Container + " to be started"
-	case spec.Succeeded:
-		return d.Container + " to succeed"
-	default:
-		return d.Container + " to exit"
-	}
-}
-
-// finish ends a container whose command never ran.
-func (m *Machine) finish(code int, why string) []Action {
-	m.state = Done
-	return []Action{Exit{code, spec.NotStarted + why}}
-}
-
-func (m *Machine) started() []Action {
-	if m.state != Starting {
-		return nil
-	}
-	m.state = Running
-	return m.evaluateStop()
-}
-
-func (m *Machine) startFailed(e StartFailed) []Action {
-	if m.state != Starting {
-		return nil
-	}
-	return m.finish(e.Code, e.Reason)
 }

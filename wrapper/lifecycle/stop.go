@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -16,17 +17,17 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 	}
 	request, guess := m.isRequest(s), m.isGuess(s)
 	switch m.state {
-	case Waiting:
+	case Waiting, Starting:
 		if request || guess {
-			return m.finish(spec.ExitStopped, fmt.Sprintf("stopped by %s while waiting for %s", spec.SignalName(s), strings.Join(m.waiting, ", ")))
+			return m.finish(spec.ExitStopped, m.interrupted(s))
 		}
 		return nil // no command that could take it; the one to come starts afresh
 	case Running:
-		if request || guess && m.spec.StopDelay > 0 {
+		if request || guess {
 			return m.request(s, guess)
 		}
 		return []Action{Forward{s}}
-	case Delaying:
+	case Holding, Delaying:
 		if request && m.guessed { // now we know
 			m.asked, m.guessed = s, false
 			return nil
@@ -35,15 +36,29 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 			return nil // the first one is on its way
 		}
 		return []Action{Forward{s}}
-	case Stopping, Killing:
-		if request && m.asked == 0 { // a stop dependency made us ask already
+	case PreStopping:
+		if request { // the kubelet has run the hook itself
 			m.asked = s
-			return nil
+			return m.ask()
+		}
+		return []Action{Forward{s}}
+	case Stopping, Killing:
+		if request && m.asked == 0 { // we have asked already
+			m.asked = s
+			return m.signalAfterRequest("the container was asked to by " + spec.SignalName(s))
 		}
 		return []Action{Forward{s}}
 	default: // stale
 		return nil
 	}
+}
+
+// interrupted says why a waiting container ended.
+func (m *Machine) interrupted(s syscall.Signal) string {
+	if len(m.waiting) == 0 {
+		return "stopped by " + spec.SignalName(s)
+	}
+	return fmt.Sprintf("stopped by %s while waiting for %s", spec.SignalName(s), strings.Join(m.waiting, ", "))
 }
 
 // forwardable tells the signals of others from those the kernel and the Go
@@ -69,14 +84,57 @@ func (m *Machine) isGuess(s syscall.Signal) bool {
 }
 
 // request takes the pod's stop request, or what may be one, while the command
-// runs.
+// runs: first the dependents go, then stopDelay passes.
 func (m *Machine) request(s syscall.Signal, guess bool) []Action {
-	m.asked, m.guessed = s, guess
-	if m.spec.StopDelay > 0 {
-		m.state = Delaying
-		return []Action{Delay{m.spec.StopDelay}, SetTimer{StopDelay, m.spec.StopDelay}}
+	m.asked, m.guessed, m.confirmed = s, guess, false
+	dependents, budget := m.dependents(), m.holdBudget()
+	if len(dependents) == 0 || budget <= 0 {
+		return m.delay("")
 	}
-	return m.passOn()
+	m.state = Holding
+	acts := []Action{Hold{dependents, budget}, SetTimer{HoldBudget, budget}, SetTimer{HoldMomentTimer, HoldMoment}}
+	return append(acts, m.evaluateHold()...)
+}
+
+// dependents are those containers to hold for whose command runs.
+func (m *Machine) dependents() []string {
+	var names []string
+	for _, name := range m.spec.HoldFor {
+		if m.facts[name].Runs {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// holdBudget is how long a stop request may be held: what stopDelay and the
+// command's own end leave of the grace period.
+func (m *Machine) holdBudget() time.Duration {
+	grace := m.spec.GracePeriod
+	own := min(m.spec.StopTimeout, max(2*time.Second, grace/4))
+	return grace - m.spec.StopDelay - own
+}
+
+// evaluateHold decides what a holding container does with the present facts.
+func (m *Machine) evaluateHold() []Action {
+	if acts := m.evaluateStop(); m.state != Holding {
+		return acts
+	}
+	dependents := m.dependents()
+	m.confirmed = m.confirmed || slices.ContainsFunc(m.spec.HoldFor, func(name string) bool { return m.facts[name].Stopping })
+	if len(dependents) == 0 {
+		return m.delay("the dependents have exited")
+	}
+	return nil
+}
+
+// delay keeps the stop request back for stopDelay.
+func (m *Machine) delay(why string) []Action {
+	if m.spec.StopDelay == 0 {
+		return m.passOn()
+	}
+	m.state = Delaying
+	return []Action{Delay{m.spec.StopDelay, why}, SetTimer{StopDelay, m.spec.StopDelay}}
 }
 
 // passOn hands the stop request to the command. From here the kubelet's grace
@@ -94,6 +152,8 @@ func (m *Machine) passOn() []Action {
 // stopSignal is the one the user named, else the one we were asked by.
 func (m *Machine) stopSignal() syscall.Signal {
 	switch {
+	case m.cause == byDependency && m.spec.DependencySignal != 0:
+		return m.spec.DependencySignal
 	case m.spec.StopSignal != 0:
 		return m.spec.StopSignal
 	case m.asked != 0:
@@ -105,50 +165,124 @@ func (m *Machine) stopSignal() syscall.Signal {
 	}
 }
 
-// stopHolds says which stop dependency holds, "" when none does.
+// stopHolds says which stop dependencies hold, "" when too few do.
 func (m *Machine) stopHolds() string {
+	var held []string
 	for _, d := range m.spec.StopDeps {
 		if m.judge(d) == holds {
-			return fmt.Sprintf("%s exited with code %d", d.Container, m.facts[d.Container].Code)
+			held = append(held, fmt.Sprintf("%s exited with code %d", d.Container, m.facts[d.Container].Code))
 		}
 	}
-	return ""
+	switch {
+	case len(held) == 0, m.spec.StopWhen == spec.StopAll && len(held) < len(m.spec.StopDeps):
+		return ""
+	case m.spec.StopWhen == spec.StopAll:
+		return strings.Join(held, ", ")
+	default:
+		return held[0]
+	}
 }
 
 // evaluateStop decides what a running container does with the present facts.
 func (m *Machine) evaluateStop() []Action {
 	why := m.stopHolds()
-	if why == "" || m.policy {
+	if why == "" || m.cause != nobody {
 		return nil
 	}
-	m.policy = true
+	return m.end(byDependency, why)
+}
+
+// end stops the command for a reason of ours.
+func (m *Machine) end(c cause, why string) []Action {
+	m.cause, m.why = c, why
 	if m.guessed { // it is not passed on any more
 		m.asked, m.guessed = 0, false
 	}
-	timer := SetTimer{StopTimeout, m.spec.StopTimeout}
-	if m.state == Stopping { // asked already, and to many commands a second signal means "at once"
-		return []Action{timer}
+	switch {
+	case m.state == Stopping: // asked already, and to many commands a second signal means "at once"
+		return []Action{SetTimer{StopTimeout, m.stopTimeout()}}
+	case m.spec.PreStop != nil && m.asked == 0: // else the kubelet has run it
+		m.state = PreStopping
+		return []Action{RunHook{PreStop}, SetTimer{PreStopTimeout, m.stopTimeout()}}
+	default:
+		return m.ask()
 	}
+}
+
+// stopTimeout is how long the command has from our asking to SIGKILL. After a
+// failed hook it has what the kubelet would give it.
+func (m *Machine) stopTimeout() time.Duration {
+	if m.cause == byHook && m.spec.GracePeriod > 0 {
+		return m.spec.GracePeriod
+	}
+	return m.spec.StopTimeout
+}
+
+// ask asks the command to end, by request where there is one.
+func (m *Machine) ask() []Action {
 	m.state = Stopping
-	signal := m.stopSignal()
-	if m.spec.DependencySignal != 0 {
-		signal = m.spec.DependencySignal
+	timer := SetTimer{StopTimeout, m.stopTimeout()}
+	if m.spec.StopHTTP == nil || m.cause != byDependency || m.asked != 0 {
+		return []Action{Stop{m.stopSignal(), m.why}, timer}
 	}
-	return []Action{Stop{signal, why}, timer}
+	m.requested = true
+	return []Action{SendStop{m.why}, SetTimer{StopSignalTimer, m.stopTimeout() / 2}, timer}
+}
+
+// signalAfterRequest sends the signal that stopHTTP stood for, if it did.
+func (m *Machine) signalAfterRequest(why string) []Action {
+	if m.state != Stopping || !m.requested {
+		return nil
+	}
+	m.requested = false
+	return []Action{Stop{m.stopSignal(), why}}
+}
+
+func (m *Machine) stopSent(err string) []Action {
+	if err == "" {
+		return nil // it has half of stopTimeout to show
+	}
+	return m.signalAfterRequest("the stop request did not get through: " + err)
+}
+
+// hookDone takes a hook's end. A postStart hook that failed ends the container,
+// as the kubelet would.
+func (m *Machine) hookDone(e HookDone) []Action {
+	switch {
+	case e.Hook == PreStop && m.state == PreStopping:
+		var acts []Action
+		if e.Err != "" {
+			acts = append(acts, Complain{"preStop hook: " + e.Err})
+		}
+		return append(acts, m.ask()...)
+	case e.Hook == PostStart && e.Err != "" && m.cause == nobody && m.state >= Running && m.state <= Stopping:
+		return m.end(byHook, "postStart hook: "+e.Err)
+	default: // stale, or as it should be
+		return nil
+	}
 }
 
 func (m *Machine) fired(t Timer) []Action {
 	switch {
 	case t == StartTimeout && m.state == Waiting:
 		return m.startTimeout()
+	case t == HoldMomentTimer && m.state == Holding && !m.confirmed:
+		return m.delay("no dependent is being stopped: only this container is")
+	case t == HoldBudget && m.state == Holding:
+		return m.delay("the grace period leaves no more time to hold")
 	case t == StopDelay && m.state == Delaying:
 		return m.passOn()
+	case t == PreStopTimeout && m.state == PreStopping:
+		return append([]Action{Complain{fmt.Sprintf("preStop hook: not done within %s", m.stopTimeout())}}, m.ask()...)
+	case t == StopSignalTimer && m.state == Stopping:
+		return m.signalAfterRequest(fmt.Sprintf("it did not end within %s of the stop request", m.stopTimeout()/2))
 	case t == StopTimeout && m.state == Stopping:
 		m.state, m.killed = Killing, true
-		return []Action{Kill{fmt.Sprintf("it did not end within %s", m.spec.StopTimeout)}}
+		return []Action{Kill{fmt.Sprintf("it did not end within %s", m.stopTimeout())}}
 	case t == SweepTimer && m.state == Sweeping:
-		m.state = Done
-		return []Action{Sweep{syscall.SIGKILL}, m.exit}
+		return append([]Action{Sweep{syscall.SIGKILL}}, m.leave()...)
+	case t == LeaveTimer && m.state == Leaving:
+		return m.exitSent()
 	default: // stale
 		return nil
 	}
@@ -160,46 +294,27 @@ func (m *Machine) unkillable(why string) []Action {
 	if m.state != Killing {
 		return nil
 	}
-	m.state = Done
-	code := m.spec.KilledExitCode.Or(128 + int(syscall.SIGKILL))
-	return []Action{Exit{code, "koordinator: killed: " + why}}
-}
-
-// startTimeout gives up waiting, or only the optional dependencies where no
-// other is left.
-func (m *Machine) startTimeout() []Action {
-	var acts []Action
-	var unmet []string
-	for _, d := range m.spec.StartDeps {
-		if m.judge(d) == holds || slices.Contains(m.dropped, d.Container) {
-			continue
-		}
-		if d.Optional {
-			m.dropped = append(m.dropped, d.Container)
-			acts = append(acts, Drop{fmt.Sprintf("waited %s for %s", m.spec.StartTimeout, phrase(d))})
-			continue
-		}
-		unmet = append(unmet, phrase(d))
+	code := 128 + int(syscall.SIGKILL)
+	if m.cause == byDependency {
+		code = m.spec.KilledExitCode.Or(code)
 	}
-	if len(unmet) > 0 {
-		return append(acts, m.finish(spec.ExitStartTimeout, fmt.Sprintf("waited %s for %s", m.spec.StartTimeout, strings.Join(unmet, ", ")))...)
-	}
-	return append(acts, m.evaluate()...)
+	m.exit = Exit{code, "koordinator: killed: " + why}
+	return m.leave()
 }
 
 // exited takes the command's end and lets what it left behind end too.
 func (m *Machine) exited(code int) []Action {
-	switch m.state {
-	case Running, Delaying, Stopping, Killing:
-	default: // stale
-		return nil
+	if m.state < Running || m.state > Killing {
+		return nil // stale
 	}
 	m.exit = Exit{Code: code}
 	switch {
-	case m.policy && m.killed:
+	case m.cause == byHook:
+		m.exit.Message = "koordinator: stopped: " + m.why
+	case m.cause == byDependency && m.killed:
 		m.exit.Code = m.spec.KilledExitCode.Or(code)
 		m.exit.Message = fmt.Sprintf("koordinator: killed: the command did not end within %s of being asked to", m.spec.StopTimeout)
-	case m.policy:
+	case m.cause == byDependency:
 		m.exit.Code = m.spec.StoppedExitCode.Or(code)
 	}
 	m.state = Sweeping
@@ -210,42 +325,27 @@ func (m *Machine) swept() []Action {
 	if m.state != Sweeping {
 		return nil
 	}
-	m.state = Done
-	return []Action{m.exit}
+	return m.leave()
 }
 
-// verdict is how a dependency stands.
-type verdict int
-
-const (
-	pending verdict = iota
-	holds
-	impossible // it can no longer come true
-)
-
-// judge compares a dependency with what is known of its container. A pod's
-// containers are fixed when it is created: one that is missing never comes.
-func (m *Machine) judge(d spec.Dependency) verdict {
-	f, there := m.facts[d.Container]
-	is := false
-	switch d.Condition {
-	case spec.Started:
-		is = f.Started
-	case spec.Ready:
-		is = f.Ready && !f.Exited
-	case spec.Exited:
-		is = f.Exited
-	case spec.Succeeded:
-		is = f.Exited && f.Code == 0
-	case spec.Failed:
-		is = f.Exited && f.Code != 0
+// leave sends what has to be sent when the container has exited for good, and
+// ends. Where the restart policy is not known, whoever wrote the requests down
+// meant them.
+func (m *Machine) leave() []Action {
+	forGood := m.spec.Restart.Policy == "" || m.spec.Restart.ForGood(m.exit.Code)
+	if len(m.spec.ExitHTTP) == 0 || !forGood {
+		m.state = Done
+		return []Action{m.exit}
 	}
-	switch {
-	case is:
-		return holds
-	case f.Exited, !there && m.facts != nil:
-		return impossible
-	default:
-		return pending
+	m.state = Leaving
+	most := time.Duration(len(m.spec.ExitHTTP)) * LeaveTimeout
+	return []Action{SetTimer{LeaveTimer, most}, SendExit{}}
+}
+
+func (m *Machine) exitSent() []Action {
+	if m.state != Leaving {
+		return nil
 	}
+	m.state = Done
+	return []Action{m.exit}
 }
