@@ -6,11 +6,9 @@ package wrapper
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
-	"strings"
+	"reflect"
 	"syscall"
 	"time"
 
@@ -21,20 +19,30 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Kernel starts the command and collects what has ended: package process, or
-// a script of one in tests.
+// Kernel starts processes and collects what has ended: package process, or a
+// script of one in tests.
 type Kernel interface {
-	Start() (Child, error) // the error is a *process.StartError
-	Reap() []process.Exit  // every process that ended since; never blocks
+	Start() (Child, error)            // the command; the error is a *process.StartError
+	Replace() error                   // the command in the wrapper's place; returns only where that is impossible
+	Run(argv []string) (Child, error) // a hook or probe, its output discarded
+	Reap() []process.Exit             // every process that ended since; never blocks
 }
 
-// Child is the started command. Every result of Reap is shown to Ended, which
-// picks the command's own exit.
+// Child is a started process. Every result of Reap is shown to Ended, which
+// picks its own exit.
 type Child interface {
 	Ended([]process.Exit) (process.Exit, bool)
 	Signal(syscall.Signal) error
 	SignalGroup(syscall.Signal) error
 	GroupGone() bool
+}
+
+// Network asks what can be asked over the network, once: package probe, or a
+// script of one in tests.
+type Network interface {
+	Check(context.Context, spec.Handler) error // a probe
+	Hook(context.Context, spec.HTTPGet) error  // a hook
+	Send(context.Context, spec.Request) error
 }
 
 // Config is what a run needs. Spec has been parsed, so it is valid.
@@ -46,13 +54,21 @@ type Config struct {
 	Signals  <-chan os.Signal // sent to the wrapper
 	Children <-chan os.Signal // SIGCHLD; one pending is enough
 
-	// Watch sends what is known of the pod's containers until its context ends.
-	// Called only when the spec has dependencies.
-	Watch func(context.Context, chan<- podwatch.Snapshot)
+	// Status sends what the pod's status says of its containers until its context
+	// ends. Called when something is needed that only the status can tell, and
+	// again if that happens again.
+	Status func(context.Context, chan<- podwatch.Snapshot)
+	// Records sends the records of Spec.Wrapped until its context ends.
+	Records func(context.Context, chan<- record.Snapshot)
+	Network Network
 
 	Record *record.Record // nil where there is none
 	Log    *slog.Logger
 }
+
+// recordGrace is how long a wrapped container may take to have a record: one
+// that has none then never ran, or ran in an earlier sandbox.
+const recordGrace = 10 * time.Second
 
 // Run runs the command to its end and returns the exit code to report and, when
 // the wrapper and not the command decided it, why. Its goroutine must be locked
@@ -62,17 +78,19 @@ func Run(c Config) (code int, message string) {
 	defer cancel()
 	l := &loop{
 		Config:  c,
+		ctx:     ctx,
 		machine: lifecycle.New(c.Spec, c.Terminal),
-		timers:  make(chan lifecycle.Timer),
-		facts:   make(chan podwatch.Snapshot),
-		unwatch: cancel,
-	}
-	if len(c.Spec.StartDeps)+len(c.Spec.StopDeps) > 0 {
-		go c.Watch(ctx, l.facts)
+		know:    knowledge{spec: c.Spec},
+		timers:  map[lifecycle.Timer]*time.Timer{},
+		calls:   make(chan func()),
+		status:  make(chan podwatch.Snapshot),
+		records: make(chan record.Snapshot),
 	}
 	l.handle(lifecycle.Begin{})
+	l.settle()
 	for l.machine.State() != lifecycle.Done {
 		l.next()
+		l.settle()
 	}
 	return l.exit.Code, l.exit.Message
 }
@@ -80,12 +98,22 @@ func Run(c Config) (code int, message string) {
 // loop is the state of one run.
 type loop struct {
 	Config
+	ctx     context.Context // ends with the run
 	machine *lifecycle.Machine
+	know    knowledge
 	child   Child
-	timers  chan lifecycle.Timer
-	facts   chan podwatch.Snapshot
-	unwatch context.CancelFunc
+	helpers []helper // hooks and probes that run
+	ready   bool     // the probes have passed
 	exit    lifecycle.Exit
+
+	timers map[lifecycle.Timer]*time.Timer
+	calls  chan func() // what goroutines beside the loop have for it
+
+	status       chan podwatch.Snapshot
+	closeStatus  context.CancelFunc // nil: it is not watched
+	records      chan record.Snapshot
+	closeRecords context.CancelFunc
+	written      record.State // by the record's last update
 }
 
 // next takes one event. A signal that has come goes before what came with it:
@@ -102,10 +130,22 @@ func (l *loop) next() {
 		l.reap()
 	case s := <-l.Signals:
 		l.signal(s)
-	case s := <-l.facts:
-		l.handle(facts(s))
-	case t := <-l.timers:
-		l.handle(lifecycle.Fired{Timer: t})
+	case s := <-l.records:
+		l.know.records = s
+		l.handle(l.know.facts())
+	case s := <-l.status:
+		l.know.status = s
+		l.handle(l.know.facts())
+	case call := <-l.calls:
+		call()
+	}
+}
+
+// call has the loop do something, from another goroutine.
+func (l *loop) call(do func()) {
+	select {
+	case l.calls <- do:
+	case <-l.ctx.Done():
 	}
 }
 
@@ -115,14 +155,6 @@ func (l *loop) signal(s os.Signal) {
 	}
 }
 
-func facts(s podwatch.Snapshot) lifecycle.Facts {
-	f := make(lifecycle.Facts, len(s))
-	for name, c := range s {
-		f[name] = lifecycle.Fact(c)
-	}
-	return f
-}
-
 // handle lets the machine decide and does what it says.
 func (l *loop) handle(e lifecycle.Event) {
 	for _, a := range l.machine.Handle(e) {
@@ -130,9 +162,77 @@ func (l *loop) handle(e lifecycle.Event) {
 	}
 }
 
-// reap collects every process that ended: the command, and orphans it left.
+// settle follows what has changed: others are told, and what is no longer
+// needed is no longer watched.
+func (l *loop) settle() {
+	l.tell()
+	needs := l.machine.Needs()
+	l.watchRecords(len(needs) > 0 && len(l.Spec.Wrapped) > 0)
+	l.watchStatus(l.know.needsStatus(needs))
+}
+
+func (l *loop) watchRecords(needed bool) {
+	switch {
+	case needed && l.closeRecords == nil:
+		ctx, cancel := context.WithCancel(l.ctx)
+		l.closeRecords = cancel
+		go l.Records(ctx, l.records)
+		time.AfterFunc(recordGrace, func() { l.call(l.lateRecords) })
+	case !needed && l.closeRecords != nil:
+		l.closeRecords()
+	}
+}
+
+// lateRecords gives up expecting records of those that have none.
+func (l *loop) lateRecords() {
+	l.know.late = true
+	l.handle(l.know.facts())
+}
+
+func (l *loop) watchStatus(needed bool) {
+	switch {
+	case needed && l.closeStatus == nil:
+		l.Log.Debug("watching the pod's status")
+		ctx, cancel := context.WithCancel(l.ctx)
+		l.closeStatus = cancel
+		go l.Status(ctx, l.status)
+	case !needed && l.closeStatus != nil:
+		l.Log.Debug("watching the pod's status no more")
+		l.closeStatus()
+		l.closeStatus = nil
+	}
+}
+
+// tell writes the record anew when something in it has changed. A record that
+// cannot be written costs only what it would have said: the container runs in
+// order, and the gate opens.
+func (l *loop) tell() {
+	s := l.state()
+	if l.Record == nil || reflect.DeepEqual(s, l.written) {
+		return
+	}
+	l.written = s
+	if err := l.Record.Update(s); err != nil {
+		l.Log.Error("record not written", "error", err)
+	}
+}
+
+// state is what the record is to say.
+func (l *loop) state() record.State {
+	r := l.machine.Report()
+	s := record.State{Phase: r.State.String(), For: r.For, Started: r.Started, Stopping: r.Stopping}
+	s.Ready = l.ready && r.State >= lifecycle.Running && r.State < lifecycle.Sweeping
+	if r.State >= lifecycle.Leaving {
+		s.Exit = &record.Exit{Code: r.Exit.Code, ForGood: l.Spec.Restart.ForGood(r.Exit.Code), Reason: r.Exit.Message}
+	}
+	return s
+}
+
+// reap collects every process that ended: the command, hooks and probes, and
+// orphans.
 func (l *loop) reap() {
 	exits := l.Kernel.Reap()
+	l.reapHelpers(exits)
 	if l.child == nil {
 		return
 	}
@@ -146,88 +246,5 @@ func (l *loop) reap() {
 func (l *loop) checkSwept() {
 	if l.machine.State() == lifecycle.Sweeping && l.child.GroupGone() {
 		l.handle(lifecycle.Swept{})
-	}
-}
-
-func (l *loop) perform(a lifecycle.Action) {
-	switch a := a.(type) {
-	case lifecycle.Wait:
-		l.Log.Info("waiting", "for", strings.Join(a.For, ", "))
-		l.recorded(func(r *record.Record) error { return r.Waiting(a.For) })
-	case lifecycle.Complain:
-		l.Log.Error(a.Reason)
-	case lifecycle.Drop:
-		l.Log.Info("optional dependency dropped", "reason", a.Reason)
-	case lifecycle.Start:
-		l.start()
-	case lifecycle.SetTimer:
-		time.AfterFunc(a.After, func() { l.timers <- a.Timer })
-	case lifecycle.Forward:
-		l.Log.Debug("signal passed on", "signal", spec.SignalName(a.Signal))
-		l.send(l.child.Signal, a.Signal)
-	case lifecycle.Delay:
-		l.Log.Info("stop request kept back", "for", a.For)
-	case lifecycle.Stop:
-		l.Log.Info("stopping command", "signal", spec.SignalName(a.Signal), "reason", a.Reason)
-		l.send(l.child.Signal, a.Signal)
-		l.send(l.child.Signal, syscall.SIGCONT) // a stopped command could not end
-	case lifecycle.Kill:
-		l.Log.Info("killing command", "reason", a.Reason)
-		if err := sent(l.child.Signal(syscall.SIGKILL), syscall.SIGKILL); err != nil {
-			l.handle(lifecycle.Unkillable{Reason: err.Error()})
-		}
-	case lifecycle.Sweep:
-		l.send(l.child.SignalGroup, a.Signal)
-		l.send(l.child.SignalGroup, syscall.SIGCONT) // a stopped process could not end
-		l.checkSwept()
-	case lifecycle.Exit:
-		l.exit = a
-	}
-}
-
-// send sends a signal. One that cannot be sent is told of: the kubelet, or a
-// timer of ours, ends what does not hear it.
-func (l *loop) send(to func(syscall.Signal) error, s syscall.Signal) {
-	if err := sent(to(s), s); err != nil {
-		l.Log.Error("signal not sent", "error", err)
-	}
-}
-
-// sent says why a signal was not sent, and what to do. A command that has
-// changed its user gets none where the container lacks the capability.
-func sent(err error, s syscall.Signal) error {
-	if errors.Is(err, syscall.EPERM) {
-		return fmt.Errorf("send %s: %w: the command runs as another user: add KILL to the container's securityContext.capabilities", spec.SignalName(s), err)
-	}
-	return err
-}
-
-func (l *loop) start() {
-	child, err := l.Kernel.Start()
-	if err != nil {
-		code := spec.ExitNotExecutable
-		if se, ok := errors.AsType[*process.StartError](err); ok {
-			code = se.Code
-		}
-		l.handle(lifecycle.StartFailed{Code: code, Reason: err.Error()})
-		return
-	}
-	l.child = child
-	l.Log.Info("command started")
-	l.recorded((*record.Record).Started)
-	if len(l.Spec.StopDeps) == 0 {
-		l.unwatch()
-	}
-	l.handle(lifecycle.Started{})
-}
-
-// recorded updates the record. A record that cannot be written costs only what
-// it would have said: the container runs in order, and the gate opens.
-func (l *loop) recorded(update func(*record.Record) error) {
-	if l.Record == nil {
-		return
-	}
-	if err := update(l.Record); err != nil {
-		l.Log.Error("record not written", "error", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"koordinator.io/koordinator/wrapper/lifecycle"
 	"koordinator.io/koordinator/wrapper/podwatch"
 	"koordinator.io/koordinator/wrapper/process"
+	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -23,6 +24,9 @@ type rig struct {
 	signals  chan os.Signal
 	children chan os.Signal
 	pod      chan podwatch.Snapshot
+	peers    chan record.Snapshot
+	watches  []time.Duration // when the pod's status began to be watched
+	closed   []time.Duration // and when it ended
 
 	startedAfter time.Duration // -1: not started
 	startError   error
@@ -32,6 +36,46 @@ type rig struct {
 	leftovers    bool      // the command leaves a process that only SIGKILL ends
 	signalError  error     // of every signal to the command
 	atStart      os.Signal // comes while the command is being started
+
+	ran       []string         // hooks and probes, by the name of their program
+	helperEnd map[string]int   // exit codes of those that end at once
+	asked     []string         // over the network
+	answers   map[string]error // by request, "" or nil: success
+	replaced  bool
+}
+
+// helper is a hook or probe of a rig.
+type helperChild struct {
+	*rig
+	pid int
+}
+
+func (h helperChild) Ended(exits []process.Exit) (process.Exit, bool) { return pick(exits, h.pid) }
+
+func (r *rig) Run(argv []string) (Child, error) {
+	r.ran = append(r.ran, argv[0])
+	h := helperChild{r, 1000 + len(r.ran)}
+	if code, ends := r.helperEnd[argv[0]]; ends {
+		r.exits = append(r.exits, process.Exit{PID: h.pid, Code: code})
+		go func() { r.children <- syscall.SIGCHLD }()
+	}
+	return h, nil
+}
+
+func (r *rig) Replace() error {
+	r.replaced = true
+	return r.startError
+}
+
+func (r *rig) Check(_ context.Context, h spec.Handler) error { return r.answer("check") }
+
+func (r *rig) Hook(_ context.Context, g spec.HTTPGet) error { return r.answer("hook " + g.Path) }
+
+func (r *rig) Send(_ context.Context, req spec.Request) error { return r.answer(req.String()) }
+
+func (r *rig) answer(request string) error {
+	r.asked = append(r.asked, request)
+	return r.answers[request]
 }
 
 // signalled is a signal the command or its group got, and when.
@@ -61,6 +105,10 @@ func (r *rig) Reap() []process.Exit {
 }
 
 func (r *rig) Ended(exits []process.Exit) (process.Exit, bool) {
+	return pick(exits, pid)
+}
+
+func pick(exits []process.Exit, pid int) (process.Exit, bool) {
 	i := slices.IndexFunc(exits, func(e process.Exit) bool { return e.PID == pid })
 	if i < 0 {
 		return process.Exit{}, false
@@ -111,23 +159,38 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 	}
 	r.began, r.startedAfter = time.Now(), -1
 	r.signals, r.children = make(chan os.Signal, 8), make(chan os.Signal, 1)
-	r.pod = make(chan podwatch.Snapshot)
+	r.pod, r.peers = make(chan podwatch.Snapshot), make(chan record.Snapshot)
 	go script()
 	code, message := Run(Config{
 		Spec: s, Kernel: r, Signals: r.signals, Children: r.children,
-		Watch: func(ctx context.Context, out chan<- podwatch.Snapshot) {
-			for {
-				select {
-				case p := <-r.pod:
-					out <- p
-				case <-ctx.Done():
-					return
-				}
-			}
+		Network: r,
+		Status: func(ctx context.Context, out chan<- podwatch.Snapshot) {
+			r.watches = append(r.watches, time.Since(r.began))
+			relay(ctx, r.pod, out)
+			r.closed = append(r.closed, time.Since(r.began))
 		},
-		Log: slog.New(slog.DiscardHandler),
+		Records: func(ctx context.Context, out chan<- record.Snapshot) { relay(ctx, r.peers, out) },
+		Log:     slog.New(slog.DiscardHandler),
 	})
-	return outcome{code, message, time.Since(r.began)}
+	got := outcome{code, message, time.Since(r.began)}
+	time.Sleep(time.Minute) // the script ends, too
+	return got
+}
+
+// relay passes on until ctx ends.
+func relay[T any](ctx context.Context, in <-chan T, out chan<- T) {
+	for {
+		select {
+		case v := <-in:
+			select {
+			case out <- v:
+			case <-ctx.Done():
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 var (
@@ -276,7 +339,7 @@ func TestAStopRequestGoesBeforeWhatCameWithIt(t *testing.T) {
 		signals, known := make(chan os.Signal, 1), make(chan podwatch.Snapshot, 1)
 		l := &loop{
 			Config:  Config{Spec: s, Kernel: r, Signals: signals, Log: slog.New(slog.DiscardHandler)},
-			machine: lifecycle.New(s, false), facts: known,
+			machine: lifecycle.New(s, false), know: knowledge{spec: s}, status: known,
 		}
 		l.handle(lifecycle.Begin{})
 		signals <- syscall.SIGTERM

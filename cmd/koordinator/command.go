@@ -4,20 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"time"
 
 	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
-)
-
-// How long the gate blocks before it fails once with a sentence. The first comes
-// soon, for whoever looks; the others seldom, since the kubelet has few events
-// per pod to give.
-const (
-	gateFirst = 2 * time.Second
-	gateFor   = 30 * time.Second
 )
 
 // command is one invocation and what it may touch.
@@ -26,14 +17,18 @@ type command struct {
 	getenv         func(string) string
 	environ        []string
 	stdout, stderr io.Writer
-	recordDir      string // where the webhook mounts a place for the record
+	recordDir      string // where the webhook mounts the place of this container's record
+	peersDir       string // and those of all containers
 	api            func(getenv func(string) string) (podwatch.Config, error)
 }
 
-const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]   run COMMAND as KOORDINATOR_SPEC says
-       koordinator install DIR                copy this binary to DIR/koordinator
-       koordinator gate                       block until this container's command runs
-       koordinator version                    print the version
+const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]          run COMMAND as KOORDINATOR_SPEC says
+       koordinator install DIR [RECORDS [NAME…]]     copy this binary to DIR/koordinator; make
+                                                     places for records in RECORDS, emptied
+       koordinator gate                              block until this container's command runs
+       koordinator prestop                           run this container's preStop hook
+       koordinator status [-o json]                  print what the containers of the pod do
+       koordinator version                           print the version
 `
 
 // fromProcess is the invocation this process is.
@@ -45,16 +40,17 @@ func fromProcess() command {
 		stdout:    os.Stdout,
 		stderr:    os.Stderr,
 		recordDir: spec.RecordDir,
+		peersDir:  spec.PeersDir,
 		api:       podwatch.FromCluster,
 	}
 }
 
 // main runs the invocation and returns the exit code.
-func (c command) main(signals, children <-chan os.Signal) int {
-	if other := c.other(); other != nil {
-		signal.Reset() // these end by signals as programs do
+func (c command) main() int {
+	if other := c.other(); other != nil { // these end by signals as programs do
 		return other(c.args[1:])
 	}
+	signals, children := process.Signals() // first: until then a signal would end us
 	argv := c.args
 	if len(argv) > 0 && argv[0] == "--" {
 		argv = argv[1:]
@@ -72,6 +68,10 @@ func (c command) other() func(args []string) int {
 		return c.install
 	case "gate":
 		return c.gate
+	case "prestop":
+		return c.prestop
+	case "status":
+		return c.status
 	case "version", "--version":
 		return func([]string) int { fmt.Fprintln(c.stdout, "koordinator", spec.Release); return 0 }
 	case "help", "--help", "-h":
@@ -86,23 +86,19 @@ func (c command) fail(code int, sentence string) int {
 	return code
 }
 
+// install makes ready what the containers of a pod need: the binary, and a
+// place for the record of each, without what an earlier sandbox left.
 func (c command) install(args []string) int {
-	if len(args) != 1 {
-		return c.fail(spec.ExitBadConfig, fmt.Sprintf("install wants one directory, have %q\n%s", args, usage))
+	if len(args) == 0 {
+		return c.fail(spec.ExitBadConfig, "install wants a directory\n"+usage)
 	}
-	if err := install("/proc/self/exe", args[0]); err != nil {
+	err := install("/proc/self/exe", args[0])
+	if err == nil && len(args) > 1 {
+		err = record.Prepare(args[1], args[2:])
+	}
+	if err != nil {
 		leaveMessage(spec.Message, "koordinator: "+err.Error())
 		return c.fail(1, err.Error())
-	}
-	return 0
-}
-
-// gate speaks on stdout: the kubelet shows a failed probe's output in the pod's
-// events.
-func (c command) gate([]string) int {
-	if err := record.Gate(c.recordDir, gateFirst, gateFor); err != nil {
-		fmt.Fprintln(c.stdout, err)
-		return 1
 	}
 	return 0
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/spec"
@@ -23,6 +24,7 @@ type logWriter struct {
 	lines   chan []byte
 	done    chan struct{}
 	dropped int
+	pending atomic.Int32 // lines that are not written yet
 }
 
 func newLogWriter(to io.Writer) *logWriter {
@@ -31,6 +33,7 @@ func newLogWriter(to io.Writer) *logWriter {
 		defer close(w.done)
 		for line := range w.lines {
 			_, _ = to.Write(line) // there is nobody to tell
+			w.pending.Add(-1)
 		}
 	}()
 	return w
@@ -42,13 +45,23 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	if w.dropped > 0 {
 		text = append(fmt.Appendf(nil, "koordinator: %d log lines dropped\n", w.dropped), text...)
 	}
+	w.pending.Add(1)
 	select {
 	case w.lines <- text:
 		w.dropped = 0
 	default:
+		w.pending.Add(-1)
 		w.dropped++
 	}
 	return len(line), nil
+}
+
+// drain gives the lines so far a moment to be written.
+func (w *logWriter) drain() {
+	over := time.Now().Add(logFlush)
+	for w.pending.Load() > 0 && time.Now().Before(over) {
+		time.Sleep(100 * time.Microsecond)
+	}
 }
 
 // flush ends the log and gives its last lines a moment to be written.

@@ -1,21 +1,17 @@
 // Command koordinator runs a container's command at its time: it waits for the
 // containers it depends on, supervises it, and stops it when it should stop.
 //
-//	koordinator [--] COMMAND [ARGUMENT…]   run COMMAND as KOORDINATOR_SPEC says
-//	koordinator install DIR                copy this binary to DIR/koordinator
-//	koordinator gate                       block until this container's command runs
-//	koordinator version                    print the version
+//	koordinator [--] COMMAND [ARGUMENT…]          run COMMAND as KOORDINATOR_SPEC says
+//	koordinator install DIR [RECORDS [NAME…]]     copy this binary to DIR/koordinator; make
+//	                                              places for records in RECORDS, emptied
+//	koordinator gate                              block until this container's command runs
+//	koordinator prestop                           run this container's preStop hook
+//	koordinator status [-o json]                  print what the containers of the pod do
+//	koordinator version                           print the version
 //
-// A command that is itself called install, gate, version or help is run with "--".
+// A command that is itself called as one of these is run with "--".
 package main
 
-import (
-	"os"
+import "os"
 
-	"koordinator.io/koordinator/wrapper/process"
-)
-
-func main() {
-	signals, children := process.Signals() // first: until then a signal would end us
-	os.Exit(fromProcess().main(signals, children))
-}
+func main() { os.Exit(fromProcess().main()) }

@@ -31,7 +31,7 @@ func (c command) run(argv []string, signals, children <-chan os.Signal) int {
 	}
 	out := newLogWriter(c.stderr)
 	defer out.flush()
-	config, err := c.config(s, argv, logger(out, s))
+	config, err := c.config(s, argv, out)
 	if err != nil {
 		return c.refuse(s, err)
 	}
@@ -72,32 +72,67 @@ func (c command) spec() (spec.Spec, error) {
 }
 
 // config prepares a run.
-func (c command) config(s spec.Spec, argv []string, log *slog.Logger) (wrapper.Config, error) {
+func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Config, error) {
+	log := logger(out, s)
 	if len(argv) == 0 {
 		return wrapper.Config{}, errors.New("no command given: koordinator -- COMMAND [ARGUMENT…]")
 	}
 	if err := process.Subreaper(); err != nil {
 		log.Info("orphans of the command are not reaped", "error", err)
 	}
-	config := wrapper.Config{
+	status, err := c.statusSource(s, log)
+	if err != nil {
+		return wrapper.Config{}, err
+	}
+	return wrapper.Config{
 		Spec:     s,
 		Terminal: process.Terminal(),
 		Log:      log,
-		Record:   openRecord(c.recordDir, log),
-	}
-	config.Kernel = kernel{argv: argv, environ: c.childEnviron()}
-	if len(s.StartDeps)+len(s.StopDeps) > 0 {
-		api, err := c.api(c.getenv)
-		if err != nil {
-			return wrapper.Config{}, err
-		}
-		config.Watch = func(ctx context.Context, out chan<- podwatch.Snapshot) { api.Watch(ctx, log, out) }
-	}
-	return config, nil
+		Record:   openRecord(c.recordDir, s, log),
+		Kernel:   newKernel(argv, c.childEnviron(), out),
+		Network:  c.network(),
+		Status:   status,
+		Records: func(ctx context.Context, out chan<- record.Snapshot) {
+			record.Watch(ctx, c.peersDir, s.Wrapped, log, out)
+		},
+	}, nil
 }
 
-// kernel runs one command by package process.
-type kernel struct{ argv, environ []string }
+// statusSource watches the pod at the API server. Where it is needed from the
+// start, what is missing for it is a mistake; where it is only the last resort
+// it is told of when that comes.
+func (c command) statusSource(s spec.Spec, log *slog.Logger) (func(context.Context, chan<- podwatch.Snapshot), error) {
+	if wrapper.NeedsStatus(s) {
+		api, err := c.api(c.getenv)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, out chan<- podwatch.Snapshot) { api.Watch(ctx, log, out) }, nil
+	}
+	return func(ctx context.Context, out chan<- podwatch.Snapshot) {
+		api, err := c.api(c.getenv)
+		if err != nil {
+			log.Error("a container has left no record, and the pod's status cannot be read", "error", err)
+			return
+		}
+		api.Watch(ctx, log, out)
+	}, nil
+}
+
+// kernel runs one command, and hooks and probes beside it, by package process.
+type kernel struct {
+	argv, environ []string
+	dir           string // the container's working directory
+	log           *logWriter
+}
+
+func newKernel(argv, environ []string, log *logWriter) kernel {
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "/" // it is gone, and where we are is all there is
+	}
+	return kernel{argv, environ, dir, log}
+}
 
 func (k kernel) Start() (wrapper.Child, error) {
 	child, err := process.Start(process.Command{Argv: k.argv, Env: k.environ, Terminal: process.Terminal()})
@@ -108,15 +143,28 @@ func (k kernel) Start() (wrapper.Child, error) {
 	return child, nil
 }
 
+func (k kernel) Replace() error {
+	k.log.drain()
+	return process.Replace(process.Command{Argv: k.argv, Env: k.environ})
+}
+
+func (k kernel) Run(argv []string) (wrapper.Child, error) {
+	child, err := process.Start(process.Command{Argv: argv, Env: k.environ, Dir: k.dir, Quiet: true})
+	if err != nil {
+		return nil, err
+	}
+	return child, nil
+}
+
 func (k kernel) Reap() []process.Exit { return process.Reap() }
 
 // openRecord makes this incarnation's record where the webhook has mounted a
 // place for it.
-func openRecord(dir string, log *slog.Logger) *record.Record {
+func openRecord(dir string, s spec.Spec, log *slog.Logger) *record.Record {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	r, err := record.Create(dir)
+	r, err := record.Create(dir, s.Restart.ForGood(wrapper.KilledCode))
 	if err != nil {
 		log.Error("record not made: the container will not become ready", "error", err)
 		return nil
@@ -126,7 +174,7 @@ func openRecord(dir string, log *slog.Logger) *record.Record {
 
 // childEnviron is the environment without what was meant for the wrapper.
 func (c command) childEnviron() []string {
-	ours := []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace}
+	ours := []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace, spec.EnvPodIP}
 	return slices.DeleteFunc(slices.Clone(c.environ), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(ours, name)

@@ -20,7 +20,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"koordinator.io/koordinator/wrapper/podwatch"
-	"koordinator.io/koordinator/wrapper/process"
 )
 
 // TestMain makes the test binary be koordinator, told by its environment where
@@ -28,9 +27,8 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"koordinator": func() {
-			signals, children := process.Signals()
 			c := fromProcess()
-			c.recordDir = os.Getenv("RECORD_DIR")
+			c.recordDir, c.peersDir = os.Getenv("RECORD_DIR"), os.Getenv("PEERS_DIR")
 			if dir := os.Getenv("API_DIR"); dir != "" {
 				c.api = func(func(string) string) (podwatch.Config, error) {
 					server, err := os.ReadFile(filepath.Join(dir, "server"))
@@ -40,7 +38,7 @@ func TestMain(m *testing.M) {
 					}, err
 				}
 			}
-			os.Exit(c.main(signals, children))
+			os.Exit(c.main())
 		},
 	})
 }
@@ -68,7 +66,8 @@ func TestScripts(t *testing.T) {
 			env.Values["api"] = api
 			env.Setenv("API_DIR", api.dir)
 			env.Setenv("RECORD_DIR", filepath.Join(env.WorkDir, "record"))
-			return os.Mkdir(filepath.Join(env.WorkDir, "record"), 0o777)
+			env.Setenv("PEERS_DIR", filepath.Join(env.WorkDir, "peers"))
+			return errors.Join(os.Mkdir(filepath.Join(env.WorkDir, "record"), 0o777), os.Mkdir(filepath.Join(env.WorkDir, "peers"), 0o777))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"pod":    func(ts *testscript.TestScript, _ bool, args []string) { ts.Value("api").(*api).set(args) },

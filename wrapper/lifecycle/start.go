@@ -21,6 +21,9 @@ func (m *Machine) begin() []Action {
 
 func (m *Machine) learn(f Facts) []Action {
 	m.facts = f
+	if m.state >= Sweeping {
+		return nil // stale
+	}
 	acts := m.complain()
 	switch m.state {
 	case Waiting:
@@ -186,4 +189,26 @@ func (m *Machine) judge(d spec.Dependency) verdict {
 	default:
 		return pending
 	}
+}
+
+// Needs names the containers whose facts can still change what the machine
+// does.
+func (m *Machine) Needs() []string {
+	var names []string
+	if m.state == Waiting {
+		for _, d := range m.spec.StartDeps {
+			if !slices.Contains(m.dropped, d.Container) {
+				names = append(names, d.Container)
+			}
+		}
+	}
+	if m.state <= Stopping && m.cause == nobody {
+		for _, d := range m.spec.StopDeps {
+			names = append(names, d.Container)
+		}
+	}
+	if m.state <= Holding {
+		names = append(names, m.spec.HoldFor...)
+	}
+	return names
 }

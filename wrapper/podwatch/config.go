@@ -28,10 +28,14 @@ func FromCluster(getenv func(string) string) (Config, error) {
 
 // fromCluster is FromCluster with the file system handed in.
 func fromCluster(getenv func(string) string, readFile func(string) ([]byte, error)) (Config, error) {
+	access := spec.APIAccess
+	if _, err := readFile(path.Join(spec.OwnAPIAccess, "token")); err == nil {
+		access = spec.OwnAPIAccess
+	}
 	c := Config{
 		Server:    server(getenv("KUBERNETES_SERVICE_HOST"), getenv("KUBERNETES_SERVICE_PORT")),
-		TokenFile: path.Join(spec.APIAccess, "token"),
-		CAFile:    path.Join(spec.APIAccess, "ca.crt"),
+		TokenFile: path.Join(access, "token"),
+		CAFile:    path.Join(access, "ca.crt"),
 		Namespace: podinfo(getenv(spec.EnvPodNamespace), "namespace", readFile),
 		Pod:       podinfo(getenv(spec.EnvPodName), "name", readFile),
 	}

@@ -59,6 +59,8 @@ func find(statuses []containerStatus, name string) *containerStatus {
 func (r restarts) observe(c *containerSpec, st *containerStatus, plain bool, known fact) fact {
 	next := fact{incarnation: fmt.Sprintf("%d %s", st.RestartCount, st.ContainerID)}
 	next.Started = known.Started || started(c, st)
+	next.Stopping = r.deleting
+	next.Runs = st.State.runs() && (st.Started || !gated(c))
 	if st.State.runs() && !plain {
 		kept := known.Ready && known.incarnation == next.incarnation
 		next.Ready = kept || st.Ready && (st.Started || !gated(c))

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // States of a container as the kubelet writes them.
@@ -157,8 +159,40 @@ func TestFactsOfOneContainer(t *testing.T) {
 			for _, state := range test.states {
 				f = f.observe(decode(t, podText(test.policy, "containers", test.kind, state, test.meta, test.status)))
 			}
-			if diff := cmp.Diff(Snapshot{"c": test.want}, f.snapshot()); diff != "" {
+			if diff := cmp.Diff(Snapshot{"c": test.want}, lasting(f.snapshot())); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// lasting leaves out Runs and Stopping, which have a test of their own.
+func lasting(s Snapshot) Snapshot {
+	for name, c := range s {
+		c.Runs, c.Stopping = false, false
+		s[name] = c
+	}
+	return s
+}
+
+func TestWhatRunsAndStops(t *testing.T) {
+	const deleted = `,"deletionTimestamp":"2026-01-02T03:04:05Z"`
+	gated := `,"command":["` + spec.Binary + `","--","app"],"startupProbe":{}`
+	for name, test := range map[string]struct {
+		kind, state, meta string
+		runs, stopping    bool
+	}{
+		"creating":                       {regular, creating, "", false, false},
+		"running":                        {regular, running, "", true, false},
+		"running while the gate is shut": {gated, running, "", false, false},
+		"running, the gate is open":      {gated, running + `,"started":true`, "", true, false},
+		"running in a pod that goes":     {regular, running, deleted, true, true},
+		"exited in a pod that goes":      {regular, exit0, deleted, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := facts(nil).observe(decode(t, podText("Never", "containers", test.kind, test.state, test.meta, ""))).snapshot()["c"]
+			if got.Runs != test.runs || got.Stopping != test.stopping {
+				t.Errorf("have runs %v, stopping %v; want %v, %v", got.Runs, got.Stopping, test.runs, test.stopping)
 			}
 		})
 	}
@@ -184,7 +218,7 @@ func TestFactsOfInitContainers(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got := facts(nil).observe(decode(t, podText(test.policy, "initContainers", test.kind, test.state, "", ""))).snapshot()
-			if diff := cmp.Diff(Snapshot{"c": test.want}, got); diff != "" {
+			if diff := cmp.Diff(Snapshot{"c": test.want}, lasting(got)); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
 		})
@@ -198,7 +232,7 @@ func TestARuleOfOneContainerRevokesTheEndOfAnother(t *testing.T) {
 	}
 	done := Container{Started: true, Exited: true}
 	f := facts(nil).observe(decode(t, text(running)))
-	want := Snapshot{"a": done, "b": {Started: true}, "i": done}
+	want := Snapshot{"a": done, "b": {Started: true, Runs: true}, "i": done}
 	if diff := cmp.Diff(want, f.snapshot()); diff != "" {
 		t.Errorf("while b runs (-want +got):\n%s", diff)
 	}

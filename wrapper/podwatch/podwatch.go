@@ -18,11 +18,13 @@ type Snapshot map[string]Container
 
 // Container is what the pod's status says about one container.
 type Container struct {
-	Started bool   // its command has been started at some time; stays true
-	Ready   bool   // runs, and its probes have passed once in this incarnation
-	Exited  bool   // exited for good
-	Code    int    // exit code when Exited
-	Reason  string // when Exited without its command ever run, or killed: one sentence why
+	Started  bool   // its command has been started at some time; stays true
+	Ready    bool   // runs, and its probes have passed once in this incarnation
+	Runs     bool   // its command runs now
+	Stopping bool   // the pod is being deleted
+	Exited   bool   // exited for good
+	Code     int    // exit code when Exited
+	Reason   string // when Exited without its command ever run, or killed: one sentence why
 }
 
 // Watch sends a Snapshot on out whenever the facts have changed, until ctx

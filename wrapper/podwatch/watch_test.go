@@ -13,8 +13,8 @@ import (
 )
 
 var (
-	isStarted = Container{Started: true}
-	isReady   = Container{Started: true, Ready: true}
+	isStarted = Container{Started: true, Runs: true}
+	isReady   = Container{Started: true, Ready: true, Runs: true}
 	isDone    = Container{Started: true, Exited: true}
 )
 

@@ -15,13 +15,15 @@ import (
 	"time"
 )
 
-// Command is what to run. Its working directory is the present one, and it is
-// given this process's descriptors as they are: 0, 1 and 2, and of the others
-// those that were inherited (Go opens its own close-on-exec). A descriptor
-// below 3 that was closed is /dev/null, as the Go runtime opens it.
+// Command is what to run. It is given this process's descriptors as they are:
+// 0, 1 and 2, and of the others those that were inherited (Go opens its own
+// close-on-exec). A descriptor below 3 that was closed is /dev/null, as the Go
+// runtime opens it.
 type Command struct {
 	Argv     []string // Argv[0] with a slash is a path, else it is looked up in Env's PATH
 	Env      []string // the whole environment, passed on byte for byte
+	Dir      string   // the working directory; "": the present one
+	Quiet    bool     // descriptors 0, 1 and 2 are /dev/null
 	Terminal bool     // take fd 0 as the controlling terminal: true only after Terminal said so
 }
 
@@ -54,28 +56,68 @@ const busyLimit = 64 * time.Millisecond
 // where its PID namespace survives it.
 func Start(c Command) (*Child, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
-		return nil, &StartError{Err: syscall.ENOENT, Code: codeOf(syscall.ENOENT), Hint: "the command is empty"}
+		return nil, emptyCommand()
 	}
 	path, err := find(c.Argv[0], c.Env)
 	if err != nil {
 		return nil, startError(c, path, err)
 	}
-	for wait := time.Millisecond; ; wait *= 2 {
-		pid, err := syscall.ForkExec(path, c.Argv, attributes(c))
-		if err == nil {
-			return &Child{PID: pid}, nil
+	attr := attributes(c)
+	if c.Quiet {
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			return nil, startError(c, os.DevNull, err)
 		}
+		defer null.Close()
+		attr.Files = []uintptr{null.Fd(), null.Fd(), null.Fd()}
+	}
+	var pid int
+	err = unlessBusy(func() (err error) { pid, err = syscall.ForkExec(path, c.Argv, attr); return })
+	if err != nil {
+		return nil, startError(c, path, err)
+	}
+	return &Child{PID: pid}, nil
+}
+
+// unlessBusy does something with an executable file, again and again while that
+// is being written.
+func unlessBusy(do func() error) error {
+	for wait := time.Millisecond; ; wait *= 2 {
+		err := do()
 		if err != syscall.ETXTBSY || wait > busyLimit {
-			return nil, startError(c, path, err)
+			return err
 		}
 		time.Sleep(wait)
 	}
+}
+
+// Replace runs a command in this process's place: same number, same parent,
+// same descriptors but those that Go opened. It returns only when that is not
+// possible; any error is a *StartError. Signal dispositions and RLIMIT_NOFILE
+// are as for Start. The command's orphans are the kernel's business again.
+func Replace(c Command) error {
+	if len(c.Argv) == 0 || c.Argv[0] == "" {
+		return emptyCommand()
+	}
+	path, err := find(c.Argv[0], c.Env)
+	if err != nil {
+		return startError(c, path, err)
+	}
+	if err := subreaper(false); err != nil {
+		return startError(c, path, err)
+	}
+	return startError(c, path, unlessBusy(func() error { return syscall.Exec(path, c.Argv, c.Env) }))
+}
+
+func emptyCommand() *StartError {
+	return &StartError{Err: syscall.ENOENT, Code: codeOf(syscall.ENOENT), Hint: "the command is empty"}
 }
 
 // attributes are how a command is started.
 func attributes(c Command) *syscall.ProcAttr {
 	return &syscall.ProcAttr{
 		Env:   c.Env,
+		Dir:   c.Dir,
 		Files: []uintptr{0, 1, 2},
 		Sys: &syscall.SysProcAttr{
 			Setpgid:    true,

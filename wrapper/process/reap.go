@@ -43,10 +43,16 @@ func exitCode(status syscall.WaitStatus) int {
 // Subreaper makes orphans below this process its own to reap, where the kernel
 // does not do so anyway because it is PID 1. Needs no privilege. A pod with a
 // shared PID namespace needs it: there the pause container is PID 1.
-func Subreaper() error {
+func Subreaper() error { return subreaper(true) }
+
+func subreaper(yes bool) error {
 	if os.Getpid() == 1 {
 		return nil
 	}
-	err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+	on := uintptr(0)
+	if yes {
+		on = 1
+	}
+	err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, on, 0, 0, 0)
 	return os.NewSyscallError("prctl PR_SET_CHILD_SUBREAPER", err)
 }

@@ -3,6 +3,7 @@ package process
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
 
@@ -29,28 +30,34 @@ const queue = 128
 //   - signals 32 and 34 (SIGRTMIN), which Go cannot catch: PID 1 ignores them,
 //     any other wrapper dies of them
 //
+// Those that end a program, and SIGCHLD, are caught when it returns, the others
+// within the next milliseconds, beside what follows: Go takes some 20 µs for
+// each, which together would be half of what starting a command costs. Until
+// then they go nowhere.
+//
 // Catching SIGTSTP, SIGTTIN and SIGTTOU keeps the wrapper from being stopped,
 // when nobody would continue it. Nothing is ignored by signal.Ignore, since a
 // command would inherit that.
 func Signals() (signals, children <-chan os.Signal) {
 	heard := make(chan os.Signal, queue)
 	died := make(chan os.Signal, 1)
-	signal.Notify(heard, passedOn()...)
+	signal.Notify(heard, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
 	signal.Notify(died, syscall.SIGCHLD)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	go hearRest(heard)
 	return heard, died
 }
 
-// passedOn are the signals a command is to get when the wrapper gets them,
-// those first that end a wrapper which does not catch them yet.
-func passedOn() []os.Signal {
-	list := []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP}
+// hearRest catches the signals that are left, SIGPIPE first: a closed stderr
+// must not end the wrapper. It lets others in between, since Notify holds a
+// lock that the delivery of a signal needs.
+func hearRest(heard chan<- os.Signal) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	for s := syscall.Signal(1); s <= lastSignal; s++ {
 		switch s {
 		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
 		default:
-			list = append(list, s) // the first four once more: Notify minds no repetition
+			signal.Notify(heard, s) // minds no repetition
+			runtime.Gosched()
 		}
 	}
-	return list
 }

@@ -1,25 +1,45 @@
-// Package record keeps what a container's wrapper is doing in a file of its
-// own, where "koordinator gate" in the same container reads it.
+// Package record keeps what a container's wrapper is doing in a file, where
+// the other containers of the pod, and programs in the same container, read it.
 //
 // The kernel vouches for the file: the wrapper holds an OFD write lock on its
 // first byte as long as it lives, and one on its second byte as long as its
-// command has not been started (fcntl(2), "Open file description locks"). So a
-// reader can sleep until the start without polling, and a record left by an
-// earlier incarnation is known for what it is.
+// command has not been started (fcntl(2), "Open file description locks"). A
+// reader can sleep until either is released; and since it has the file open
+// for reading only, it cannot take such a lock itself and feign a life. A record
+// left by an earlier incarnation is known for what it is.
+//
+// A container can write in its own directory alone and read all of them:
+//
+//	RECORDS/NAME/record           the record, replaced by renaming at every change
+//	RECORDS/NAME/spare            room for a record when the volume is full
+//	RECORDS/NAME/stopping-NUMBER  the preStop hook of that incarnation runs
 package record
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// name is the record's file name in its directory.
-const name = "record"
+// Names of the files in a container's directory.
+const (
+	name     = "record"
+	spare    = "spare"
+	stopping = "stopping-" // and the incarnation
+	draft    = ".record-"
+)
+
+// room is how much space a record is sure to have once its file is there: a
+// page, which no file system gives away in smaller parts.
+const room = 4096
 
 // The bytes that are locked.
 const (
@@ -29,70 +49,167 @@ const (
 
 // State is what a record says.
 type State struct {
-	Phase string    `json:"phase"`         // a lifecycle state: waiting, running, …
-	For   []string  `json:"for,omitempty"` // what a waiting container waits for
-	Since time.Time `json:"since"`         // when this incarnation began
+	Phase     string    `json:"phase"`                   // a lifecycle.State
+	For       []string  `json:"for,omitempty"`           // what a waiting or holding container waits for
+	Since     time.Time `json:"since"`                   // when this incarnation began; tells it from others
+	Started   bool      `json:"started,omitempty"`       // the command was started in this incarnation
+	Before    bool      `json:"startedBefore,omitempty"` // or in an earlier one
+	StartedAt time.Time `json:"startedAt,omitzero"`      // when it was
+	Ready     bool      `json:"ready,omitempty"`         // its probes have passed
+	Stopping  bool      `json:"stopping,omitempty"`      // it has been asked to stop
+	Exit      *Exit     `json:"exit,omitempty"`          // how it ended; nil: it has not, or was killed
+
+	// KilledForGood tells whether the container, when it is killed together with
+	// its wrapper, is not started again.
+	KilledForGood bool `json:"killedForGood,omitempty"`
+	// Process is set where the command has taken the wrapper's place. It may
+	// close the record and still live.
+	Process *Process `json:"process,omitempty"`
 }
+
+// Exit is how an incarnation ended.
+type Exit struct {
+	Code    int    `json:"code"` // as reported to the kubelet
+	ForGood bool   `json:"forGood"`
+	Reason  string `json:"reason,omitempty"` // when the wrapper decided the end
+}
+
+// incarnation is the number that tells one incarnation from others.
+func (s State) incarnation() string { return strconv.FormatInt(s.Since.UnixNano(), 10) }
 
 // Record is the record of one incarnation, held by its wrapper.
 type Record struct {
-	path  string
-	file  *os.File // the last written; the one before it stays open once the command runs
-	since time.Time
+	dir  string
+	last State
+	file *os.File // the present one
+	gate *os.File // the one before the start: whoever sleeps on its lock looks whether we live
 }
 
-// Create replaces an earlier incarnation's record in dir by a waiting one.
-func Create(dir string) (*Record, error) {
-	r := &Record{path: filepath.Join(dir, name), since: time.Now()}
-	if err := r.write(State{Phase: "waiting"}, true); err != nil {
+// Create replaces an earlier incarnation's record in dir by one that waits,
+// and clears what else was left. killedForGood goes into every state.
+func Create(dir string, killedForGood bool) (*Record, error) {
+	r := &Record{dir: dir}
+	r.last = State{Since: time.Now(), KilledForGood: killedForGood, Before: startedBefore(dir)}
+	r.clear()
+	if err := r.Update(State{Phase: "waiting"}); err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-// Waiting records what the container waits for.
-func (r *Record) Waiting(reasons []string) error {
-	return r.write(State{Phase: "waiting", For: reasons}, true)
-}
-
-// Started records that the command has been started. The gate passes at once,
-// also where the volume is full and the rest cannot be written.
-func (r *Record) Started() error {
-	if err := setLock(r.file, waiting, unix.F_UNLCK); err != nil {
-		return fmt.Errorf("open the gate: %w", err)
+// startedBefore tells whether an incarnation before has started its command.
+func startedBefore(dir string) bool {
+	f, err := open(filepath.Join(dir, name))
+	if err != nil {
+		return false
 	}
-	return r.write(State{Phase: "running"}, false)
+	defer f.Close()
+	s, err := decode(f)
+	return err == nil && (s.Started || s.Before)
 }
 
-// write makes a new file, locks it, and only then puts it in the old one's
-// place: a reader never sees a record without its locks.
-func (r *Record) write(s State, wait bool) error {
-	s.Since = r.since
+// clear removes what killed wrappers and hooks have left.
+func (r *Record) clear() {
+	entries, err := os.ReadDir(r.dir)
+	if err != nil {
+		return // making the record will say why
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), draft) || strings.HasPrefix(e.Name(), stopping) {
+			_ = os.Remove(filepath.Join(r.dir, e.Name())) // at worst it stays
+		}
+	}
+}
+
+// Update records a new state. What is the same in every state of the
+// incarnation is filled in. The gate opens with the first one that is Started,
+// also where the rest cannot be written.
+func (r *Record) Update(s State) error {
+	s.Since, s.Before, s.KilledForGood, s.StartedAt = r.last.Since, r.last.Before, r.last.KilledForGood, r.last.StartedAt
+	starts := s.Started && !r.last.Started
+	if starts {
+		s.StartedAt = time.Now()
+	}
+	if starts && r.file != nil {
+		if err := setLock(r.file, waiting, unix.F_UNLCK); err != nil {
+			return fmt.Errorf("open the gate: %w", err)
+		}
+	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return fmt.Errorf("encode record: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(r.path), ".record-*")
+	f, err := r.replace(data, !s.Started)
 	if err != nil {
-		return fmt.Errorf("make record: %w", err)
+		return fmt.Errorf("write record: %w", err)
 	}
-	if err := fill(f, data, wait); err != nil {
-		return discard(f, err)
-	}
-	if err := os.Rename(f.Name(), r.path); err != nil {
-		return discard(f, err)
-	}
-	if r.file != nil && wait {
-		r.file.Close() // whoever sleeps on its lock wakes, and looks for this one
+	r.last = s
+	switch {
+	case f == r.file || r.file == nil:
+	case starts:
+		r.gate = r.file
+	default:
+		r.file.Close() // whoever sleeps on its lock wakes, and looks for the new one
 	}
 	r.file = f
 	return nil
 }
 
-func discard(f *os.File, err error) error {
-	f.Close()
-	os.Remove(f.Name())
-	return fmt.Errorf("write record: %w", err)
+// replace writes a new file, locks it, and only then puts it in the old one's
+// place: a reader never sees a record without its locks. On a full volume it
+// makes do with the room there is.
+func (r *Record) replace(data []byte, wait bool) (*os.File, error) {
+	f, err := os.CreateTemp(r.dir, draft+"*")
+	if err == nil {
+		if err = fill(f, data, wait); err == nil {
+			err = os.Rename(f.Name(), filepath.Join(r.dir, name))
+		}
+		if err == nil {
+			return f, nil
+		}
+		f.Close()
+		os.Remove(f.Name())
+	}
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return nil, err
+	}
+	if r.file != nil {
+		return r.file, overwrite(r.file, data)
+	}
+	return r.fromSpare(data, wait)
+}
+
+// fromSpare makes the first record of an incarnation on a full volume.
+func (r *Record) fromSpare(data []byte, wait bool) (*os.File, error) {
+	path := filepath.Join(r.dir, spare)
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the volume is full, and open %s: %w", path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	err = overwrite(f, data)
+	if err == nil {
+		err = lock(f, wait)
+	}
+	if err == nil {
+		err = os.Rename(path, filepath.Join(r.dir, name))
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// overwrite writes a record in the place of another in the same file. A reader
+// in between sees a broken one, and then this one.
+func overwrite(f *os.File, data []byte) error {
+	if len(data) > room {
+		return fmt.Errorf("the volume is full, and the record has more than %d bytes", room)
+	}
+	padded := append(bytes.Clone(data), bytes.Repeat([]byte(" "), room-len(data))...)
+	_, err := f.WriteAt(padded, 0)
+	return err
 }
 
 // fill writes and locks a record that nobody can see yet.
@@ -103,6 +220,11 @@ func fill(f *os.File, data []byte, wait bool) error {
 	if _, err := f.Write(data); err != nil {
 		return err
 	}
+	return lock(f, wait)
+}
+
+// lock takes the locks of a wrapper.
+func lock(f *os.File, wait bool) error {
 	if err := setLock(f, alive, unix.F_WRLCK); err != nil {
 		return err
 	}
@@ -115,4 +237,71 @@ func fill(f *os.File, data []byte, wait bool) error {
 func setLock(f *os.File, at int64, kind int16) error {
 	l := unix.Flock_t{Type: kind, Start: at, Len: 1}
 	return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &l)
+}
+
+// Inherit lets the record's lock outlive the wrapper in the command that takes
+// its place. With false it does not any more.
+func (r *Record) Inherit(yes bool) error {
+	flags := unix.FD_CLOEXEC
+	if yes {
+		flags = 0
+	}
+	if _, err := unix.FcntlInt(r.file.Fd(), unix.F_SETFD, flags); err != nil {
+		return fmt.Errorf("keep the record open: %w", err)
+	}
+	return nil
+}
+
+// Stopping notes that the preStop hook of the container whose record is in dir
+// runs. Its wrapper has not heard of it yet.
+func Stopping(dir string) error {
+	f, err := open(filepath.Join(dir, name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s, err := decode(f)
+	if err != nil {
+		return err
+	}
+	note, err := os.OpenFile(filepath.Join(dir, stopping+s.incarnation()), os.O_CREATE|os.O_WRONLY|unix.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return fmt.Errorf("note that the container is stopping: %w", err)
+	}
+	return note.Close()
+}
+
+// Prepare empties dir, the records of a whole pod, and makes a directory with
+// a spare file for each name, which any user may write to: each container sees
+// its own alone as one it can write.
+func Prepare(dir string, names []string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("clear records: %w", err)
+	}
+	for _, e := range entries {
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("clear records: %w", err)
+		}
+	}
+	for _, n := range names {
+		if err := prepare(filepath.Join(dir, n)); err != nil {
+			return fmt.Errorf("make the place of %s's record: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func prepare(dir string) error {
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o777); err != nil { // whatever the umask
+		return err
+	}
+	path := filepath.Join(dir, spare)
+	if err := os.WriteFile(path, bytes.Repeat([]byte(" "), room), 0o666); err != nil {
+		return err
+	}
+	return os.Chmod(path, 0o666)
 }

@@ -15,9 +15,9 @@ import (
 // is what the kernel's locks are about.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("RECORD_TEST_WRAPPER"); dir != "" {
-		r, err := Create(dir)
+		r, err := Create(dir, true)
 		if err == nil {
-			err = r.Waiting([]string{"proxy to be ready"})
+			err = r.Update(State{Phase: "waiting", For: []string{"proxy to be ready"}})
 		}
 		if err != nil {
 			panic(err)
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 		os.Stdout.WriteString("up\n")
 		os.Stdin.Read(make([]byte, 1)) // until told to go on
 		if os.Getenv("RECORD_TEST_START") != "" {
-			if err := r.Started(); err != nil {
+			if err := r.Update(State{Phase: "running", Started: true}); err != nil {
 				panic(err)
 			}
 			os.Stdin.Read(make([]byte, 1))
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // gate runs Gate and reports its result.
 func gate(dir string, most time.Duration) <-chan error {
 	out := make(chan error, 1)
-	go func() { out <- Gate(dir, most, most) }()
+	go func() { _, err := Gate(dir, most, most); out <- err }()
 	return out
 }
 
@@ -64,37 +64,37 @@ func result(t *testing.T, out <-chan error) error {
 
 func TestGateBlocksUntilStarted(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir)
+	r, err := Create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := gate(dir, time.Minute)
 	still(t, out)
-	if err := r.Waiting([]string{"a to exit"}); err != nil {
+	if err := r.Update(State{Phase: "waiting", For: []string{"a to exit"}}); err != nil {
 		t.Fatal(err)
 	}
 	still(t, out)
-	if err := r.Started(); err != nil {
+	if err := r.Update(State{Phase: "running", Started: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := result(t, out); err != nil {
 		t.Fatalf("gate after the start: %v", err)
 	}
-	if err := Gate(dir, time.Second, time.Second); err != nil {
+	if _, err := Gate(dir, time.Second, time.Second); err != nil {
 		t.Fatalf("gate long after the start: %v", err)
 	}
 }
 
 func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir)
+	r, err := Create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Waiting([]string{"proxy to be ready", "migrate to succeed"}); err != nil {
+	if err := r.Update(State{Phase: "waiting", For: []string{"proxy to be ready", "migrate to succeed"}}); err != nil {
 		t.Fatal(err)
 	}
-	err = Gate(dir, 50*time.Millisecond, time.Minute)
+	_, err = Gate(dir, 50*time.Millisecond, time.Minute)
 	if err == nil || err.Error() != "waiting for proxy to be ready, migrate to succeed, 0s" {
 		t.Fatalf("gate: %v", err)
 	}
@@ -102,22 +102,22 @@ func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 
 func TestGateSpeaksSoonOnlyOnce(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir)
+	r, err := Create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const first = 100 * time.Millisecond
-	if err := Gate(dir, first, time.Minute); err == nil {
+	if _, err := Gate(dir, first, time.Minute); err == nil {
 		t.Fatal("the gate passed")
 	}
 	out := make(chan error, 1)
-	go func() { out <- Gate(dir, first, time.Minute) }()
+	go func() { _, err := Gate(dir, first, time.Minute); out <- err }()
 	select {
 	case err := <-out:
 		t.Fatalf("the gate returned %v again", err)
 	case <-time.After(3 * first): // proves absence
 	}
-	if err := r.Started(); err != nil {
+	if err := r.Update(State{Phase: "running", Started: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := result(t, out); err != nil {
@@ -129,17 +129,17 @@ func TestGateWithoutRecordWaitsForOne(t *testing.T) {
 	dir := t.TempDir()
 	out := gate(dir, time.Minute)
 	still(t, out)
-	r, err := Create(dir)
+	r, err := Create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Started(); err != nil {
+	if err := r.Update(State{Phase: "running", Started: true}); err != nil {
 		t.Fatal(err)
 	}
 	if err := result(t, out); err != nil {
 		t.Fatal(err)
 	}
-	err = Gate(t.TempDir(), 50*time.Millisecond, time.Minute)
+	_, err = Gate(t.TempDir(), 50*time.Millisecond, time.Minute)
 	if err == nil || !strings.Contains(err.Error(), "not running in this container yet") {
 		t.Fatalf("gate without any record: %v", err)
 	}
@@ -173,12 +173,12 @@ func TestGateDoesNotBelieveADeadWrapper(t *testing.T) {
 		out = gate(dir, time.Minute)
 		still(t, out)
 
-		r, err := Create(dir) // the next incarnation
+		r, err := Create(dir, false) // the next incarnation
 		if err != nil {
 			t.Fatal(err)
 		}
 		still(t, out)
-		if err := r.Started(); err != nil {
+		if err := r.Update(State{Phase: "running", Started: true}); err != nil {
 			t.Fatal(err)
 		}
 		if err := result(t, out); err != nil {
@@ -209,12 +209,12 @@ func TestGateSurvivesWhatIsNotARecord(t *testing.T) {
 
 func TestCreateLeavesNoOtherFileBehind(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir)
+	r, err := Create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if err := r.Waiting([]string{"x"}); err != nil {
+		if err := r.Update(State{Phase: "waiting", For: []string{"x"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestCreateLeavesNoOtherFileBehind(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("have %v, %v, want the record alone", entries, err)
 	}
-	if _, err := Create(filepath.Join(dir, "missing")); err == nil {
+	if _, err := Create(filepath.Join(dir, "missing"), false); err == nil {
 		t.Fatal("created a record in a directory that is not there")
 	}
 }

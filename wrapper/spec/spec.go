@@ -27,16 +27,17 @@ const (
 // separate mounts beside each other: a mount inside a read-only one could not
 // be made.
 const (
-	Root       = "/koordinator"          // reserved for us in wrapped containers
-	BinDir     = Root + "/bin"           // the binary's volume, read-only
-	Binary     = BinDir + "/koordinator" // the wrapper
-	PodinfoDir = Root + "/podinfo"       // downward API: files name, namespace
-	RecordDir  = Root + "/record"        // this container's record, its own to write
-	PeersDir   = Root + "/peers"         // every container's record under its name, read-only
-	HBTPodinfo = "/etc/podinfo"          // where HBT koordinator's manifests mount the same files
-	BinaryName = "koordinator"           // file name the installer writes
-	APIAccess  = "/var/run/secrets/kubernetes.io/serviceaccount"
-	Message    = "/dev/termination-log" // the kubelet's default terminationMessagePath
+	Root         = "/koordinator"          // reserved for us in wrapped containers
+	BinDir       = Root + "/bin"           // the binary's volume, read-only
+	Binary       = BinDir + "/koordinator" // the wrapper
+	PodinfoDir   = Root + "/podinfo"       // downward API: files name, namespace
+	RecordDir    = Root + "/record"        // this container's record, its own to write
+	PeersDir     = Root + "/peers"         // every container's record under its name, read-only
+	OwnAPIAccess = Root + "/api"           // token and CA of our own, where the pod itself has no API access
+	HBTPodinfo   = "/etc/podinfo"          // where HBT koordinator's manifests mount the same files
+	BinaryName   = "koordinator"           // file name the installer writes
+	APIAccess    = "/var/run/secrets/kubernetes.io/serviceaccount"
+	Message      = "/dev/termination-log" // the kubelet's default terminationMessagePath
 )
 
 // Exit codes of the wrapper's own. Any other code is the command's: 0–255 as

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/record"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// containerStatus is one container in the output of "koordinator status -o json".
+type containerStatus struct {
+	Container string     `json:"container"`
+	State     string     `json:"state"`           // a record's phase, "killed", or "unknown"
+	Ready     bool       `json:"ready"`           //
+	Stopping  bool       `json:"stopping"`        // it has been asked to stop
+	For       []string   `json:"for,omitempty"`   // what it waits for
+	Since     *time.Time `json:"since,omitempty"` // when this incarnation began
+	ExitCode  *int       `json:"exitCode,omitempty"`
+	Reason    string     `json:"reason,omitempty"` // why it ended, or why the state is unknown
+}
+
+// status prints what each container that keeps a record is doing.
+func (c command) status(args []string) int {
+	asJSON := len(args) > 0 && strings.Join(args, "") == "-ojson"
+	if len(args) > 0 && !asJSON {
+		return c.fail(spec.ExitBadConfig, fmt.Sprintf("status wants no argument, or -o json; have %q", args))
+	}
+	entries, err := os.ReadDir(c.peersDir)
+	if err != nil {
+		return c.fail(1, fmt.Sprintf("read the records: %v: run this in a container that koordinator was injected into", err))
+	}
+	all := []containerStatus{}
+	for _, e := range entries {
+		if e.IsDir() {
+			all = append(all, statusOf(e.Name(), filepath.Join(c.peersDir, e.Name())))
+		}
+	}
+	if asJSON {
+		enc := json.NewEncoder(c.stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(all)
+	} else {
+		err = c.table(all)
+	}
+	if err != nil {
+		return c.fail(1, err.Error())
+	}
+	return 0
+}
+
+// statusOf is what the record in dir says.
+func statusOf(name, dir string) containerStatus {
+	s := containerStatus{Container: name, State: "unknown"}
+	p, err := record.Read(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		s.Reason = "its wrapper has not run yet"
+		return s
+	case err != nil:
+		s.Reason = err.Error()
+		return s
+	}
+	s.State, s.Ready, s.Stopping, s.For, s.Since = p.Phase, p.Ready, p.Stopping, p.For, &p.Since
+	switch {
+	case p.Exit != nil:
+		s.State, s.ExitCode, s.Reason = "exited", &p.Exit.Code, strings.TrimPrefix(p.Exit.Reason, spec.NotStarted)
+		if !p.Exit.ForGood {
+			s.State = "restarting"
+		}
+	case p.Gone() && p.Process != nil:
+		s.State = "unknown" // it took the wrapper's place, and may have closed the record
+		s.Reason = "its command took the wrapper's place and keeps no record"
+	case p.Gone():
+		s.State = "killed"
+	}
+	return s
+}
+
+// table prints for people.
+func (c command) table(all []containerStatus) error {
+	w := tabwriter.NewWriter(c.stdout, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(w, "CONTAINER\tSTATE\tREADY\tAGE\tDETAIL")
+	for _, s := range all {
+		ready, age := "no", "-"
+		if s.Ready {
+			ready = "yes"
+		}
+		if s.Since != nil {
+			age = time.Since(*s.Since).Round(time.Second).String()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Container, s.State, ready, age, s.detail())
+	}
+	return w.Flush()
+}
+
+// detail is what there is to say beyond the state.
+func (s containerStatus) detail() string {
+	var parts []string
+	if s.ExitCode != nil {
+		parts = append(parts, fmt.Sprintf("exit code %d", *s.ExitCode))
+	}
+	if len(s.For) > 0 {
+		parts = append(parts, "for "+strings.Join(s.For, ", "))
+	}
+	if s.Stopping && s.ExitCode == nil {
+		parts = append(parts, "asked to stop")
+	}
+	if s.Reason != "" {
+		parts = append(parts, s.Reason)
+	}
+	return strings.Join(parts, "; ")
+}

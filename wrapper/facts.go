@@ -1,0 +1,129 @@
+package wrapper
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"koordinator.io/koordinator/wrapper/lifecycle"
+	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/record"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// KilledCode is the exit code of a container that was killed together with its
+// wrapper, as the kubelet reports it.
+const KilledCode = 137
+
+// NeedsStatus tells whether a container with this spec needs the pod's status
+// from the start.
+func NeedsStatus(s spec.Spec) bool {
+	return knowledge{spec: s}.needsStatus(lifecycle.New(s, false).Needs())
+}
+
+// knowledge is what is known of the other containers, and from where.
+type knowledge struct {
+	spec    spec.Spec
+	records record.Snapshot   // of wrapped containers
+	status  podwatch.Snapshot // nil: nothing has been heard of the API server
+	late    bool              // a wrapped container without a record has none to come
+	other   lifecycle.Facts   // what another system says; before all else
+}
+
+// wrapped tells whether a container keeps a record.
+func (k knowledge) wrapped(name string) bool { return slices.Contains(k.spec.Wrapped, name) }
+
+// facts is what is known of each container that the spec names.
+func (k knowledge) facts() lifecycle.Facts {
+	f := lifecycle.Facts{}
+	for _, name := range k.names() {
+		f[name] = k.fact(name)
+	}
+	return f
+}
+
+// names are the containers that the spec names.
+func (k knowledge) names() []string {
+	names := slices.Clone(k.spec.HoldFor)
+	for _, d := range slices.Concat(k.spec.StartDeps, k.spec.StopDeps) {
+		names = append(names, d.Container)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (k knowledge) fact(name string) lifecycle.Fact {
+	if f, told := k.other[name]; told {
+		return f
+	}
+	if p, there := k.records[name]; there {
+		return k.completed(name, recorded(p))
+	}
+	if k.wrapped(name) && !k.late {
+		return lifecycle.Fact{}
+	}
+	return k.told(name)
+}
+
+// told is what the pod's status says.
+func (k knowledge) told(name string) lifecycle.Fact {
+	if k.status == nil {
+		return lifecycle.Fact{}
+	}
+	c, there := k.status[name]
+	if !there {
+		has := strings.Join(slices.Sorted(maps.Keys(k.status)), ", ")
+		return lifecycle.Fact{Missing: fmt.Sprintf("no container %q in this pod (has: %s)", name, has)}
+	}
+	return lifecycle.Fact{
+		Started: c.Started, Ready: c.Ready, Runs: c.Runs, Stopping: c.Stopping,
+		Exited: c.Exited, Code: c.Code, Reason: c.Reason,
+	}
+}
+
+// completed takes the exit code of a killed container from the status, where
+// that knows it already.
+func (k knowledge) completed(name string, f lifecycle.Fact) lifecycle.Fact {
+	if p := k.records[name]; !p.Gone() || !f.Exited {
+		return f
+	}
+	if c := k.status[name]; c.Exited {
+		f.Code, f.Reason = c.Code, c.Reason
+	}
+	return f
+}
+
+// recorded is what a record says. A container whose wrapper is gone without a
+// word was killed together with it.
+func recorded(p record.Peer) lifecycle.Fact {
+	f := lifecycle.Fact{Started: p.Started || p.Before}
+	switch {
+	case p.Exit != nil:
+		f.Exited, f.Code, f.Reason = p.Exit.ForGood, p.Exit.Code, p.Exit.Reason
+	case !p.Alive:
+		f.Exited, f.Code, f.Reason = p.KilledForGood, KilledCode, "killed together with its wrapper"
+	default:
+		f.Ready, f.Runs = p.Ready, p.Started
+		f.Stopping = p.Stopping || p.Process != nil // the command in the wrapper's place cannot say
+	}
+	return f
+}
+
+// needsStatus tells whether one of the named containers is known through the
+// pod's status alone.
+func (k knowledge) needsStatus(names []string) bool {
+	if k.spec.Source == spec.SourceLocal {
+		return false
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		if _, told := k.other[name]; told {
+			return false
+		}
+		p, there := k.records[name]
+		if there {
+			return p.Gone() && p.KilledForGood && !k.status[name].Exited
+		}
+		return !k.wrapped(name) || k.late
+	})
+}

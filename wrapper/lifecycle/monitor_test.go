@@ -1,0 +1,401 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// asking is what a signal asks of a container.
+type asking int8
+
+const (
+	nothing asking = iota // it is the command's
+	perhaps               // a stop request, or something the command understands
+	surely                // a stop request
+)
+
+// owner is which of the wrapper's own reasons to end a running command came
+// first.
+type owner int8
+
+const (
+	theirs owner = iota // none
+	dependency
+	hook
+)
+
+// monitor watches one incarnation from outside: it knows the spec, what the
+// machine was told and what it answered, and holds the answers to what is
+// documented. It reads nothing of the machine. It is comparable, so that it can
+// be part of a state's key.
+type monitor struct {
+	timedOut  bool   // startTimeout passed while waiting
+	lost      uint8  // the start dependencies that were seen to be impossible, a bit for each
+	request   asking // the stop request that is not passed on
+	released  bool   // nothing holds the request back but stopDelay
+	forced    bool   // and that although dependents may run
+	delayed   bool   // stopDelay has passed, too
+	confirmed bool   // a dependent was seen stopping since the request
+
+	started  bool // the command was, or is being
+	running  bool
+	owner    owner
+	asked    bool // by the stop signal
+	posted   bool // by stopHTTP
+	preStop  bool // the hook was run
+	killed   bool
+	ended    bool  // nothing is left but leaving
+	code     int16 // to be reported, once ended
+	sentExit bool
+	over     bool // Exit came
+}
+
+func (m *monitor) waiting() bool { return !m.started && !m.ended }
+
+// take holds what the machine did on an event to what it had to do and to what
+// it must not do. facts are those in force, e's own included.
+func (m *monitor) take(s *spec.Spec, facts Facts, e Event, acts []Action) error {
+	if m.over && len(acts) > 0 {
+		return fmt.Errorf("%+v after the end", acts)
+	}
+	m.observe(s, facts, e)
+	for _, a := range acts {
+		if err := m.allow(s, facts, e, a); err != nil {
+			return fmt.Errorf("%T%+v: %w", a, a, err)
+		}
+	}
+	return m.demand(s, facts, e, acts)
+}
+
+// observe takes what an event means by the documentation.
+func (m *monitor) observe(s *spec.Spec, facts Facts, e Event) {
+	switch e := e.(type) {
+	case Started:
+		m.running = true
+	case StartFailed:
+		m.end(e.Code)
+	case Exited:
+		m.running = false
+		m.end(m.reported(s, e.Code))
+	case Unkillable:
+		m.running = false
+		m.end(m.reported(s, 137))
+	case Signal:
+		m.signalled(asks(s, e.Number))
+	case HookDone:
+		if e.Hook == PostStart && e.Err != "" {
+			m.own(hook)
+		}
+	case Fired:
+		m.fired(s, facts, e.Timer)
+	}
+	if m.waiting() {
+		m.decide(s, facts)
+	}
+	if stops(s, facts) {
+		m.own(dependency)
+	}
+	if m.request != nothing {
+		m.confirmed = m.confirmed || slices.ContainsFunc(s.HoldFor, func(n string) bool { return facts[n].Stopping })
+		m.released = m.released || len(runningOf(s, facts)) == 0 || budget(s) <= 0
+	}
+}
+
+func (m *monitor) end(code int) {
+	if !m.ended {
+		m.ended, m.code = true, int16(code)
+	}
+}
+
+// own takes a reason of the wrapper's own to stop the command.
+func (m *monitor) own(o owner) {
+	if !m.running || m.owner != theirs {
+		return
+	}
+	m.owner = o
+	if m.request == perhaps {
+		m.request = nothing
+	}
+}
+
+// reported is the code for a command that ended with code.
+func (m *monitor) reported(s *spec.Spec, code int) int {
+	switch {
+	case m.owner != dependency:
+		return code
+	case m.killed:
+		return s.KilledExitCode.Or(code)
+	default:
+		return s.StoppedExitCode.Or(code)
+	}
+}
+
+func (m *monitor) signalled(a asking) {
+	switch {
+	case a == nothing:
+	case m.waiting():
+		m.end(143)
+	case !m.running, a == perhaps && (m.owner != theirs || m.asked), m.request >= a:
+	default:
+		if m.request == nothing {
+			m.released, m.forced, m.delayed, m.confirmed = false, false, false, false
+		}
+		m.request = a
+	}
+}
+
+func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
+	switch t {
+	case StartTimeout:
+		m.timedOut = m.timedOut || m.waiting()
+		if m.waiting() && !m.startable(s, facts) {
+			m.end(124)
+		}
+	case HoldBudget:
+		m.force(true)
+	case HoldMomentTimer:
+		m.force(!m.confirmed)
+	case StopDelay:
+		m.delayed = m.delayed || m.released
+	}
+}
+
+// force ends a hold at the end of its time.
+func (m *monitor) force(ok bool) {
+	if ok && m.request != nothing && !m.released {
+		m.released, m.forced = true, true
+	}
+}
+
+// decide ends a wait that has come to nothing.
+func (m *monitor) decide(s *spec.Spec, facts Facts) {
+	if stops(s, facts) {
+		m.end(s.StoppedExitCode.Or(143))
+		return
+	}
+	for i, d := range s.StartDeps {
+		if !possible(d, facts[d.Container]) {
+			m.lost |= 1 << i
+			if !d.Optional {
+				m.end(69)
+			}
+		}
+	}
+}
+
+// startable tells whether every start dependency holds or may be left out.
+func (m *monitor) startable(s *spec.Spec, facts Facts) bool {
+	for i, d := range s.StartDeps {
+		lost := d.Optional && m.lost&(1<<i) != 0
+		late := m.timedOut && (d.Optional || s.OnStartTimeout == spec.TimeoutStart)
+		if !meets(d, facts[d.Container]) && !lost && !late {
+			return false
+		}
+	}
+	return true
+}
+
+// passable tells whether nothing keeps a stop request back any more.
+func (m *monitor) passable(s *spec.Spec) bool {
+	return m.released && (m.delayed || s.StopDelay == 0)
+}
+
+// allow says why an action must not come now.
+func (m *monitor) allow(s *spec.Spec, facts Facts, e Event, a Action) error {
+	switch a := a.(type) {
+	case Wait, Drop:
+		return unless(m.waiting() || m.ended && !m.started, "it does not wait")
+	case Start:
+		ok := m.waiting() && m.startable(s, facts) && a.InPlace == (s.Mode == spec.ExecMode)
+		m.started = true
+		return unless(ok, "started before its dependencies held, after a stop request, or twice")
+	case Forward:
+		return m.allowForward(s, e, a.Signal)
+	case Hold:
+		ok := m.request != nothing && a.Most == budget(s) && a.Most > 0 && slices.Equal(a.For, runningOf(s, facts))
+		return unless(ok, "nothing to hold for")
+	case Delay:
+		return unless(m.request != nothing && m.released && a.For == s.StopDelay, "no stop request to delay")
+	case RunHook, SendStop, Stop, Kill:
+		return m.allowStop(s, e, a)
+	case Sweep:
+		return unless(m.started && m.ended, "the command runs")
+	case SendExit:
+		ok := m.ended && !m.sentExit && m.tells(s)
+		m.sentExit = true
+		return unless(ok, "not for good, or twice")
+	case Exit:
+		return m.allowExit(s, a)
+	}
+	return nil
+}
+
+func unless(ok bool, text string) error {
+	if ok {
+		return nil
+	}
+	return errors.New(text)
+}
+
+// allowForward checks that the command gets its own signals at once, and stop
+// requests only when nothing keeps them back.
+func (m *monitor) allowForward(s *spec.Spec, e Event, sig syscall.Signal) error {
+	switch {
+	case !m.running:
+		return errors.New("no command runs")
+	case m.request == perhaps && asks(s, sig) == perhaps:
+		ok := m.passable(s)
+		m.request = nothing
+		return unless(ok, "kept back no longer, while dependents run or stopDelay has not passed")
+	case asks(s, sig) == surely && !m.asked && !m.posted:
+		return errors.New("a stop request passed on as if it were none")
+	default:
+		return unless(e == Event(Signal{sig}), "nobody sent it")
+	}
+}
+
+// allowStop checks each step of the command's end.
+func (m *monitor) allowStop(s *spec.Spec, e Event, a Action) error {
+	ok := m.running
+	switch a := a.(type) {
+	case RunHook:
+		if a.Hook == PostStart {
+			return unless(e == Event(Started{}) && s.PostStart != nil, "not right after the start")
+		}
+		ok = ok && m.owner != theirs && m.request != surely && !m.preStop && s.PreStop != nil
+		m.preStop = true
+	case SendStop:
+		ok = ok && m.owner == dependency && m.request != surely && !m.asked && !m.posted && s.StopHTTP != nil
+		m.posted = true
+	case Stop:
+		ok = ok && !m.asked
+		if m.owner == theirs {
+			ok = ok && m.request == surely && m.passable(s)
+		} else if s.PreStop != nil && m.request != surely {
+			ok = ok && m.preStop
+		}
+		m.asked = true
+	case Kill:
+		ok = ok && m.owner != theirs && (m.asked || m.posted) && !m.killed && e == Event(Fired{StopTimeout})
+		m.killed = true
+	}
+	return unless(ok, "twice, too early, without a reason, or to nobody")
+}
+
+func (m *monitor) allowExit(s *spec.Spec, x Exit) error {
+	ours := !m.started || m.owner == hook || m.owner == dependency && m.killed
+	never := strings.HasPrefix(x.Message, spec.NotStarted)
+	m.over = true
+	switch {
+	case !m.ended || m.running:
+		return errors.New("the command runs, or may still start")
+	case x.Code != int(m.code):
+		return fmt.Errorf("the documented code is %d", m.code)
+	case m.tells(s) != m.sentExit:
+		return errors.New("the requests of exitHTTP belong before the end for good, and nowhere else")
+	case ours && x.Message == "", !m.started && !never:
+		return errors.New("the wrapper decided the end, and does not say why")
+	}
+	return nil
+}
+
+// tells tells whether exitHTTP has to be sent.
+func (m *monitor) tells(s *spec.Spec) bool {
+	return len(s.ExitHTTP) > 0 && (s.Restart.Policy == "" || s.Restart.ForGood(int(m.code)))
+}
+
+// demand says what the machine should have done by now.
+func (m *monitor) demand(s *spec.Spec, facts Facts, e Event, acts []Action) error {
+	sig, isSignal := e.(Signal)
+	switch {
+	case m.over:
+		return nil
+	case m.ended && !m.started:
+		return unless(m.sentExit, "the wait is decided and goes on")
+	case m.waiting():
+		return unless(!m.startable(s, facts), "every start dependency holds, and it waits")
+	case m.running && m.owner != theirs:
+		return unless(m.preStop || m.asked || m.posted, "a reason to stop the command, and nothing follows")
+	case m.running && m.request != nothing && m.passable(s):
+		return unless(m.asked, "a stop request is kept back for nothing")
+	case m.running && isSignal && asks(s, sig.Number) == nothing && forwardable(sig.Number):
+		return unless(slices.Contains(acts, Action(Forward{sig.Number})), "the command's own signal is not passed on")
+	}
+	return nil
+}
+
+// asks is the documentation's list of stop requests, for a container without a
+// terminal.
+func asks(s *spec.Spec, sig syscall.Signal) asking {
+	maybe := sig == syscall.SIGQUIT || sig == syscall.SIGINT || sig == syscall.SIGWINCH
+	switch {
+	case sig == syscall.SIGTERM, sig == s.RequestSignal:
+		return surely
+	case s.RequestSignal == 0 && maybe:
+		return perhaps
+	default:
+		return nothing
+	}
+}
+
+// meets is the documentation's table of conditions.
+func meets(d spec.Dependency, f Fact) bool {
+	switch d.Condition {
+	case spec.Started:
+		return f.Started
+	case spec.Ready:
+		return f.Ready && !f.Exited
+	case spec.Exited:
+		return f.Exited
+	case spec.Succeeded:
+		return f.Exited && f.Code == 0
+	case spec.Failed:
+		return f.Exited && f.Code != 0
+	}
+	return false
+}
+
+// possible tells whether a condition holds or may still come true.
+func possible(d spec.Dependency, f Fact) bool {
+	return meets(d, f) || !f.Exited && f.Missing == ""
+}
+
+// stops tells whether the stop dependencies hold.
+func stops(s *spec.Spec, facts Facts) bool {
+	n := 0
+	for _, d := range s.StopDeps {
+		if meets(d, facts[d.Container]) {
+			n++
+		}
+	}
+	return n > 0 && (s.StopWhen != spec.StopAll || n == len(s.StopDeps))
+}
+
+// runningOf are the containers to hold for whose command runs.
+func runningOf(s *spec.Spec, facts Facts) []string {
+	var names []string
+	for _, name := range s.HoldFor {
+		if facts[name].Runs {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// budget is how long a stop request may be held.
+func budget(s *spec.Spec) time.Duration {
+	own := s.GracePeriod / 4
+	if own < 2*time.Second {
+		own = 2 * time.Second
+	}
+	if s.StopTimeout < own {
+		own = s.StopTimeout
+	}
+	return s.GracePeriod - s.StopDelay - own
+}

@@ -1,0 +1,256 @@
+package lifecycle
+
+import (
+	"fmt"
+	"hash/maphash"
+	"reflect"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// debt is what the driver still owes the machine.
+type debt uint8
+
+const (
+	oweStart debt = 1 << iota // the answer to Start
+	oweSweep
+	owePostStart
+	owePreStop
+	oweStop // the answer to stopHTTP
+	oweExit // the answer to exitHTTP
+)
+
+// run is one incarnation under a monitor, with a driver that takes its time.
+type run struct {
+	machine Machine
+	monitor monitor
+	timers  uint16 // those that are set, a bit for each
+	owes    debt
+	inPlace bool // the command may take the wrapper's place now
+}
+
+// newRun is an incarnation that has begun.
+func newRun(s spec.Spec) (run, error) {
+	r := run{machine: *New(s, false)}
+	err := r.take(Begin{})
+	return r, err
+}
+
+// clone is a copy that shares nothing that changes.
+func (r *run) clone() run {
+	c := *r
+	c.machine.waiting = slices.Clip(c.machine.waiting)
+	c.machine.dropped = slices.Clip(c.machine.dropped)
+	c.machine.complained = slices.Clip(c.machine.complained)
+	return c
+}
+
+// take lets an event happen.
+func (r *run) take(e Event) error {
+	switch e := e.(type) {
+	case Fired:
+		r.timers &^= 1 << e.Timer
+	case Started, StartFailed:
+		r.owes &^= oweStart
+		r.inPlace = false
+	case Swept:
+		r.owes &^= oweSweep
+	case HookDone:
+		r.owes &^= map[Hook]debt{PostStart: owePostStart, PreStop: owePreStop}[e.Hook]
+	case StopSent:
+		r.owes &^= oweStop
+	case ExitSent:
+		r.owes &^= oweExit
+	}
+	acts := r.machine.Handle(e)
+	for _, a := range acts {
+		r.perform(a)
+	}
+	return r.monitor.take(&r.machine.spec, r.machine.facts, e, acts)
+}
+
+func (r *run) perform(a Action) {
+	switch a := a.(type) {
+	case Start:
+		r.owes |= oweStart
+		r.inPlace = a.InPlace
+	case SetTimer:
+		r.timers |= 1 << a.Timer
+	case RunHook:
+		r.owes |= map[Hook]debt{PostStart: owePostStart, PreStop: owePreStop}[a.Hook]
+	case SendStop:
+		r.owes |= oweStop
+	case SendExit:
+		r.owes |= oweExit
+	case Sweep:
+		r.owes |= oweSweep
+		if a.Signal == syscall.SIGKILL {
+			r.owes &^= oweSweep
+		}
+	}
+}
+
+// due are the events that come whatever others do: answers, and timers in any
+// order at all. The command's end is not among them.
+func (r *run) due() []Event {
+	if r.owes&oweStart != 0 {
+		if r.inPlace {
+			return []Event{StartFailed{126, "no permission"}}
+		}
+		return []Event{Started{}, StartFailed{127, "no such file"}}
+	}
+	var list []Event
+	for t := StartTimeout; t <= LeaveTimer; t++ {
+		if r.timers&(1<<t) != 0 {
+			list = append(list, Fired{t})
+		}
+	}
+	for _, o := range []struct {
+		debt   debt
+		events []Event
+	}{
+		{oweSweep, []Event{Swept{}}},
+		{owePostStart, []Event{HookDone{Hook: PostStart}, HookDone{PostStart, "exit code 1"}}},
+		{owePreStop, []Event{HookDone{Hook: PreStop}, HookDone{PreStop, "exit code 1"}}},
+		{oweStop, []Event{StopSent{}, StopSent{"connection refused"}}},
+		{oweExit, []Event{ExitSent{}}},
+	} {
+		if r.owes&o.debt != 0 {
+			list = append(list, o.events...)
+		}
+	}
+	return list
+}
+
+// ends are the ways in which the command can end now.
+func (r *run) ends() []Event {
+	switch m := r.monitor; {
+	case !m.running:
+		return nil
+	case m.killed:
+		return []Event{Exited{137}, Unkillable{"no permission"}}
+	case m.asked:
+		return []Event{Exited{0}, Exited{1}, Exited{143}}
+	default:
+		return []Event{Exited{0}, Exited{1}}
+	}
+}
+
+// runKey tells two runs of one spec apart.
+type runKey struct {
+	state                                       State
+	waiting, dropped, complained                string
+	guessed, confirmed, requested, killed, done bool
+	asked                                       syscall.Signal
+	why                                         string
+	cause                                       cause
+	exit                                        Exit
+	monitor                                     monitor
+	timers                                      uint16
+	owes                                        debt
+	inPlace                                     bool
+}
+
+// keyed are the machine's fields that runKey holds. The spec does not change,
+// and the facts are part of the surroundings' own key.
+var keyed = []string{
+	"spec", "terminal", "state", "facts", "waiting", "dropped", "complained", "guessed", "asked",
+	"confirmed", "why", "cause", "requested", "killed", "started", "exit",
+}
+
+func (r *run) key() runKey {
+	m := &r.machine
+	return runKey{
+		state: m.state, waiting: strings.Join(m.waiting, ","), dropped: strings.Join(m.dropped, ","),
+		complained: strings.Join(m.complained, ","), guessed: m.guessed, confirmed: m.confirmed,
+		requested: m.requested, killed: m.killed, done: m.started, asked: m.asked, why: m.why, cause: m.cause,
+		exit: m.exit, monitor: r.monitor, timers: r.timers, owes: r.owes, inPlace: r.inPlace,
+	}
+}
+
+func TestExplorationKnowsEveryFieldOfTheMachine(t *testing.T) {
+	typ := reflect.TypeFor[Machine]()
+	var have []string
+	for i := range typ.NumField() {
+		have = append(have, typ.Field(i).Name)
+	}
+	if !slices.Equal(have, keyed) {
+		t.Errorf("fields %v, want %v: add the new one to runKey, or two states would be taken for one", have, keyed)
+	}
+}
+
+// origin is how a state was first reached: by the nth step from the state
+// before it.
+type origin struct{ before, nth int32 }
+
+// stepped takes one step that can be taken: its name, where it leads, valid
+// during the call only, and what is wrong with it.
+type stepped[W any] func(name any, next *W, wrong error)
+
+// search visits every state that can be reached from first, the nearest ones
+// first, and returns how many there are and how many steps join them. States
+// are told apart by 128 bits of a hash of key. The error tells the steps that
+// lead to it. keep makes a copy of its own of a state that was found.
+func search[W any, K comparable](first W, key func(*W) K, keep func(*W) *W, expand func(*W, stepped[W]) error) (states, steps int, err error) {
+	seeds := [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+	hash := func(w *W) [2]uint64 {
+		k := key(w)
+		return [2]uint64{maphash.Comparable(seeds[0], k), maphash.Comparable(seeds[1], k)}
+	}
+	origins := []origin{{-1, 0}}
+	seen := map[[2]uint64]struct{}{hash(&first): {}}
+	queue := []*W{&first}
+	for at := 0; at < len(queue) && err == nil; at++ {
+		w := queue[at]
+		queue[at] = nil
+		nth, bad := int32(-1), int32(-1)
+		wrong := expand(w, func(_ any, next *W, wrong error) {
+			nth++
+			if wrong != nil && err == nil {
+				err, bad = wrong, nth
+			}
+			h := hash(next)
+			if _, known := seen[h]; known {
+				return
+			}
+			seen[h] = struct{}{}
+			queue = append(queue, keep(next))
+			origins = append(origins, origin{int32(at), nth})
+		})
+		steps += int(nth) + 1
+		if err == nil {
+			err = wrong
+		}
+		if err != nil {
+			err = fmt.Errorf("%w, after\n%s", err, strings.Join(retrace(&first, keep, expand, origins, at, bad), "\n"))
+		}
+	}
+	return len(seen), steps, err
+}
+
+// retrace names the steps from first to the state at an index, and one more.
+func retrace[W any](first *W, keep func(*W) *W, expand func(*W, stepped[W]) error, origins []origin, at int, last int32) []string {
+	path := []int32{last}
+	for ; origins[at].before >= 0; at = int(origins[at].before) {
+		path = append(path, origins[at].nth)
+	}
+	slices.Reverse(path)
+	names := []string{"the begin"}
+	w := first
+	for _, wanted := range path {
+		nth := int32(-1)
+		var then *W
+		_ = expand(w, func(name any, next *W, _ error) {
+			if nth++; nth == wanted {
+				names = append(names, fmt.Sprintf("%T%+v", name, name))
+				then = keep(next)
+			}
+		})
+		w = then
+	}
+	return names
+}

@@ -1,0 +1,177 @@
+package lifecycle
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// stage is how another container stands, as far as anybody can tell.
+type stage uint8
+
+const (
+	unknown stage = iota
+	missing
+	upStage
+	readyStage
+	stoppingStage
+	between // two incarnations
+	succeededStage
+	failedStage
+	killedStage
+	neverRan
+)
+
+// stageFacts is what is known at each stage.
+var stageFacts = [...]Fact{
+	unknown:        {},
+	missing:        {Missing: "no such container"},
+	upStage:        {Started: true, Runs: true},
+	readyStage:     {Started: true, Ready: true, Runs: true},
+	stoppingStage:  {Started: true, Ready: true, Runs: true, Stopping: true},
+	between:        {Started: true},
+	succeededStage: {Started: true, Exited: true},
+	failedStage:    {Started: true, Exited: true, Code: 1},
+	killedStage:    {Started: true, Exited: true, Code: 137},
+	neverRan:       {Exited: true, Code: 69},
+}
+
+// after are the stages that may be heard of next. Any may be missed.
+func (s stage) after() []stage {
+	all := []stage{missing, upStage, readyStage, stoppingStage, between, succeededStage, failedStage, killedStage, neverRan}
+	switch {
+	case s == unknown:
+		return all
+	case s == missing || s >= succeededStage:
+		return nil // for good
+	default:
+		return all[1:8]
+	}
+}
+
+// world is one incarnation and the two containers that its spec may name.
+type world struct {
+	run
+	peers [2]stage
+}
+
+type worldKey struct {
+	run   runKey
+	peers [2]stage
+}
+
+func (w *world) key() worldKey { return worldKey{w.run.key(), w.peers} }
+
+func (w *world) keep() *world {
+	c := *w
+	return &c
+}
+
+// peerNames are the two containers.
+var peerNames = [2]string{"p", "q"}
+
+// named tells whether the spec names that container.
+func named(s *spec.Spec, name string) bool {
+	is := func(d spec.Dependency) bool { return d.Container == name }
+	return slices.Contains(s.HoldFor, name) || slices.ContainsFunc(s.StartDeps, is) || slices.ContainsFunc(s.StopDeps, is)
+}
+
+// told is every next pair of stages that can be heard of at once. Only who
+// waits can tell two changes at once from one after the other.
+func (w *world) told() [][2]stage {
+	if w.monitor.over {
+		return nil
+	}
+	var next [2][]stage
+	for i, name := range peerNames {
+		next[i] = []stage{w.peers[i]}
+		if named(&w.machine.spec, name) {
+			next[i] = append(next[i], w.peers[i].after()...)
+		}
+	}
+	var pairs [][2]stage
+	for _, p := range next[0] {
+		for _, q := range next[1] {
+			pair := [2]stage{p, q}
+			if pair != w.peers && (w.monitor.waiting() || p == w.peers[0] || q == w.peers[1]) {
+				pairs = append(pairs, pair)
+			}
+		}
+	}
+	return pairs
+}
+
+// sent are the signals that somebody sends: a stop request, what may be one,
+// the command's own, and one of the kernel's.
+var sent = []Event{
+	Signal{syscall.SIGTERM}, Signal{syscall.SIGUSR1}, Signal{syscall.SIGQUIT}, Signal{syscall.SIGHUP}, Signal{syscall.SIGCHLD},
+}
+
+// expand takes every event that can come next.
+func (w *world) expand(step stepped[world]) error {
+	var next world
+	take := func(e Event, peers [2]stage) {
+		next = world{w.clone(), peers}
+		err := next.take(e)
+		next.timers |= w.timers // it may fire late, when another has come of it
+		step(e, &next, err)
+	}
+	for _, e := range w.due() {
+		take(e, w.peers)
+	}
+	if w.owes&oweStart != 0 {
+		return nil
+	}
+	for _, e := range w.ends() {
+		take(e, w.peers)
+	}
+	for _, e := range sent {
+		take(e, w.peers)
+	}
+	for _, pair := range w.told() {
+		take(w.facts(pair), pair)
+	}
+	if w.peers[0].after() == nil && w.peers[1].after() == nil {
+		return w.settles()
+	}
+	return nil
+}
+
+func (w *world) facts(pair [2]stage) Facts {
+	f := Facts{}
+	for i, name := range peerNames {
+		if named(&w.machine.spec, name) {
+			f[name] = stageFacts[pair[i]]
+		}
+	}
+	return f
+}
+
+// settles tells whether the run ends by itself, once nothing more is to be
+// heard of others: everything that is due comes, and a command that nobody
+// kills ends only when nothing else is left, unless there is a reason of ours
+// to end it.
+func (w *world) settles() error {
+	r := w.clone()
+	for range 40 {
+		if r.monitor.over || r.owes&oweStart != 0 && r.inPlace {
+			return nil
+		}
+		list := r.due()
+		if len(list) == 0 || r.monitor.killed && r.monitor.running {
+			list = r.ends()
+			if r.monitor.running && r.monitor.owner != theirs && !r.monitor.killed {
+				return errors.New("the command would never be killed")
+			}
+		}
+		if len(list) == 0 {
+			return errors.New("nothing can end it any more")
+		}
+		if err := r.take(list[0]); err != nil {
+			return err
+		}
+	}
+	return errors.New("it goes on for ever")
+}

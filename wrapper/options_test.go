@@ -1,0 +1,240 @@
+package wrapper
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/process"
+	"koordinator.io/koordinator/wrapper/record"
+)
+
+var (
+	recRunning = record.Peer{State: record.State{Phase: "running", Started: true}, Alive: true}
+	recReady   = record.Peer{State: record.State{Phase: "running", Started: true, Ready: true}, Alive: true}
+	recDone    = record.Peer{State: record.State{Phase: "exited", Started: true, Exit: &record.Exit{ForGood: true}}}
+)
+
+// stopping is p when it has been asked to stop.
+func stopping(p record.Peer) record.Peer {
+	p.Stopping = true
+	return p
+}
+
+func TestARecordTellsWithoutTheStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}}
+		got := r.run(t, `{"startDeps":["proxy"],"stopDeps":["main"],"wrapped":["proxy","main"]}`, func() {
+			r.peers <- record.Snapshot{"proxy": recRunning, "main": recRunning}
+			time.Sleep(time.Second)
+			r.peers <- record.Snapshot{"proxy": recReady, "main": recRunning}
+			time.Sleep(20 * time.Second)
+			r.peers <- record.Snapshot{"proxy": recReady, "main": recDone}
+		})
+		if want := (outcome{0, "", 21 * time.Second}); got != want || r.startedAfter != time.Second {
+			t.Fatalf("have %+v, started after %s, want %+v, started after 1s", got, r.startedAfter, want)
+		}
+		if len(r.watches) > 0 {
+			t.Fatalf("the status was watched after %v", r.watches)
+		}
+	})
+}
+
+func TestTheStatusIsWatchedOnlyWhileItIsNeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{}
+		r.run(t, `{"startDeps":["proxy","cache"],"wrapped":["proxy","cache"]}`, func() {
+			r.peers <- record.Snapshot{"proxy": recReady} // no word of cache
+			time.Sleep(12 * time.Second)
+			r.pod <- podwatch.Snapshot{"proxy": running, "cache": ready}
+			time.Sleep(5 * time.Second)
+			r.end(0)
+		})
+		synctest.Wait()
+		if want := []time.Duration{10 * time.Second}; !slices.Equal(r.watches, want) {
+			t.Errorf("watched after %v, want %v", r.watches, want)
+		}
+		if want := []time.Duration{12 * time.Second}; !slices.Equal(r.closed, want) {
+			t.Errorf("watched no more after %v, want %v", r.closed, want)
+		}
+		if r.startedAfter != 12*time.Second {
+			t.Errorf("started after %s, want 12s", r.startedAfter)
+		}
+	})
+}
+
+func TestAStopRequestIsHeldForTheDependents(t *testing.T) {
+	const text = `{"holdFor":["main"],"wrapped":["main"],"gracePeriod":"30s","stopTimeout":"30s"}`
+	for name, tc := range map[string]struct {
+		script func(r *rig)
+		want   time.Duration // of SIGTERM
+	}{
+		"kube-term-01 until they have exited": {func(r *rig) {
+			r.signals <- syscall.SIGTERM
+			r.peers <- record.Snapshot{"main": stopping(recRunning)}
+			time.Sleep(5 * time.Second)
+			r.peers <- record.Snapshot{"main": recDone}
+		}, 6 * time.Second},
+		"own-05 until the grace period leaves just the time to end": {func(r *rig) {
+			r.signals <- syscall.SIGTERM
+			r.peers <- record.Snapshot{"main": stopping(recRunning)}
+		}, 1*time.Second + 22500*time.Millisecond},
+		"a moment when only this container is restarted": {func(r *rig) {
+			r.signals <- syscall.SIGTERM
+		}, 3 * time.Second},
+		"not at all when none of them runs": {func(r *rig) {
+			r.peers <- record.Snapshot{"main": recDone}
+			r.signals <- syscall.SIGTERM
+		}, time.Second},
+		"own-04 whatever else comes": {func(r *rig) {
+			r.signals <- syscall.SIGTERM
+			r.peers <- record.Snapshot{"main": stopping(recRunning)}
+			time.Sleep(time.Second)
+			r.signals <- syscall.SIGTERM
+			r.signals <- syscall.SIGUSR1
+			time.Sleep(time.Second)
+			r.peers <- record.Snapshot{"main": recDone}
+		}, 3 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rig{onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}}
+				got := r.run(t, text, func() {
+					r.peers <- record.Snapshot{"main": recRunning}
+					time.Sleep(time.Second)
+					tc.script(r)
+				})
+				if want := (outcome{0, "", tc.want}); got != want {
+					t.Fatalf("have %+v, want %+v; sent %v", got, want, r.sent)
+				}
+			})
+		})
+	}
+}
+
+func TestHooks(t *testing.T) {
+	term := map[syscall.Signal]int{syscall.SIGTERM: 0}
+	for name, tc := range map[string]struct {
+		spec    string
+		rig     rig
+		want    outcome
+		ran     []string
+		termed  time.Duration
+		noTerms bool
+	}{
+		"postStart runs after the start": {
+			`{"postStart":{"exec":{"command":["hello"]}}}`,
+			rig{helperEnd: map[string]int{"hello": 0}}, outcome{4, "", 10 * time.Second}, []string{"hello"}, 0, true,
+		},
+		"a postStart hook that fails ends the container": {
+			`{"postStart":{"exec":{"command":["hello"]}}}`,
+			rig{helperEnd: map[string]int{"hello": 7}, onSignal: term},
+			outcome{0, `koordinator: stopped: postStart hook: "hello": exit code 7`, 0}, []string{"hello"}, 0, false,
+		},
+		"preStop runs before a stop dependency's stop": {
+			`{"stopDeps":["main"],"preStop":{"exec":{"command":["bye"]}}}`,
+			rig{helperEnd: map[string]int{"bye": 0}, onSignal: term}, outcome{0, "", time.Second}, []string{"bye"}, time.Second, false,
+		},
+		"a preStop hook that hangs is waited for as long as the stop timeout": {
+			`{"stopDeps":["main"],"stopTimeout":"3s","preStop":{"exec":{"command":["bye"]}}}`,
+			rig{onSignal: term}, outcome{0, "", 4 * time.Second}, []string{"bye"}, 4 * time.Second, false,
+		},
+		"preStop may be a pause": {
+			`{"stopDeps":["main"],"preStop":{"sleep":{"seconds":2}}}`,
+			rig{onSignal: term}, outcome{0, "", 3 * time.Second}, nil, 3 * time.Second, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := tc.rig
+				got := r.run(t, tc.spec, func() {
+					time.Sleep(time.Second)
+					select {
+					case r.pod <- podwatch.Snapshot{"main": done}:
+					case <-time.After(time.Second):
+					}
+					time.Sleep(8 * time.Second)
+					r.end(4)
+				})
+				if got != tc.want || !slices.Equal(r.ran, tc.ran) {
+					t.Fatalf("have %+v, ran %v; want %+v, %v", got, r.ran, tc.want, tc.ran)
+				}
+				term := slices.IndexFunc(r.sent, func(s signalled) bool { return s.signal == syscall.SIGTERM && !s.group })
+				if tc.noTerms != (term < 0) || term >= 0 && r.sent[term].after != tc.termed {
+					t.Fatalf("sent %v, want SIGTERM after %s (none: %v)", r.sent, tc.termed, tc.noTerms)
+				}
+			})
+		})
+	}
+}
+
+func TestRequests(t *testing.T) {
+	const stop = "POST http://127.0.0.1:15020/quitquitquit"
+	for name, tc := range map[string]struct {
+		spec    string
+		answers map[string]error
+		ends    time.Duration // when the command ends by itself
+		want    outcome
+		asked   []string
+		signals []signalled
+	}{
+		"stopHTTP instead of the signal": {
+			`{"stopDeps":["main"],"stopHTTP":"` + stop + `"}`, nil, 3 * time.Second,
+			outcome{0, "", 3 * time.Second}, []string{stop}, nil,
+		},
+		"the signal when it fails": {
+			`{"stopDeps":["main"],"stopHTTP":"` + stop + `"}`, map[string]error{stop: errors.New("refused")}, 3 * time.Second,
+			outcome{0, "", 3 * time.Second}, []string{stop}, []signalled{{syscall.SIGTERM, time.Second, false}},
+		},
+		"the signal when nothing ends": {
+			`{"stopDeps":["main"],"stopHTTP":"` + stop + `","stopTimeout":"4s"}`, nil, 4 * time.Second,
+			outcome{0, "", 4 * time.Second}, []string{stop}, []signalled{{syscall.SIGTERM, 3 * time.Second, false}},
+		},
+		"exitHTTP after the end, whatever the answer": {
+			`{"exitHTTP":["GET http://127.0.0.1:1/a","POST http://127.0.0.1:1/b"]}`, map[string]error{"GET http://127.0.0.1:1/a": errors.New("refused")}, time.Second,
+			outcome{4, "", time.Second}, []string{"GET http://127.0.0.1:1/a", "POST http://127.0.0.1:1/b"}, nil,
+		},
+		"exitHTTP not before a restart": {
+			`{"exitHTTP":["GET http://127.0.0.1:1/a"],"restart":{"policy":"OnFailure"}}`, nil, time.Second,
+			outcome{4, "", time.Second}, nil, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rig{answers: tc.answers}
+				got := r.run(t, tc.spec, func() {
+					go func() {
+						time.Sleep(tc.ends)
+						r.end(4)
+					}()
+					time.Sleep(time.Second)
+					select {
+					case r.pod <- podwatch.Snapshot{"main": done}:
+					case <-time.After(time.Second):
+					}
+				})
+				toCommand := slices.DeleteFunc(slices.Clone(r.sent), func(s signalled) bool { return s.group || s.signal == syscall.SIGCONT })
+				if got != tc.want || !slices.Equal(r.asked, tc.asked) || !slices.Equal(toCommand, tc.signals) {
+					t.Fatalf("have %+v, asked %q, sent %v; want %+v, %q, %v", got, r.asked, toCommand, tc.want, tc.asked, tc.signals)
+				}
+			})
+		})
+	}
+}
+
+func TestACommandInTheWrappersPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{startError: &process.StartError{Argv0: "app", Err: syscall.EACCES, Code: 126}}
+		got := r.run(t, `{"mode":"exec","startDeps":["a=exited"],"wrapped":["a"]}`, func() {
+			time.Sleep(time.Second)
+			r.peers <- record.Snapshot{"a": recDone}
+		})
+		if want := (outcome{126, `koordinator: command not started: start "app": permission denied`, time.Second}); got != want || !r.replaced {
+			t.Fatalf("have %+v, replaced %v, want %+v", got, r.replaced, want)
+		}
+	})
+}

@@ -1,0 +1,221 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// listen opens a port of an address of the loopback network.
+func listen(t *testing.T, host string) (net.Listener, int) {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l, portOf(t, l.Addr().String())
+}
+
+func portOf(t *testing.T, address string) int {
+	t.Helper()
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(a.Port())
+}
+
+// closedPort is a port of 127.0.0.1 at which nobody listens.
+func closedPort(t *testing.T) int {
+	t.Helper()
+	l, port := listen(t, "127.0.0.1")
+	l.Close()
+	return port
+}
+
+// silentPort is a port of 127.0.0.1 that does not answer a connection: its
+// queue is full.
+func silentPort(t *testing.T) int {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := name.(*unix.SockaddrInet4).Port
+	for range 16 {
+		conn, err := net.DialTimeout("tcp", address("", "", port), 100*time.Millisecond)
+		if err != nil {
+			return port
+		}
+		t.Cleanup(func() { conn.Close() })
+	}
+	t.Fatal("a queue of no length takes 16 connections")
+	return 0
+}
+
+// within is a context that ends soon: for tries that are to run into their
+// timeout.
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// expect fails unless err is a success, for want "", or says want.
+func expect(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case err == nil && want != "":
+		t.Errorf("success, want an error with %q", want)
+	case err != nil && want == "":
+		t.Errorf("%v, want a success", err)
+	case err != nil && !strings.Contains(err.Error(), want):
+		t.Errorf("error %q, want %q in it", err, want)
+	}
+}
+
+func TestTCP(t *testing.T) {
+	t.Run("kube-probe-25 an open port is a success", func(t *testing.T) {
+		l, port := listen(t, "127.0.0.1")
+		expect(t, Check(within(t, time.Minute), spec.Handler{TCP: &spec.TCPSocket{Port: port}}, ""), "")
+		conn, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
+			t.Errorf("read %d bytes, %v; want the end of a connection on which nothing was sent", n, err)
+		}
+	})
+	t.Run("kube-probe-25 a closed port is a failure", func(t *testing.T) {
+		h := spec.Handler{TCP: &spec.TCPSocket{Port: closedPort(t)}}
+		expect(t, Check(within(t, time.Minute), h, ""), "connection refused")
+	})
+	t.Run("kube-probe-25 a silent port is a failure at the timeout", func(t *testing.T) {
+		h := spec.Handler{TCP: &spec.TCPSocket{Port: silentPort(t)}}
+		expect(t, Check(within(t, 100*time.Millisecond), h, ""), "i/o timeout")
+	})
+	t.Run("kube-probe-25 a connection lingers for a second", func(t *testing.T) {
+		_, port := listen(t, "127.0.0.1")
+		conn, err := dialer().DialContext(t.Context(), "tcp", address("", "", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		raw, err := conn.(*net.TCPConn).SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var linger uint64
+		var failed error
+		err = raw.Control(func(fd uintptr) {
+			linger, failed = unix.GetsockoptUint64(int(fd), unix.SOL_SOCKET, unix.SO_LINGER)
+		})
+		if err := errors.Join(err, failed); err != nil {
+			t.Fatal(err)
+		}
+		if on, seconds := uint32(linger), uint32(linger>>32); on != 1 || seconds != 1 {
+			t.Errorf("SO_LINGER = {%d, %d}, want {1, 1}", on, seconds)
+		}
+	})
+}
+
+// TestTheAddress dials with every kind of handler at an address of the
+// loopback network at which somebody listens, and at one where nobody does.
+func TestTheAddress(t *testing.T) {
+	const here, elsewhere = "127.0.0.2", "127.0.0.3"
+	for _, tt := range []struct {
+		name        string
+		listen      string
+		host, podIP string
+		want        string
+	}{
+		{name: "kube-probe-24 without a host the pod's address is dialled", listen: here, podIP: here},
+		{
+			name: "kube-probe-24 an app bound to loopback only fails", listen: "127.0.0.1", podIP: here,
+			want: "connection refused",
+		},
+		{name: "kube-probe-24 a host wins over the pod's address", listen: here, host: here, podIP: elsewhere},
+		{name: "without an address of the pod it is 127.0.0.1", listen: "127.0.0.1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, port := listen(t, tt.listen)
+			serve(t, l, healthServer(answerHealth(frameOf(serving))))
+			handlers := map[string]spec.Handler{
+				"HTTP": {HTTP: &spec.HTTPGet{Host: tt.host, Port: port}},
+				"TCP":  {TCP: &spec.TCPSocket{Host: tt.host, Port: port}},
+			}
+			if tt.host == "" {
+				handlers["gRPC"] = spec.Handler{GRPC: &spec.GRPC{Port: port}}
+			}
+			for kind, h := range handlers {
+				t.Run(kind, func(t *testing.T) {
+					expect(t, Check(within(t, time.Minute), h, tt.podIP), tt.want)
+				})
+			}
+		})
+	}
+	t.Run("an address of IPv6 is put in brackets", func(t *testing.T) {
+		if got := address("", "fd00::7", 80); got != "[fd00::7]:80" {
+			t.Errorf("address = %s", got)
+		}
+	})
+}
+
+func TestWhatCannotBeAsked(t *testing.T) {
+	for name, h := range map[string]spec.Handler{
+		"a command":      {Exec: &spec.Exec{Command: []string{"true"}}},
+		"a pause":        {Sleep: &spec.Sleep{}},
+		"nothing at all": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := Check(t.Context(), h, ""); err == nil {
+				t.Error("a success")
+			}
+		})
+	}
+}
+
+// TestNothingIsLeft counts goroutines after tries of every kind and end. It
+// polls, since those of net/http end on their own.
+func TestNothingIsLeft(t *testing.T) {
+	l, port := listen(t, "127.0.0.1")
+	serve(t, l, healthServer(answerHealth(frameOf(serving))))
+	_, mute := listen(t, "127.0.0.1")
+	before := runtime.NumGoroutine()
+	for _, p := range []int{port, mute} {
+		for range 5 {
+			ctx := within(t, 100*time.Millisecond)
+			_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Port: p}}, "")
+			_ = Check(ctx, spec.Handler{TCP: &spec.TCPSocket{Port: p}}, "")
+			_ = Check(ctx, spec.Handler{GRPC: &spec.GRPC{Port: p}}, "")
+			_ = Send(ctx, spec.Request{Method: "POST", URL: "http://" + address("", "", p)})
+		}
+	}
+	end := time.Now().Add(10 * time.Second)
+	for runtime.NumGoroutine() > before {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

@@ -1,0 +1,131 @@
+package record
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxSize bounds what is read of a record.
+const maxSize = 64 << 10
+
+// Peer is another container's record as it is found.
+type Peer struct {
+	State
+	Alive bool // its wrapper lives, or the command that took its place and kept the record open
+}
+
+// Gone tells that the incarnation is over without a word: its wrapper was
+// killed, or had left its place to the command.
+func (p Peer) Gone() bool { return !p.Alive && p.Exit == nil }
+
+// Read reads the record in dir, a container's directory. An error is
+// os.ErrNotExist where there is none, else it says what is wrong with it.
+// Whatever a container has put there, Read neither blocks nor reads more than
+// 64 KiB.
+func Read(dir string) (Peer, error) {
+	p, f, err := read(filepath.Join(dir, name))
+	if err != nil {
+		return Peer{}, err
+	}
+	f.Close()
+	return p.noted(dir), nil
+}
+
+// noted adds what a hook has noted beside the record.
+func (p Peer) noted(dir string) Peer {
+	if _, err := os.Lstat(filepath.Join(dir, stopping+p.incarnation())); err == nil {
+		p.Stopping = true
+	}
+	return p
+}
+
+// read reads a record and leaves its file open. A wrapper closes a record only
+// once the next one is in its place: one found dead may have been replaced in
+// between.
+func read(path string) (Peer, *os.File, error) {
+	for {
+		f, err := open(path)
+		if err != nil {
+			return Peer{}, nil, err
+		}
+		s, err := decode(f)
+		p := Peer{State: s, Alive: living(f)}
+		if !p.Alive && replaced(path, f) {
+			f.Close()
+			continue
+		}
+		if err != nil {
+			f.Close()
+			return Peer{}, nil, err
+		}
+		return p, f, nil
+	}
+}
+
+// replaced tells whether another file has taken f's name.
+func replaced(path string, f *os.File) bool {
+	now, err := os.Lstat(path)
+	if err != nil {
+		return false
+	}
+	was, err := f.Stat()
+	return err == nil && !os.SameFile(now, was)
+}
+
+// open opens a record for reading, whatever stands under its name.
+func open(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open record: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		f.Close()
+		return nil, errors.New("open record: not a regular file")
+	}
+	return f, nil
+}
+
+// decode reads what a record says.
+func decode(f *os.File) (State, error) {
+	var s State
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		err = errors.New("larger than 64 KiB")
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &s)
+	}
+	if err == nil && s.Exit != nil && (s.Exit.Code < 0 || s.Exit.Code > 255) {
+		err = fmt.Errorf("exit code %d is not between 0 and 255", s.Exit.Code)
+	}
+	if err != nil {
+		return State{}, fmt.Errorf("read record: %w", err)
+	}
+	return s, nil
+}
+
+// living tells whether a wrapper holds this record.
+func living(f *os.File) bool {
+	l := unix.Flock_t{Type: unix.F_RDLCK, Start: alive, Len: 1}
+	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l)
+	return err == nil && l.Type == unix.F_WRLCK
+}
+
+// released blocks until the lock on a byte of f is free.
+func released(f *os.File, at int64) bool {
+	l := unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}
+	for {
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLKW, &l)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil
+		}
+	}
+}

@@ -1,0 +1,443 @@
+package record
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// follower is a Watch and its log.
+type follower struct {
+	out  chan Snapshot
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (f *follower) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.text.Write(b)
+}
+
+func (f *follower) log() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.text.String()
+}
+
+func follow(t *testing.T, dir string, names ...string) *follower {
+	t.Helper()
+	f := &follower{out: make(chan Snapshot)}
+	go Watch(t.Context(), dir, names, slog.New(slog.NewTextHandler(f, nil)), f.out)
+	return f
+}
+
+// until takes snapshots until one is as wanted.
+func (f *follower) until(t *testing.T, what string, ok func(Snapshot) bool) Snapshot {
+	t.Helper()
+	over := time.After(20 * time.Second)
+	var last Snapshot
+	for {
+		select {
+		case last = <-f.out:
+			if ok(last) {
+				return last
+			}
+		case <-over:
+			t.Fatalf("never %s; last %+v; log %s", what, last, f.log())
+		}
+	}
+}
+
+// wrapperProcess is a process that keeps a record, told on its standard input to
+// start and then to end.
+func wrapperProcess(t *testing.T, dir string) (next func(), kill func()) {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "RECORD_TEST_WRAPPER="+dir, "RECORD_TEST_START=yes")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stdout.Read(make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	t.Cleanup(kill)
+	return func() { in.Write([]byte("\n")) }, kill
+}
+
+func place(t *testing.T, dir, name string) string {
+	t.Helper()
+	at := filepath.Join(dir, name)
+	if err := os.Mkdir(at, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func TestWatchFollowsAPeerToItsDeath(t *testing.T) {
+	dir := t.TempDir()
+	f := follow(t, dir, "peer")
+	f.until(t, "nothing", func(s Snapshot) bool { return len(s) == 0 })
+	next, kill := wrapperProcess(t, place(t, dir, "peer"))
+	s := f.until(t, "waiting", func(s Snapshot) bool { return len(s["peer"].For) == 1 })
+	if p := s["peer"]; !p.Alive || p.Started || !p.KilledForGood || p.Gone() {
+		t.Fatalf("waiting peer: %+v", p)
+	}
+	next()
+	f.until(t, "started", func(s Snapshot) bool { return s["peer"].Started && s["peer"].Alive })
+	kill()
+	p := f.until(t, "gone", func(s Snapshot) bool { return s["peer"].Gone() })["peer"]
+	if !p.Started || p.Alive || p.Exit != nil {
+		t.Fatalf("killed peer: %+v", p)
+	}
+
+	r, err := Create(filepath.Join(dir, "peer"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = f.until(t, "alive again", func(s Snapshot) bool { return s["peer"].Alive })["peer"]
+	if p.Started || !p.Before || p.Phase != "waiting" {
+		t.Fatalf("own-08 the next incarnation: %+v", p)
+	}
+	if err := r.Update(State{Phase: "exited", Started: true, Exit: &Exit{Code: 3, ForGood: true, Reason: "so"}}); err != nil {
+		t.Fatal(err)
+	}
+	p = f.until(t, "exited", func(s Snapshot) bool { return s["peer"].Exit != nil })["peer"]
+	if *p.Exit != (Exit{3, true, "so"}) || p.Gone() {
+		t.Fatalf("peer that exited: %+v", p)
+	}
+}
+
+func TestWatchWithoutInotifyPolls(t *testing.T) {
+	t.Run("argo-12 no inotify instance is to be had", func(t *testing.T) {
+		var taken []int
+		for {
+			fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+			if err != nil {
+				break
+			}
+			if taken = append(taken, fd); len(taken) > 100_000 {
+				t.Fatal("there is no bound on inotify instances here")
+			}
+		}
+		t.Cleanup(func() {
+			for _, fd := range taken {
+				unix.Close(fd)
+			}
+		})
+		dir := t.TempDir()
+		f := follow(t, dir, "peer")
+		next, kill := wrapperProcess(t, place(t, dir, "peer"))
+		f.until(t, "waiting", func(s Snapshot) bool { return s["peer"].Alive })
+		next()
+		f.until(t, "started", func(s Snapshot) bool { return s["peer"].Started })
+		kill()
+		f.until(t, "gone", func(s Snapshot) bool { return s["peer"].Gone() })
+		if !strings.Contains(f.log(), "records are read every 50ms") {
+			t.Errorf("log: %s", f.log())
+		}
+	})
+}
+
+func TestWatchOutlivesWhatAHostileContainerPutsInItsPlace(t *testing.T) {
+	for name, plant := range map[string]func(path string) error{
+		"a FIFO":                        func(p string) error { return unix.Mkfifo(p, 0o666) },
+		"a link to a device":            func(p string) error { return os.Symlink("/dev/zero", p) },
+		"a device":                      func(p string) error { return unix.Mknod(p, unix.S_IFCHR|0o666, 1<<8|5) },
+		"a directory":                   func(p string) error { return os.Mkdir(p, 0o755) },
+		"tek-02 an empty file":          func(p string) error { return os.WriteFile(p, nil, 0o644) },
+		"tek-02 half a record":          func(p string) error { return os.WriteFile(p, []byte(`{"phase":"run`), 0o644) },
+		"a huge file":                   func(p string) error { return os.Truncate(mustCreate(p), 1<<40) },
+		"an exit code that is none":     func(p string) error { return os.WriteFile(p, []byte(`{"exit":{"code":-1}}`), 0o644) },
+		"a nest of brackets":            func(p string) error { return os.WriteFile(p, bytes.Repeat([]byte("["), maxSize), 0o644) },
+		"a record of the wrong types":   func(p string) error { return os.WriteFile(p, []byte(`{"started":1}`), 0o644) },
+		"a link to another's directory": func(p string) error { return os.Symlink("../peer/record", p) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			hostile, peer := place(t, dir, "hostile"), place(t, dir, "peer")
+			f := follow(t, dir, "hostile", "peer")
+			if err := plant(filepath.Join(hostile, "draft")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(hostile, "draft"), filepath.Join(hostile, "record")); err != nil {
+				t.Fatal(err)
+			}
+			r, err := Create(peer, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := f.until(t, "the peer", func(s Snapshot) bool { return s["peer"].Alive })
+			if _, there := s["hostile"]; there {
+				t.Errorf("believed: %+v", s["hostile"])
+			}
+			if err := r.Update(State{Phase: "running", Started: true}); err != nil {
+				t.Fatal(err)
+			}
+			f.until(t, "the peer's start", func(s Snapshot) bool { return s["peer"].Started })
+			if !strings.Contains(f.log(), "record not understood") || strings.Count(f.log(), "\n") != 1 {
+				t.Errorf("log, want one line about it: %s", f.log())
+			}
+		})
+	}
+}
+
+func mustCreate(path string) string {
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		panic(err)
+	}
+	return path
+}
+
+func TestARecordThatNobodyHoldsIsNoLife(t *testing.T) {
+	dir := t.TempDir()
+	data, err := json.Marshal(State{Phase: "running", Started: true, Ready: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(place(t, dir, "a"), name), data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := Read(filepath.Join(dir, "a"))
+	if err != nil || p.Alive || !p.Gone() {
+		t.Fatalf("have %+v, %v, want one that is gone", p, err)
+	}
+	f, err := open(filepath.Join(dir, "a", name)) // as a reader has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := setLock(f, alive, unix.F_WRLCK); !errors.Is(err, unix.EBADF) {
+		t.Fatalf("a reader took the write lock: %v", err)
+	}
+	if err := setLock(f, alive, unix.F_RDLCK); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := Read(filepath.Join(dir, "a")); err != nil || p.Alive {
+		t.Fatalf("a read lock is taken for a life: %+v, %v", p, err)
+	}
+}
+
+func TestAFloodOfChangesDoesNotHideAPeer(t *testing.T) {
+	dir := t.TempDir()
+	hostile, peer := place(t, dir, "hostile"), place(t, dir, "peer")
+	f := follow(t, dir, "hostile", "peer")
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				os.WriteFile(filepath.Join(hostile, "x"), []byte("x"), 0o644)
+				os.Rename(filepath.Join(hostile, "x"), filepath.Join(hostile, "record"))
+			}
+		}
+	}()
+	if _, err := Create(peer, false); err != nil {
+		t.Fatal(err)
+	}
+	f.until(t, "the peer", func(s Snapshot) bool { return s["peer"].Alive })
+	close(over)
+	<-ended
+}
+
+func TestAHookIsKnownBeforeItsWrapperHears(t *testing.T) {
+	dir := t.TempDir()
+	at := place(t, dir, "main")
+	if err := Stopping(at); err == nil {
+		t.Fatal("noted without a record")
+	}
+	r, err := Create(at, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Update(State{Phase: "running", Started: true}); err != nil {
+		t.Fatal(err)
+	}
+	f := follow(t, dir, "main")
+	f.until(t, "running", func(s Snapshot) bool { return s["main"].Started && !s["main"].Stopping })
+	if err := Stopping(at); err != nil {
+		t.Fatal(err)
+	}
+	f.until(t, "stopping", func(s Snapshot) bool { return s["main"].Stopping })
+	if _, err := Create(at, false); err != nil { // the next incarnation
+		t.Fatal(err)
+	}
+	f.until(t, "the next incarnation, which is not", func(s Snapshot) bool { return !s["main"].Stopping && !s["main"].Started })
+}
+
+func TestAFullVolumeLosesNoRecord(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	if err := Prepare(dir, []string{"early", "late", "hostile"}); err != nil {
+		t.Fatal(err)
+	}
+	early, err := Create(filepath.Join(dir, "early"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = os.WriteFile(filepath.Join(dir, "hostile", "fill"), make([]byte, 1<<20), 0o644)
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the volume is not full: %v", err)
+	}
+	f := follow(t, dir, "early", "late")
+	late, err := Create(filepath.Join(dir, "late"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []*Record{early, late} {
+		if err := r.Update(State{Phase: "running", Started: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.until(t, "both started", func(s Snapshot) bool {
+		return s["early"].Started && s["early"].Alive && s["late"].Started && s["late"].Alive
+	})
+	if _, err := Gate(filepath.Join(dir, "late"), time.Second, time.Second); err != nil {
+		t.Errorf("gate: %v", err)
+	}
+	if err := late.Update(State{Phase: "exited", Started: true, Exit: &Exit{Code: 7, ForGood: true}}); err != nil {
+		t.Fatal(err)
+	}
+	f.until(t, "the exit", func(s Snapshot) bool { return s["late"].Exit != nil && s["late"].Exit.Code == 7 })
+}
+
+func TestPrepareClearsWhatAnEarlierSandboxLeft(t *testing.T) {
+	t.Run("kube-term-13 records of an earlier sandbox are gone", func(t *testing.T) {
+		dir := t.TempDir()
+		old := place(t, dir, "main")
+		if _, err := Create(old, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := Prepare(dir, []string{"main", "proxy"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(old); !errors.Is(err, os.ErrNotExist) {
+			t.Fatalf("have %v, want no record", err)
+		}
+		for _, name := range []string{"main", "proxy"} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			if err != nil || info.Mode().Perm() != 0o777 {
+				t.Fatalf("the place of %s: %v, %v, want one that any user may write to", name, info, err)
+			}
+		}
+	})
+}
+
+func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Create(dir, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Update(State{Phase: "running", Started: true, Process: &self}); err != nil {
+		t.Fatal(err)
+	}
+	r.file.Close() // as a command does that closes all descriptors it does not know
+	r.gate.Close()
+	if p, err := Read(dir); err != nil || p.Alive {
+		t.Fatalf("have %+v, %v, want a record that is not held", p, err)
+	}
+	if at, err := Gate(dir, time.Second, time.Second); err != nil || at.IsZero() {
+		t.Errorf("gate, whose command lives: %v, %v", at, err)
+	}
+	self.Began++ // the number was given to another process
+	r.last.Started = true
+	if err := r.Update(State{Phase: "running", Started: true, Process: &self}); err != nil {
+		t.Fatal(err)
+	}
+	r.file.Close()
+	if _, err := Gate(dir, 50*time.Millisecond, 50*time.Millisecond); err == nil {
+		t.Error("the gate passed for a process that is gone")
+	}
+}
+
+// FuzzRecord holds a reader to its word whatever is written in a record.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"phase":"running","since":"2026-01-02T03:04:05Z","started":true,"ready":true}`))
+	f.Add([]byte(`{"phase":"exited","since":"2026-01-02T03:04:05Z","exit":{"code":137,"forGood":true,"reason":"killed"}}`))
+	f.Add([]byte(`{"process":{"pid":1,"began":18446744073709551615},"for":["a to exit"]}   `))
+	f.Add([]byte(`{"since":"9999-12-31T23:59:59Z","exit":{"code":256}}`))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p, err := Read(dir)
+		if err == nil && (p.Alive || p.Exit != nil && (p.Exit.Code < 0 || p.Exit.Code > 255)) {
+			t.Fatalf("believed %+v", p)
+		}
+	})
+}
+
+// BenchmarkExit is the way of an exit from one wrapper's record to another's
+// facts.
+func BenchmarkExit(b *testing.B) {
+	dir := b.TempDir()
+	at := filepath.Join(dir, "peer")
+	if err := os.Mkdir(at, 0o777); err != nil {
+		b.Fatal(err)
+	}
+	out := make(chan Snapshot)
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	go Watch(ctx, dir, []string{"peer"}, slog.New(slog.DiscardHandler), out)
+	<-out
+	for b.Loop() {
+		b.StopTimer()
+		r, err := Create(at, true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for s := range out {
+			if s["peer"].Alive && s["peer"].Exit == nil {
+				break
+			}
+		}
+		time.Sleep(10 * gap) // the pace is for floods
+		b.StartTimer()
+		if err := r.Update(State{Phase: "exited", Exit: &Exit{}}); err != nil {
+			b.Fatal(err)
+		}
+		for s := range out {
+			if s["peer"].Exit != nil {
+				break
+			}
+		}
+		b.StopTimer()
+		r.file.Close()
+		b.StartTimer()
+	}
+}
