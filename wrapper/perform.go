@@ -103,6 +103,9 @@ func (l *loop) start(inPlace bool) {
 	}
 	l.child = child
 	l.Log.Info("command started")
+	if l.OnStart != nil {
+		l.OnStart()
+	}
 	l.becomeReady()
 	l.handle(lifecycle.Started{})
 }

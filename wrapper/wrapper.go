@@ -62,8 +62,14 @@ type Config struct {
 	Records func(context.Context, chan<- record.Snapshot)
 	Network Network
 
-	Record *record.Record // nil where there is none
-	Log    *slog.Logger
+	// Known is what another system says of containers, before anything of ours;
+	// Other sends it anew until its context ends. Nil where there is none.
+	Known lifecycle.Facts
+	Other func(context.Context, chan<- lifecycle.Facts)
+
+	OnStart func()         // called right after the command's start; may be nil
+	Record  *record.Record // nil where there is none
+	Log     *slog.Logger
 }
 
 // recordGrace is how long a wrapped container may take to have a record: one
@@ -80,11 +86,15 @@ func Run(c Config) (code int, message string) {
 		Config:  c,
 		ctx:     ctx,
 		machine: lifecycle.New(c.Spec, c.Terminal),
-		know:    knowledge{spec: c.Spec},
+		know:    knowledge{spec: c.Spec, other: c.Known},
 		timers:  map[lifecycle.Timer]*time.Timer{},
 		calls:   make(chan func()),
 		status:  make(chan podwatch.Snapshot),
 		records: make(chan record.Snapshot),
+		others:  make(chan lifecycle.Facts),
+	}
+	if c.Other != nil {
+		go c.Other(ctx, l.others)
 	}
 	l.handle(lifecycle.Begin{})
 	l.settle()
@@ -113,6 +123,7 @@ type loop struct {
 	closeStatus  context.CancelFunc // nil: it is not watched
 	records      chan record.Snapshot
 	closeRecords context.CancelFunc
+	others       chan lifecycle.Facts
 	written      record.State // by the record's last update
 }
 
@@ -135,6 +146,9 @@ func (l *loop) next() {
 		l.handle(l.know.facts())
 	case s := <-l.status:
 		l.know.status = s
+		l.handle(l.know.facts())
+	case f := <-l.others:
+		l.know.other = f
 		l.handle(l.know.facts())
 	case call := <-l.calls:
 		call()

@@ -4,16 +4,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
+	"koordinator.io/koordinator/wrapper/compat"
 	"koordinator.io/koordinator/wrapper/podwatch"
-	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // command is one invocation and what it may touch.
 type command struct {
-	args           []string // without the program's name
+	name           string   // by which it was called, argv[0]
+	args           []string // the rest
 	getenv         func(string) string
 	environ        []string
 	stdout, stderr io.Writer
@@ -34,6 +36,7 @@ const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]          run COMMAN
 // fromProcess is the invocation this process is.
 func fromProcess() command {
 	return command{
+		name:      os.Args[0],
 		args:      os.Args[1:],
 		getenv:    os.Getenv,
 		environ:   os.Environ(),
@@ -47,15 +50,22 @@ func fromProcess() command {
 
 // main runs the invocation and returns the exit code.
 func (c command) main() int {
+	switch {
+	case filepath.Base(c.name) == "cp":
+		return c.copy()
+	case compat.IsProa(c.name):
+		return c.proa()
+	case compat.IsKubexit(c.name, c.getenv):
+		return c.kubexit()
+	}
 	if other := c.other(); other != nil { // these end by signals as programs do
 		return other(c.args[1:])
 	}
-	signals, children := process.Signals() // first: until then a signal would end us
 	argv := c.args
 	if len(argv) > 0 && argv[0] == "--" {
 		argv = argv[1:]
 	}
-	return c.run(argv, signals, children)
+	return c.run(argv)
 }
 
 // other is what the first argument names if it is not a command to run.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"koordinator.io/koordinator/wrapper/compat"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -17,6 +18,27 @@ func install(source, dir string) error {
 		return fmt.Errorf("install %s: %w (mount a writable volume at %s)", target, err, dir)
 	}
 	return nil
+}
+
+// copy is "cp SOURCE TARGET" for the images of other systems, whose init
+// containers copy their program out of an image that is ours now. Under their
+// names everything is this binary.
+func (c command) copy() int {
+	if len(c.args) != 2 {
+		return c.fail(spec.ExitBadConfig, fmt.Sprintf("cp wants a source and a target, have %q", c.args))
+	}
+	source, target := c.args[0], c.args[1]
+	name := filepath.Base(source)
+	if name != compat.KubexitName && name != compat.ProaName && name != spec.BinaryName {
+		return c.fail(spec.ExitBadConfig, fmt.Sprintf("cp copies %s, %s or %s, have %q", spec.BinaryName, compat.KubexitName, compat.ProaName, source))
+	}
+	if info, err := os.Stat(target); err == nil && info.IsDir() {
+		target = filepath.Join(target, name)
+	}
+	if err := copyTo("/proc/self/exe", filepath.Dir(target), target); err != nil {
+		return c.fail(1, fmt.Sprintf("cp %s: %v (mount a writable volume at %s)", target, err, filepath.Dir(target)))
+	}
+	return 0
 }
 
 func copyTo(source, dir, target string) error {

@@ -21,14 +21,20 @@ import (
 )
 
 // run runs the container's command as its spec says.
-func (c command) run(argv []string, signals, children <-chan os.Signal) int {
-	runtime.LockOSThread() // the command dies with the thread that started it
-	debug.SetGCPercent(100)
-	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
+func (c command) run(argv []string) int {
+	signals, children := process.Signals() // first: until then a signal would end us
 	s, err := c.spec()
 	if err != nil {
 		return c.refuse(s, err)
 	}
+	return c.supervise(s, argv, signals, children, nil)
+}
+
+// supervise runs a command to its end. adapt, where there is one, changes how.
+func (c command) supervise(s spec.Spec, argv []string, signals, children <-chan os.Signal, adapt func(*wrapper.Config)) int {
+	runtime.LockOSThread() // the command dies with the thread that started it
+	debug.SetGCPercent(100)
+	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
 	out := newLogWriter(c.stderr)
 	defer out.flush()
 	config, err := c.config(s, argv, out)
@@ -36,6 +42,9 @@ func (c command) run(argv []string, signals, children <-chan os.Signal) int {
 		return c.refuse(s, err)
 	}
 	config.Signals, config.Children = signals, children
+	if adapt != nil {
+		adapt(&config)
+	}
 	code, why := wrapper.Run(config)
 	if why != "" {
 		config.Log.Error("ended by koordinator", "code", code, "reason", why)

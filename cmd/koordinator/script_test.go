@@ -25,22 +25,24 @@ import (
 // TestMain makes the test binary be koordinator, told by its environment where
 // the API server is, and the commands scripts run under it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"koordinator": func() {
-			c := fromProcess()
-			c.recordDir, c.peersDir = os.Getenv("RECORD_DIR"), os.Getenv("PEERS_DIR")
-			if dir := os.Getenv("API_DIR"); dir != "" {
-				c.api = func(func(string) string) (podwatch.Config, error) {
-					server, err := os.ReadFile(filepath.Join(dir, "server"))
-					return podwatch.Config{
-						Server: string(server), TokenFile: filepath.Join(dir, "token"), CAFile: filepath.Join(dir, "ca.crt"),
-						Namespace: "shop", Pod: "web-0",
-					}, err
-				}
-			}
-			os.Exit(c.main())
-		},
-	})
+	testscript.Main(m, map[string]func(){"koordinator": program, "proa": program})
+}
+
+// program is main, with the places that are fixed in a container given by its
+// environment.
+func program() {
+	c := fromProcess()
+	c.recordDir, c.peersDir = os.Getenv("RECORD_DIR"), os.Getenv("PEERS_DIR")
+	if dir := os.Getenv("API_DIR"); dir != "" {
+		c.api = func(func(string) string) (podwatch.Config, error) {
+			server, err := os.ReadFile(filepath.Join(dir, "server"))
+			return podwatch.Config{
+				Server: string(server), TokenFile: filepath.Join(dir, "token"), CAFile: filepath.Join(dir, "ca.crt"),
+				Namespace: "shop", Pod: "web-0",
+			}, err
+		}
+	}
+	os.Exit(c.main())
 }
 
 // TestScripts runs one story a file against the real program.

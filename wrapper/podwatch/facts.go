@@ -34,7 +34,9 @@ func (f facts) observe(p *pod) facts {
 		c := &p.Spec.InitContainers[i]
 		st := find(p.Status.InitContainerStatuses, c.Name)
 		plain := c.RestartPolicy != "Always"
-		next[c.Name] = restarts.observe(c, st, plain, f[c.Name])
+		fact := restarts.observe(c, st, plain, f[c.Name])
+		fact.Init = true
+		next[c.Name] = fact
 	}
 	for i := range p.Spec.Containers {
 		c := &p.Spec.Containers[i]

@@ -166,10 +166,10 @@ func TestFactsOfOneContainer(t *testing.T) {
 	}
 }
 
-// lasting leaves out Runs and Stopping, which have a test of their own.
+// lasting leaves out Init, Runs and Stopping, which have tests of their own.
 func lasting(s Snapshot) Snapshot {
 	for name, c := range s {
-		c.Runs, c.Stopping = false, false
+		c.Runs, c.Stopping, c.Init = false, false, false
 		s[name] = c
 	}
 	return s
@@ -232,12 +232,13 @@ func TestARuleOfOneContainerRevokesTheEndOfAnother(t *testing.T) {
 	}
 	done := Container{Started: true, Exited: true}
 	f := facts(nil).observe(decode(t, text(running)))
-	want := Snapshot{"a": done, "b": {Started: true, Runs: true}, "i": done}
+	initDone := Container{Init: true, Started: true, Exited: true}
+	want := Snapshot{"a": done, "b": {Started: true, Runs: true}, "i": initDone}
 	if diff := cmp.Diff(want, f.snapshot()); diff != "" {
 		t.Errorf("while b runs (-want +got):\n%s", diff)
 	}
 	f = f.observe(decode(t, text(exit3)))
-	want = Snapshot{"a": {Started: true}, "b": {Started: true}, "i": {Started: true}}
+	want = Snapshot{"a": {Started: true}, "b": {Started: true}, "i": {Init: true, Started: true}}
 	if diff := cmp.Diff(want, f.snapshot()); diff != "" {
 		t.Errorf("after b exited with 3 (-want +got):\n%s", diff)
 	}

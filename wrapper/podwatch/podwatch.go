@@ -18,6 +18,7 @@ type Snapshot map[string]Container
 
 // Container is what the pod's status says about one container.
 type Container struct {
+	Init     bool   // it is an init container or a native sidecar
 	Started  bool   // its command has been started at some time; stays true
 	Ready    bool   // runs, and its probes have passed once in this incarnation
 	Runs     bool   // its command runs now

@@ -413,6 +413,17 @@ func TestHook(t *testing.T) {
 			t.Errorf("asked %d times with %v", len(have), have)
 		}
 	})
+	t.Run("a hook of plain HTTP is sent once", func(t *testing.T) {
+		var have int
+		_, port := web(t, func(rw http.ResponseWriter, _ *http.Request) {
+			have++
+			rw.WriteHeader(http.StatusNotFound)
+		}, (*httptest.Server).Start)
+		expect(t, Hook(within(t, time.Minute), spec.HTTPGet{Port: port}, ""), "")
+		if have != 1 {
+			t.Errorf("sent %d times", have)
+		}
+	})
 	t.Run("no answer is a failure", func(t *testing.T) {
 		expect(t, Hook(within(t, time.Minute), spec.HTTPGet{Path: "/hook", Port: closedPort(t)}, ""), "/hook: dial tcp")
 	})

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/compat"
+	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/process"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// othersTimeout is how long proa waits for the other containers to exit after
+// its own command has: the default grace period of a pod.
+const othersTimeout = 30 * time.Second
+
+// proa runs a command as proa's command line says: when all other containers
+// are ready, and ends them after it.
+func (c command) proa() int {
+	p, err := compat.ParseProa(c.args, c.getenv)
+	switch {
+	case err != nil:
+		return c.refuse(p.Spec, err)
+	case p.Help:
+		fmt.Fprint(c.stdout, compat.ProaUsage)
+		return 0
+	case p.Version:
+		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
+		return 0
+	}
+	signals, children := process.Signals()
+	c.getenv = hostPod(c.getenv)
+	api, err := c.api(c.getenv)
+	if err != nil {
+		return c.refuse(p.Spec, err)
+	}
+	out := newLogWriter(c.stderr)
+	log := logger(out, p.Spec)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	run := proaRun{log: log, signals: signals, pod: make(chan podwatch.Snapshot)}
+	go api.Watch(ctx, log, run.pod)
+	if !run.find() {
+		return spec.ExitStopped
+	}
+	code := c.supervise(p.WaitFor(run.others), p.Command, signals, children, nil)
+	run.end(p, children)
+	out.flush()
+	return code
+}
+
+// hostPod is getenv with the pod's name and namespace as proa finds them: a
+// pod's host name is its name, and the namespace lies beside the token.
+func hostPod(getenv func(string) string) func(string) string {
+	return func(name string) string {
+		if value := getenv(name); value != "" {
+			return value
+		}
+		switch name {
+		case spec.EnvPodName:
+			host, _ := os.Hostname()
+			pod, _, _ := strings.Cut(host, ".")
+			return pod
+		case spec.EnvPodNamespace:
+			namespace, _ := os.ReadFile(filepath.Join(spec.APIAccess, "namespace"))
+			return strings.TrimSpace(string(namespace))
+		}
+		return ""
+	}
+}
+
+// proaRun is what surrounds the supervision of proa's command.
+type proaRun struct {
+	log     *slog.Logger
+	signals <-chan os.Signal
+	pod     chan podwatch.Snapshot
+	others  []string // the other regular containers
+}
+
+// find waits until it is known which containers the pod has, and reports
+// whether nobody asked us to stop before.
+func (r *proaRun) find() bool {
+	for {
+		select {
+		case s := <-r.pod:
+			r.others = others(s)
+			return true
+		case s := <-r.signals:
+			if isStop(s) {
+				return false
+			}
+		}
+	}
+}
+
+// others are the regular containers but our own, whose name the mount of its
+// termination message tells, or else that none is like us: proa takes the first.
+func others(s podwatch.Snapshot) []string {
+	own := ""
+	if f, err := os.Open("/proc/self/mountinfo"); err == nil {
+		own, _ = compat.OwnContainer(f)
+		f.Close()
+	}
+	var names []string
+	for name, c := range s {
+		if !c.Init && name != own {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// end stops the other containers as far as signals are to do it, and waits
+// until they have exited, or somebody asks us to stop.
+func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
+	if p.KillAll || len(p.KillNames) > 0 {
+		n, err := compat.Kill(p.KillNames, p.KillAll, syscall.SIGTERM)
+		r.log.Info("signalled other containers", "signal", "SIGTERM", "processes", n, "error", err)
+	}
+	over := time.After(othersTimeout)
+	for {
+		select {
+		case s := <-r.pod:
+			if !slices.ContainsFunc(r.others, func(name string) bool { return s[name].Runs }) {
+				return
+			}
+		case s := <-r.signals:
+			if isStop(s) {
+				return
+			}
+		case <-children:
+			process.Reap()
+		case <-over:
+			r.log.Error("other containers still run", "after", othersTimeout)
+			return
+		}
+	}
+}
+
+func isStop(s os.Signal) bool {
+	return s == syscall.SIGTERM || s == syscall.SIGINT || s == syscall.SIGQUIT
+}
