@@ -7,8 +7,10 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // setting is an annotation that sets one field of the spec.
@@ -28,32 +30,47 @@ var settings = map[string]setting{
 	"stopped-exit-code": {field: "stoppedExitCode", bare: true},
 	"killed-exit-code":  {field: "killedExitCode", bare: true},
 	"log-level":         {field: "logLevel", bare: true},
+	"mode":              {field: "mode", bare: true},
+	"on-start-timeout":  {field: "onStartTimeout", bare: true},
+	"source":            {field: "source", bare: true},
+	"stop-when":         {field: "stopWhen", bare: true},
+	"stop-http":         {field: "stopHTTP"},
+	"exit-http":         {field: "exitHTTP"},
 }
 
 // others are the annotations that are not about one field.
-var others = []string{"command", "inject", "spec", "status"}
-
-// later are annotations of the documentation that this version refuses.
-var later = []string{
-	"essential", "exit-http", "gate", "mode", "on-start-timeout", "source", "stop-http", "stop-when",
-}
+var others = []string{"command", "essential", "gate", "inject", "spec", "status"}
 
 // asked is what a pod's annotations ask for.
 type asked struct {
-	wishes     map[string]inject.Wish // by container
-	leaveAlone bool                   // inject: "false"
+	inject.Asked
+	leaveAlone bool // inject: "false"
 	problems   []inject.Problem
-	warnings   []string
 }
 
-// annotated reports whether a pod has any annotation of ours.
-func annotated(annotations map[string]string) bool {
-	for key := range annotations {
+// concerned reports whether a pod has any annotation of ours, or the label of
+// the essential-containers controller.
+func concerned(meta metav1.ObjectMeta) bool {
+	for key := range meta.Annotations {
 		if strings.HasPrefix(key, inject.Prefix) {
 			return true
 		}
 	}
-	return false
+	return meta.Labels[inject.EssentialLabel] != ""
+}
+
+// parse reads everything that a pod's annotations and labels ask for.
+func parse(meta metav1.ObjectMeta) asked {
+	a := parseAnnotations(meta.Annotations)
+	name := meta.Labels[inject.EssentialLabel]
+	named := slices.ContainsFunc(a.Essential, func(e inject.Essential) bool { return e.Container == name })
+	if name != "" && !named && !a.leaveAlone {
+		a.Essential = append(a.Essential, inject.Essential{
+			Dependency: spec.Dependency{Container: name, Condition: spec.Succeeded},
+			Place:      "label " + inject.EssentialLabel, Label: true,
+		})
+	}
+	return a
 }
 
 // parseAnnotations reads all annotations of ours and collects everything that
@@ -73,9 +90,11 @@ func parseAnnotations(annotations map[string]string) asked {
 
 // parser collects drafts and problems.
 type parser struct {
-	drafts   map[string]*draft
-	bare     map[string]string // annotation → JSON
-	problems []inject.Problem
+	drafts    map[string]*draft
+	bare      map[string]string // annotation → JSON
+	noGate    bool              // gate: false, for every container
+	essential []inject.Essential
+	problems  []inject.Problem
 }
 
 func (p *parser) add(place, format string, args ...any) {
@@ -93,9 +112,6 @@ func (p *parser) annotation(name, text string) {
 			p.add(place, `%q is neither "true" nor "false": write "false" to leave this pod alone`, text)
 		}
 		return
-	case slices.Contains(later, name):
-		p.add(place, "not supported yet by this version: remove it")
-		return
 	case !known && !slices.Contains(others, name):
 		p.add(place, "%s", unknownAnnotation(name))
 		return
@@ -104,8 +120,12 @@ func (p *parser) annotation(name, text string) {
 	switch {
 	case err != nil:
 		p.add(place, "%v", err)
+	case name == "essential":
+		p.readEssential(place, node)
 	case node.Kind == yaml.MappingNode:
 		p.containers(name, place, s, node)
+	case name == "gate" && node.Kind == yaml.ScalarNode:
+		p.noGate = p.gateOff(place, node)
 	case s.bare && node.Kind == yaml.ScalarNode:
 		p.everyContainer(name, place, s.field, node)
 	default:
@@ -124,6 +144,9 @@ func (p *parser) containers(name, place string, s setting, node *yaml.Node) {
 		switch name {
 		case "command":
 			p.command(e.key, at, e.value)
+		case "gate":
+			d := p.draft(e.key)
+			d.places["gate"], d.noGate = at, p.gateOff(at, e.value)
 		case "spec":
 			p.spec(e.key, at, e.value)
 		default:
@@ -145,21 +168,48 @@ func (p *parser) everyContainer(name, place, field string, node *yaml.Node) {
 	p.bare[name] = value
 }
 
+// readEssential reads the containers whose exit stops all others.
+func (p *parser) readEssential(place string, node *yaml.Node) {
+	value, err := toJSON(node)
+	if err == nil && node.Kind == yaml.MappingNode {
+		err = fmt.Errorf("want a list of containers, as %s", example("essential"))
+	}
+	if err == nil {
+		err = check("", "stopDeps", value)
+	}
+	if err != nil {
+		p.add(place, "%v", err)
+		return
+	}
+	s, _ := spec.Parse(object(map[string]string{"stopDeps": value}))
+	for _, d := range s.StopDeps {
+		p.essential = append(p.essential, inject.Essential{Dependency: d, Place: place})
+	}
+}
+
+// gateOff reads whether probes and hooks are to be left alone.
+func (p *parser) gateOff(place string, node *yaml.Node) bool {
+	if node.Kind != yaml.ScalarNode || node.Value != "true" && node.Value != "false" {
+		p.add(place, `want true or false: "false" leaves probes and hooks alone`)
+	}
+	return node.Value == "false"
+}
+
 // finish turns the drafts into wishes.
 func (p *parser) finish() asked {
-	a := asked{wishes: map[string]inject.Wish{}}
-	wrapped := false
+	a := asked{Asked: inject.Asked{Wishes: map[string]inject.Wish{}, Essential: p.essential}}
 	for _, container := range slices.Sorted(maps.Keys(p.drafts)) {
 		d := p.drafts[container]
-		w := inject.Wish{Places: d.places, Command: d.command}
-		wrapped = wrapped || w.TakesPart()
-		w.Spec = p.build(container, d)
-		a.wishes[container] = w
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.bare)) {
-		if !wrapped {
-			a.warnings = append(a.warnings, fmt.Sprintf("%s%s: it is for every wrapped container, but none is: give a container a dependency", inject.Prefix, name))
+		a.Wishes[container] = inject.Wish{
+			Spec: p.build(container, d), Places: d.places, Command: d.command, NoGate: d.noGate || p.noGate,
 		}
+	}
+	a.Rest = inject.Wish{Spec: p.build("", &draft{}), Places: map[string]string{}, NoGate: p.noGate}
+	for name := range p.bare {
+		a.Rest.Places[settings[name].field] = inject.Prefix + name
+	}
+	if p.noGate {
+		a.Rest.Places["gate"] = inject.Prefix + "gate"
 	}
 	a.problems = p.problems
 	return a

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"koordinator.io/koordinator/webhook/inject"
 )
@@ -65,9 +66,17 @@ func TestAnnotationsGiveSpecs(t *testing.T) {
 		},
 		{
 			name:        "a spec object with everything",
-			annotations: given("spec", `{main: {startDeps: b, stopDeps: [c], startTimeout: 1s, stopDelay: 2s, stopSignal: SIGRTMIN+3, stopTimeout: 3s, stoppedExitCode: 4, killedExitCode: child, logLevel: error}}`),
+			annotations: given("spec", `{main: {startDeps: b, stopDeps: [c], stopWhen: all, startTimeout: 1s, onStartTimeout: start, stopDelay: 2s, stopSignal: SIGRTMIN+3, stopTimeout: 3s, stopHTTP: GET http://a/b, exitHTTP: [PUT http://c/d], stoppedExitCode: 4, killedExitCode: child, mode: exec, logLevel: error, source: local}}`),
 			want: map[string]string{
-				"main": `{"version":1,"container":"main","startDeps":["b=ready"],"stopDeps":["c=exited"],"startTimeout":"1s","stopDelay":"2s","stopSignal":"SIGRTMIN+3","stopTimeout":"3s","stoppedExitCode":4,"killedExitCode":"child","logLevel":"error"}`,
+				"main": `{"version":1,"container":"main","startDeps":["b=ready"],"stopDeps":["c=exited"],"stopWhen":"all","startTimeout":"1s","onStartTimeout":"start","stopDelay":"2s","stopSignal":"SIGRTMIN+3","stopTimeout":"3s","stopHTTP":"GET http://a/b","exitHTTP":["PUT http://c/d"],"stoppedExitCode":4,"killedExitCode":"child","mode":"exec","logLevel":"error","source":"local"}`,
+			},
+		},
+		{
+			name: "and an annotation for each of it",
+			annotations: given("stop-deps", "main: c", "stop-when", "all", "on-start-timeout", "main: start", "stop-http", "main: GET http://a/b",
+				"exit-http", `main: ["PUT http://c/d", "POST http://e"]`, "mode", "supervise", "source", "pod", "gate", "main: true"),
+			want: map[string]string{
+				"main": `{"version":1,"container":"main","stopDeps":["c=exited"],"stopWhen":"all","onStartTimeout":"start","stopTimeout":"30s","stopHTTP":"GET http://a/b","exitHTTP":["PUT http://c/d","POST http://e"],"stoppedExitCode":0,"killedExitCode":0,"source":"pod"}`,
 			},
 		},
 		{
@@ -84,7 +93,7 @@ func TestAnnotationsGiveSpecs(t *testing.T) {
 				t.Fatalf("problems: %v", asked.problems)
 			}
 			have := map[string]string{}
-			for container, w := range asked.wishes {
+			for container, w := range asked.Wishes {
 				have[container] = w.Spec.Encode()
 			}
 			if diff := cmp.Diff(tt.want, have); diff != "" {
@@ -95,13 +104,26 @@ func TestAnnotationsGiveSpecs(t *testing.T) {
 }
 
 func TestAnnotationsAreRefused(t *testing.T) {
-	const known = "(known: command, inject, killed-exit-code, log-level, spec, start-deps, start-timeout, status, stop-delay, stop-deps, stop-signal, stop-timeout, stopped-exit-code)"
+	const known = "(known: command, essential, exit-http, gate, inject, killed-exit-code, log-level, mode, on-start-timeout, source, spec, start-deps, start-timeout, status, stop-delay, stop-deps, stop-http, stop-signal, stop-timeout, stop-when, stopped-exit-code)"
+	const knownFields = "(known: exitHTTP, killedExitCode, logLevel, mode, onStartTimeout, source, startDeps, startTimeout, stopDelay, stopDeps, stopHTTP, stopSignal, stopTimeout, stopWhen, stoppedExitCode)"
 	for _, tt := range []struct {
 		name, annotation, value, want string
 	}{
-		{"a misspelt name", "start-dep", "a: b", `koordinator.io/start-dep: unknown annotation, did you mean "start-deps"? ` + known},
+		{"hbt-11 a misspelt name", "start-dep", "a: b", `koordinator.io/start-dep: unknown annotation, did you mean "start-deps"? ` + known},
 		{"an unknown name", "wait-for-godot", "a: b", `koordinator.io/wait-for-godot: unknown annotation ` + known},
-		{"a later feature", "stop-http", "a: b", `koordinator.io/stop-http: not supported yet by this version: remove it`},
+		{"a request without a method", "stop-http", "a: http://127.0.0.1/quit", `koordinator.io/stop-http: container "a": "http://127.0.0.1/quit" is no request: write GET, POST or PUT and a URL, as "POST http://127.0.0.1:15020/quitquitquit"`},
+		{"a request for every container", "exit-http", "GET http://127.0.0.1/quit", `koordinator.io/exit-http: want a map from container to value, as "main: POST http://127.0.0.1:15020/quitquitquit", have "GET http://127.0.0.1/quit"`},
+		{"a list with a request that is none", "exit-http", "a: [GET http://x/, GET x]", `koordinator.io/exit-http: container "a": "x" is no URL of a server: write scheme, host and port, as "http://127.0.0.1:15020/quitquitquit"`},
+		{"an unknown way to combine", "stop-when", "some", `koordinator.io/stop-when: "some" is not known (one of any, all)`},
+		{"an unknown end of the wait", "on-start-timeout", "a: retry", `koordinator.io/on-start-timeout: container "a": "retry" is not known (one of fail, start)`},
+		{"an unknown mode", "mode", "a: fork", `koordinator.io/mode: container "a": "fork" is not known (one of supervise, exec)`},
+		{"an unknown source", "source", "api", `koordinator.io/source: "api" is not known (one of auto, pod, local)`},
+		{"a gate that is neither", "gate", "no", `koordinator.io/gate: want true or false: "false" leaves probes and hooks alone`},
+		{"a container's gate that is neither", "gate", "a: [false]", `koordinator.io/gate: container "a": want true or false: "false" leaves probes and hooks alone`},
+		{"a list of gates", "gate", "[false]", `koordinator.io/gate: want a map from container to value, as "false" or "main: false", have "[false]"`},
+		{"essential as a map", "essential", "main: proxy", `koordinator.io/essential: want a list of containers, as "main" or "[main, helper=failed]"`},
+		{"an essential condition", "essential", "main=ready", `koordinator.io/essential: "main=ready": unknown condition "ready" (one of exited, succeeded, failed)`},
+		{"essential twice", "essential", "[main, main=failed]", `koordinator.io/essential: container "main" is named twice: keep one condition`},
 		{"inject", "inject", "False", `koordinator.io/inject: "False" is neither "true" nor "false": write "false" to leave this pod alone`},
 		{"nothing", "start-deps", "", `koordinator.io/start-deps: empty: give a value or remove the annotation`},
 		{"only a comment", "stop-timeout", "# none", `koordinator.io/stop-timeout: empty: give a value or remove the annotation`},
@@ -117,8 +139,8 @@ func TestAnnotationsAreRefused(t *testing.T) {
 		{"an unknown condition", "start-deps", "a: b=up", `koordinator.io/start-deps: container "a": "b=up": unknown condition "up" (one of started, ready, exited, succeeded)`},
 		{"an unknown stop condition", "stop-deps", "a: b=ready", `koordinator.io/stop-deps: container "a": "b=ready": unknown condition "ready" (one of exited, succeeded, failed)`},
 		{"an optional stop dependency", "stop-deps", "a: b?", `koordinator.io/stop-deps: container "a": "b?": a stop dependency cannot be optional: remove the ?`},
-		{"itself", "start-deps", "a: a", `koordinator.io/start-deps: container "a": container "a" cannot depend on itself: remove it`},
-		{"one container twice", "start-deps", "a: b, b=exited", `koordinator.io/start-deps: container "a": container "b" is named twice: keep one condition`},
+		{"own-29 itself", "start-deps", "a: a", `koordinator.io/start-deps: container "a": container "a" cannot depend on itself: remove it`},
+		{"own-29 one container twice", "start-deps", "a: b, b=exited", `koordinator.io/start-deps: container "a": container "b" is named twice: keep one condition`},
 		{"a key of a dependency twice", "start-deps", "a: [{container: b, container: c}]", `koordinator.io/start-deps: container "a": [0]: "container" is given twice: keep one`},
 		{"no unit", "stop-delay", "a: 10", `koordinator.io/stop-delay: container "a": "10" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
 		{"no unit for every container", "stop-delay", "10", `koordinator.io/stop-delay: "10" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
@@ -134,8 +156,9 @@ func TestAnnotationsAreRefused(t *testing.T) {
 		{"an empty command", "command", "a: []", `koordinator.io/command: container "a": names no program: write a list, as ["/app", "--flag"]`},
 		{"a command of lists", "command", "a: [[b]]", `koordinator.io/command: container "a": want a list of strings, as ["/app", "--flag"]`},
 		{"a spec that is none", "spec", "a: b", `koordinator.io/spec: container "a": want a spec, as {"startDeps": ["proxy"]}`},
-		{"a misspelt field", "spec", "a: {startdeps: b}", `koordinator.io/spec: container "a": unknown field "startdeps" (known: killedExitCode, logLevel, startDeps, startTimeout, stopDelay, stopDeps, stopSignal, stopTimeout, stoppedExitCode), did you mean "startDeps"?`},
-		{"a field that is ours", "spec", "a: {container: b}", `koordinator.io/spec: container "a": unknown field "container" (known: killedExitCode, logLevel, startDeps, startTimeout, stopDelay, stopDeps, stopSignal, stopTimeout, stoppedExitCode)`},
+		{"a misspelt field", "spec", "a: {startdeps: b}", `koordinator.io/spec: container "a": unknown field "startdeps" ` + knownFields + `, did you mean "startDeps"?`},
+		{"a field that is ours", "spec", "a: {container: b}", `koordinator.io/spec: container "a": unknown field "container" ` + knownFields + ``},
+		{"another that is ours", "spec", "a: {holdFor: [b]}", `koordinator.io/spec: container "a": unknown field "holdFor" ` + knownFields},
 		{"a wrong field", "spec", "a: {stopDelay: 5}", `koordinator.io/spec: container "a": stopDelay: "5" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,16 +202,48 @@ func TestAnnotationsThatContradict(t *testing.T) {
 }
 
 func TestValueForNobodyIsWarnedOf(t *testing.T) {
-	asked := parseAnnotations(given("stop-timeout", "5s", "command", "a: [/a]"))
-	want := []string{"koordinator.io/stop-timeout: it is for every wrapped container, but none is: give a container a dependency"}
-	if diff := cmp.Diff(want, asked.warnings); diff != "" || len(asked.problems) > 0 {
-		t.Errorf("problems %v, warnings (-want +have):\n%s", asked.problems, diff)
+	resp := ask(t, podOf(t, "Never a", given("stop-timeout", "5s", "command", "a: [/a]", "mode", "a: exec", "gate", "false")))
+	want := `Warning: koordinator.io/command: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it
+Warning: koordinator.io/mode: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it
+Warning: koordinator.io/gate: it is for every wrapped container, but none is: give a container a dependency
+Warning: koordinator.io/stop-timeout: it is for every wrapped container, but none is: give a container a dependency
+`
+	if diff := cmp.Diff(want, words(resp)); diff != "" || resp.Patch != nil {
+		t.Errorf("patch %s, words (-want +have):\n%s", resp.Patch, diff)
 	}
 }
 
-// Every annotation is known once, and the next version's are not known yet.
+func TestEssentialContainersAreRead(t *testing.T) {
+	for _, tt := range []struct {
+		name, value, label string
+		want               []string
+	}{
+		{name: "text", value: "main, other=failed", want: []string{"main=exited", "other=failed"}},
+		{name: "a list", value: "[main=succeeded, {container: other}]", want: []string{"main=succeeded", "other=exited"}},
+		{name: "the label", label: "main", want: []string{"main=succeeded"}},
+		{name: "both", value: "other", label: "main", want: []string{"other=exited", "main=succeeded"}},
+		{name: "the annotation says more of the same", value: "main=failed", label: "main", want: []string{"main=failed"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			meta := metav1.ObjectMeta{Labels: map[string]string{inject.EssentialLabel: tt.label}}
+			if tt.value != "" {
+				meta.Annotations = given("essential", tt.value)
+			}
+			asked := parse(meta)
+			var have []string
+			for _, e := range asked.Essential {
+				have = append(have, e.String())
+			}
+			if diff := cmp.Diff(tt.want, have); diff != "" || len(asked.problems) > 0 || !concerned(meta) {
+				t.Errorf("problems %v (-want +have):\n%s", asked.problems, diff)
+			}
+		})
+	}
+}
+
+// Every annotation is known once.
 func TestAnnotationTables(t *testing.T) {
-	all := slices.Concat(slices.Collect(maps.Keys(settings)), others, later)
+	all := slices.Concat(slices.Collect(maps.Keys(settings)), others)
 	slices.Sort(all)
 	if len(slices.Compact(slices.Clone(all))) != len(all) {
 		t.Errorf("a name stands in two tables: %v", all)
@@ -212,7 +267,7 @@ func FuzzAnnotations(f *testing.F) {
 				t.Errorf("problem %q names no annotation", p)
 			}
 		}
-		for container, w := range asked.wishes {
+		for container, w := range asked.Wishes {
 			if len(asked.problems) == 0 && w.Spec.Container != container {
 				t.Errorf("the spec of %q is for %q", container, w.Spec.Container)
 			}

@@ -17,8 +17,9 @@ import (
 // draft is what the annotations read so far say about one container.
 type draft struct {
 	values  map[string]string // field → JSON
-	places  map[string]string // field, or "command" → where it was given
+	places  map[string]string // field, "command" or "gate" → where it was given
 	command []string
+	noGate  bool
 }
 
 // draft is the container's draft, made when it is not there yet.
@@ -87,11 +88,14 @@ func (p *parser) command(container, at string, node *yaml.Node) {
 	}
 }
 
-// build makes a spec of one container's values and of those for every
-// container. What is wrong with a value has been noted, so that only what is
+// build makes a spec of one container's values, if one is named, and of those
+// for every container. What is wrong with a value has been noted, so that only what is
 // good of it is used, to find more that is wrong.
 func (p *parser) build(container string, d *draft) spec.Spec {
-	values := map[string]string{"container": quote(container), "killedExitCode": "0"}
+	values := map[string]string{"killedExitCode": "0"}
+	if container != "" {
+		values["container"] = quote(container)
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.bare)) {
 		field := settings[name].field
 		values[field] = p.bare[name]

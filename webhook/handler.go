@@ -40,7 +40,7 @@ func (h *handler) Handle(_ context.Context, req admission.Request) admission.Res
 	if err := json.Unmarshal(req.Object.Raw, &pod); err != nil {
 		return admission.Errored(http.StatusBadRequest, fmt.Errorf("decode the pod: %w", err))
 	}
-	if !annotated(pod.Annotations) {
+	if !concerned(pod.ObjectMeta) {
 		return admission.Allowed("")
 	}
 	if reason := untouchable(&pod); reason != "" {
@@ -49,13 +49,13 @@ func (h *handler) Handle(_ context.Context, req admission.Request) admission.Res
 	if problem, large := tooLarge(&pod); large {
 		return refused([]inject.Problem{problem})
 	}
-	asked := parseAnnotations(pod.Annotations)
+	asked := parse(pod.ObjectMeta)
 	if asked.leaveAlone {
 		return admission.Allowed("")
 	}
-	result := inject.Inject(&pod, asked.wishes, h.settings)
+	result := inject.Inject(&pod, asked.Asked, h.settings)
 	problems := append(asked.problems, result.Problems...)
-	warnings := append(asked.warnings, result.Warnings...)
+	warnings := result.Warnings
 	log := h.log.With("namespace", req.Namespace, "pod", pod.Name+pod.GenerateName)
 	if len(problems) > 0 {
 		log.Info("pod refused", "problems", len(problems), "first", problems[0].String())

@@ -101,6 +101,128 @@ func TestSecondCallAfterAnotherWrapper(t *testing.T) {
 	}
 }
 
+// added is the pod after our first call, with a container that another webhook
+// adds before the second.
+func added(t *testing.T, raw []byte, c corev1.Container) []byte {
+	t.Helper()
+	var pod corev1.Pod
+	if err := json.Unmarshal(patched(t, raw, ask(t, raw)), &pod); err != nil {
+		t.Fatal(err)
+	}
+	pod.Spec.Containers = append(pod.Spec.Containers, c)
+	changed, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changed
+}
+
+// specOf is the spec of a container as the wrapper reads it.
+func specOf(t *testing.T, pod *corev1.Pod, name string) spec.Spec {
+	t.Helper()
+	for _, c := range pod.Spec.Containers {
+		for _, e := range c.Env {
+			if c.Name == name && e.Name == spec.Env {
+				s, err := spec.Parse(strings.ReplaceAll(e.Value, "$$", "$"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			}
+		}
+	}
+	t.Fatalf("container %q has no spec", name)
+	return spec.Spec{}
+}
+
+// A container that takes part and comes between our two calls is wrapped in the
+// second, and the others are told of it.
+func TestSecondCallWithAnotherContainer(t *testing.T) {
+	token := []corev1.VolumeMount{{Name: "token", MountPath: spec.APIAccess}}
+	for _, tt := range []struct {
+		name, pod   string
+		annotations map[string]string
+		added       corev1.Container
+		wrapped     string // status annotation
+		check       func(t *testing.T, pod *corev1.Pod)
+	}{
+		{
+			name: "by an essential one", pod: "Never main proxy", annotations: given("essential", "main", "stop-timeout", "main: 5s"),
+			added:   corev1.Container{Name: "log", Image: "log", Command: []string{"/log"}, VolumeMounts: token},
+			wrapped: `{"version":"test","wrapped":["main","proxy","log"]}`,
+			check: func(t *testing.T, pod *corev1.Pod) {
+				if s := specOf(t, pod, "log"); len(s.StopDeps) != 1 || len(s.Wrapped) != 1 {
+					t.Errorf("the spec of log is %s", s.Encode())
+				}
+			},
+		},
+		{
+			name: "that needs a wrapper that was to go", pod: "Never main", annotations: given("essential", "main", "start-timeout", "main: 5s"),
+			added:   corev1.Container{Name: "log", Image: "log", Command: []string{"/log"}, VolumeMounts: token},
+			wrapped: `{"version":"test","wrapped":["main","log"]}`,
+			check: func(t *testing.T, pod *corev1.Pod) {
+				if s := specOf(t, pod, "main"); s.Mode != spec.Supervise {
+					t.Errorf("the spec of main is %s", s.Encode())
+				}
+			},
+		},
+		{
+			name: "to hold for", pod: "Never main proxy", annotations: given("stop-deps", "main: istio-proxy"),
+			added:   corev1.Container{Name: "istio-proxy", Image: "istio"},
+			wrapped: `{"version":"test","wrapped":["main"]}`,
+			check: func(t *testing.T, pod *corev1.Pod) {
+				if s := specOf(t, pod, "main"); !slices.Equal(s.HoldFor, []string{"istio-proxy"}) {
+					t.Errorf("the spec of main is %s", s.Encode())
+				}
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			changed := added(t, podOf(t, tt.pod, tt.annotations), tt.added)
+			result := patched(t, changed, ask(t, changed))
+			var pod corev1.Pod
+			if err := json.Unmarshal(result, &pod); err != nil {
+				t.Fatal(err)
+			}
+			if have := pod.Annotations[inject.StatusAnnotation]; have != tt.wrapped {
+				t.Errorf("status %s, want %s", have, tt.wrapped)
+			}
+			var status inject.Status
+			if err := json.Unmarshal([]byte(tt.wrapped), &status); err != nil {
+				t.Fatal(err)
+			}
+			if have := pod.Spec.InitContainers[0].Args[2:]; !slices.Equal(have, status.Wrapped) {
+				t.Errorf("directories are made for %v, want %v", have, status.Wrapped)
+			}
+			tt.check(t, &pod)
+			if resp := ask(t, result); !resp.Allowed || resp.Patch != nil {
+				t.Errorf("have %s, patch %s, want no change", words(resp), resp.Patch)
+			}
+		})
+	}
+}
+
+// A spec that the webhook would not have written is not taken over, whatever
+// else of ours is there.
+func TestForgedSpecsAreRefused(t *testing.T) {
+	raw := podOf(t, "Never main proxy", given("start-deps", "main: proxy"))
+	var pod corev1.Pod
+	if err := json.Unmarshal(patched(t, raw, ask(t, raw)), &pod); err != nil {
+		t.Fatal(err)
+	}
+	env := pod.Spec.Containers[0].Env
+	i := slices.IndexFunc(env, func(e corev1.EnvVar) bool { return e.Name == spec.Env })
+	env[i].Value = strings.Replace(env[i].Value, "proxy=ready", "proxy=started", 1)
+	changed, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "422 container \"main\": env KOORDINATOR_SPEC: koordinator knows it from the annotations and the pod: remove it\n"
+	if have := words(ask(t, changed)); have != want {
+		t.Errorf("have %s, want %s", have, want)
+	}
+}
+
 // Sizes are checked by the API server only after us.
 func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	var chain, many, typos strings.Builder
@@ -111,13 +233,30 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 		fmt.Fprintf(&many, " c%d", i)
 		fmt.Fprintf(&typos, "main%d: x\n", i)
 	}
-	for name, tt := range map[string]struct{ containers, deps, want string }{
-		"annotations": {"Never main", chain.String(), "koordinator.io/: the annotations have"},
-		"containers":  {"Never" + many.String(), "c0: c1", "spec.containers: the pod has 2000 containers"},
-		"problems":    {"Never main", typos.String(), "(20 of "},
+	var full, all, exits strings.Builder // of contradictions
+	for i := range 200 {
+		fmt.Fprintf(&full, " c%d", i)
+		fmt.Fprintf(&all, "c%d, ", i)
+		fmt.Fprintf(&exits, "c%d: [", i)
+		for k := max(0, i-20); k < i; k++ {
+			fmt.Fprintf(&exits, "c%d=exited, ", k)
+		}
+		exits.WriteString("]\n")
+	}
+	for name, tt := range map[string]struct{ containers, deps, essential, want string }{
+		"annotations": {"Never main", chain.String(), "", "koordinator.io/: the annotations have"},
+		"containers":  {"Never" + many.String(), "c0: c1", "", "spec.containers: the pod has 2000 containers"},
+		"problems":    {"Never main", typos.String(), "", "(20 of "},
+		"contradictions": {
+			"Never" + full.String(), strings.ReplaceAll(exits.String(), "c0: []\n", ""), strings.TrimSuffix(all.String(), ", "), "(20 of ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			resp := ask(t, podOf(t, tt.containers, map[string]string{"koordinator.io/start-deps": tt.deps}))
+			annotations := map[string]string{"koordinator.io/start-deps": tt.deps}
+			if tt.essential != "" {
+				annotations["koordinator.io/essential"] = tt.essential
+			}
+			resp := ask(t, podOf(t, tt.containers, annotations))
 			if resp.Allowed || !strings.Contains(resp.Result.Message, tt.want) || len(resp.Result.Message) > 32<<10 {
 				t.Errorf("allowed %v, %d bytes: %.300s", resp.Allowed, len(resp.Result.Message), resp.Result.Message)
 			}
@@ -134,24 +273,6 @@ func TestContainersThatCannotBeWrapped(t *testing.T) {
 		{
 			"no command", func(_ *corev1.Pod, main *corev1.Container) { main.Command = nil },
 			`container "main": the image "main" of pod "web" decides what is run, and this version cannot look into images: set command: in the pod, or the annotation koordinator.io/command: {"main": ["/path/to/program", "arg"]}`,
-		},
-		{
-			"a postStart hook", func(_ *corev1.Pod, main *corev1.Container) {
-				main.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}}
-			},
-			`container "main": lifecycle.postStart would run while the container still waits for its start dependencies, and keep later containers from starting: remove the hook or the start dependencies (taking hooks over is not supported yet by this version)`,
-		},
-		{
-			"a pod without API access", func(pod *corev1.Pod, main *corev1.Container) {
-				pod.Spec.AutomountServiceAccountToken, main.VolumeMounts = new(false), nil
-			},
-			`container "main": the pod has automountServiceAccountToken: false, which takes away the API access by which koordinator watches the pod: remove this setting of the pod (other sources are not supported yet by this version)`,
-		},
-		{
-			"a service account without API access", func(pod *corev1.Pod, main *corev1.Container) {
-				pod.Spec.ServiceAccountName, main.VolumeMounts = "shy", nil
-			},
-			`container "main": its service account has automountServiceAccountToken: false, which takes away the API access by which koordinator watches the pod: remove this setting of service account "shy" (other sources are not supported yet by this version)`,
 		},
 		{
 			"a pod name of the user's", func(_ *corev1.Pod, main *corev1.Container) {

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // podOf makes a pod of words: the restart policy, then a container each, as
-// "main", "init:migrate", "sidecar:proxy", or with an own policy "main/Never".
+// "main", "init:migrate", "sidecar:proxy", with an own policy "main/Never", or
+// with the exit codes after which it is started again "main/Never+1,2" ("*": all).
 func podOf(t *testing.T, words string, annotations map[string]string) []byte {
 	t.Helper()
 	policy, names, _ := strings.Cut(words, " ")
@@ -27,6 +29,7 @@ func podOf(t *testing.T, words string, annotations map[string]string) []byte {
 			kind, name = "", word
 		}
 		name, own, _ := strings.Cut(name, "/")
+		own, codes, _ := strings.Cut(own, "+")
 		if kind == "sidecar" {
 			own = "Always"
 		}
@@ -36,6 +39,7 @@ func podOf(t *testing.T, words string, annotations map[string]string) []byte {
 		}
 		if own != "" {
 			c.RestartPolicy = new(corev1.ContainerRestartPolicy(own))
+			c.RestartPolicyRules = restartRules(t, codes)
 		}
 		if kind == "" {
 			pod.Spec.Containers = append(pod.Spec.Containers, c)
@@ -50,6 +54,27 @@ func podOf(t *testing.T, words string, annotations map[string]string) []byte {
 	return raw
 }
 
+// restartRules starts a container again after these exit codes.
+func restartRules(t *testing.T, codes string) []corev1.ContainerRestartRule {
+	t.Helper()
+	when := &corev1.ContainerRestartRuleOnExitCodes{Operator: corev1.ContainerRestartRuleOnExitCodesOpNotIn}
+	switch codes {
+	case "":
+		return nil
+	case "*":
+	default:
+		when.Operator = corev1.ContainerRestartRuleOnExitCodesOpIn
+		for code := range strings.SplitSeq(codes, ",") {
+			n, err := strconv.ParseInt(code, 10, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			when.Values = append(when.Values, int32(n))
+		}
+	}
+	return []corev1.ContainerRestartRule{{Action: corev1.ContainerRestartRuleActionRestart, ExitCodes: when}}
+}
+
 func TestRules(t *testing.T) {
 	for _, tt := range []struct {
 		name, pod   string
@@ -59,13 +84,26 @@ func TestRules(t *testing.T) {
 		{name: "started and ready in a Deployment", pod: "Always main proxy cache", start: "main: proxy, cache=started"},
 		{name: "exited and succeeded in a Job", pod: "Never main proxy cache", start: "main: proxy=exited, cache=succeeded"},
 		{name: "exits of a container with an own policy", pod: "Always main migrate/OnFailure", start: "main: migrate=succeeded"},
+		{name: "exits that restart rules leave", pod: "Never main a/Never+1 b/Never+0", start: "main: a=succeeded, b=exited"},
+		{
+			name: "a success that restart rules undo", pod: "Never main a/Never+0,1", start: "main: a=succeeded",
+			want: `422 koordinator.io/start-deps: container "main": "a" is started again by its restartPolicyRules whenever it exits in such a way, so "a=succeeded" never comes true: wait for ready or started, or change the rules`,
+		},
+		{
+			name: "exits that restart rules undo", pod: "Never main a/OnFailure+*", start: "main: a=exited",
+			want: `422 koordinator.io/start-deps: container "main": "a" is started again by its restartPolicyRules whenever it exits in such a way, so "a=exited" never comes true: wait for ready or started, or change the rules`,
+		},
+		{
+			name: "a stop after an exit that restart rules undo", pod: "Never main a/Never+0", stop: "main: a=succeeded",
+			want: `Warning: koordinator.io/stop-deps: container "main": "a=succeeded" only orders the shutdown: "a" is started again by its restartPolicyRules whenever it exits in such a way`,
+		},
 		{name: "a plain init container", pod: "Always init:a main", start: "main: a=started"},
 		{name: "a plain init container succeeded", pod: "Always init:a main", start: "main: a=succeeded"},
 		{name: "a native sidecar", pod: "Always sidecar:a main", start: "main: a"},
 		{name: "an init container waits for an earlier sidecar", pod: "Never sidecar:a init:b main", start: "b: a"},
 		{name: "a container that comes later", pod: "Never main", start: "main: istio-proxy", stop: "main: istio-proxy"},
 		{
-			name: "an unknown container", pod: "Never main proxy", start: "main: cloudsql",
+			name: "own-29 an unknown container", pod: "Never main proxy", start: "main: cloudsql",
 			want: `422 koordinator.io/start-deps: container "main": no container "cloudsql" in this pod (has: "main", "proxy")`,
 		},
 		{
@@ -73,11 +111,11 @@ func TestRules(t *testing.T) {
 			want: `422 koordinator.io/stop-deps: container "cloudsql": no container "cloudsql" in this pod (has: "main", "proxy")`,
 		},
 		{
-			name: "a cycle", pod: "Never a b c", start: "{a: b, b: c, c: a}",
+			name: "own-29 a cycle", pod: "Never a b c", start: "{a: b, b: c, c: a}",
 			want: `422 koordinator.io/start-deps: container "a": cycle a → b → c → a: each waits for the next, so none ever starts: remove one of these dependencies`,
 		},
 		{
-			name: "a cycle of holds", pod: "Never a b c", stop: "{a: b, b: c, c: a}",
+			name: "own-29 a cycle of holds", pod: "Never a b c", stop: "{a: b, b: c, c: a}",
 			want: `422 koordinator.io/stop-deps: container "a": cycle a → b → c → a: each would stop only after the next has exited: remove one of these dependencies`,
 		},
 		{
@@ -133,7 +171,7 @@ func TestRules(t *testing.T) {
 		{name: "run only if another failed", pod: "Never a b", start: "a: b=exited", stop: "a: b=succeeded"},
 		{
 			name: "a stop dependency in a Deployment", pod: "Always main proxy", stop: "proxy: main",
-			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=exited" has no effect in this version: "main" is restarted for ever (restartPolicy: Always), and when the pod is stopped all containers are asked to at once`,
+			want: `Warning: koordinator.io/stop-deps: container "proxy": "main=exited" only orders the shutdown: "main" is restarted for ever (restartPolicy: Always)`,
 		},
 		{
 			name: "a failure that is not for good", pod: "OnFailure main proxy", stop: "proxy: main=failed",

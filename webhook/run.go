@@ -75,7 +75,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	mgr, err := manager.New(api, manager.Options{
 		Scheme:                        scheme.Scheme,
 		Logger:                        ctrllog.Log,
-		Cache:                         cache.Options{ByObject: rbac.Cache(inject.InjectedLabel)},
+		Cache:                         cache.Options{ByObject: rbac.Cache(inject.InjectedLabel, inject.StatusAnnotation)},
 		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
 		HealthProbeBindAddress:        o.HealthAddress,
 		WebhookServer:                 server,
@@ -90,7 +90,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if cert, err = addCertificate(mgr, o, log); err != nil {
 		return err
 	}
-	if err := rbac.Add(mgr, log); err != nil {
+	if err := rbac.Add(mgr, inject.StatusAnnotation, log); err != nil {
 		return fmt.Errorf("set up the grants: %w", err)
 	}
 	mgr.GetWebhookServer().Register(path, &admission.Webhook{Handler: &handler{settings: o.Inject, log: log}})

@@ -62,6 +62,12 @@ func example(name string) string {
 		return `"main: proxy"`
 	case "stop-deps":
 		return `"proxy: main"`
+	case "essential":
+		return `"main" or "[main, helper=failed]"`
+	case "gate":
+		return `"false" or "main: false"`
+	case "stop-http", "exit-http":
+		return `"main: POST http://127.0.0.1:15020/quitquitquit"`
 	case "command":
 		return `{"main": ["/app", "--flag"]}`
 	case "spec":

@@ -122,7 +122,9 @@ func (l *loop) startFailed(err error) {
 // that is impossible, or no longer wanted. A signal after the last look is lost,
 // as it would be if it came before a command without a wrapper is ready for it.
 func (l *loop) replace() {
-	l.Log.Info("command takes the wrapper's place")
+	if len(l.Spec.StartDeps) > 0 {
+		l.Log.Info("command takes the wrapper's place")
+	}
 	l.tellReplaced(true)
 	for {
 		select {

@@ -76,6 +76,10 @@ type Config struct {
 // that has none then never ran, or ran in an earlier sandbox.
 const recordGrace = 10 * time.Second
 
+// settled is how long after the start, or after the end of a watch, the wrapper
+// has nothing to do.
+const settled = time.Second
+
 // Run runs the command to its end and returns the exit code to report and, when
 // the wrapper and not the command decided it, why. Its goroutine must be locked
 // to a thread that lives as long as the program: the command dies with it.
@@ -98,6 +102,7 @@ func Run(c Config) (code int, message string) {
 	}
 	l.handle(lifecycle.Begin{})
 	l.settle()
+	l.freeMemory()
 	for l.machine.State() != lifecycle.Done {
 		l.next()
 		l.settle()
@@ -214,7 +219,13 @@ func (l *loop) watchStatus(needed bool) {
 		l.Log.Debug("watching the pod's status no more")
 		l.closeStatus()
 		l.closeStatus = nil
+		l.freeMemory()
 	}
+}
+
+// freeMemory gives back, in a moment, what is needed no longer.
+func (l *loop) freeMemory() {
+	time.AfterFunc(settled, func() { l.call(process.FreeProgram) })
 }
 
 // tell writes the record anew when something in it has changed. A record that

@@ -21,7 +21,7 @@ func (c command) kubexit() int {
 		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
 		return 0
 	}
-	signals, children := process.Signals()
+	heard := process.Signals()
 	k, err := compat.ParseKubexit(c.getenv)
 	if err != nil {
 		return c.refuse(k.Spec, err)
@@ -31,7 +31,7 @@ func (c command) kubexit() int {
 		return c.refuse(k.Spec, err)
 	}
 	c.getenv = podOf(k, c.getenv)
-	code := c.supervise(k.Spec, argv, signals, children, func(config *wrapper.Config) {
+	code := c.supervise(k.Spec, argv, heard, func(config *wrapper.Config) {
 		config.Known = tombstoneFacts(k.Spec, nil, grave.Since())
 		config.Other = func(ctx context.Context, out chan<- lifecycle.Facts) { watchTombstones(ctx, k, grave.Since(), out) }
 		config.OnStart = func() {

@@ -35,7 +35,7 @@ func (c command) proa() int {
 		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
 		return 0
 	}
-	signals, children := process.Signals()
+	heard := process.Signals()
 	c.getenv = hostPod(c.getenv)
 	api, err := c.api(c.getenv)
 	if err != nil {
@@ -45,13 +45,13 @@ func (c command) proa() int {
 	log := logger(out, p.Spec)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	run := proaRun{log: log, signals: signals, pod: make(chan podwatch.Snapshot)}
+	run := proaRun{log: log, signals: heard.Signals, pod: make(chan podwatch.Snapshot)}
 	go api.Watch(ctx, log, run.pod)
 	if !run.find() {
 		return spec.ExitStopped
 	}
-	code := c.supervise(p.WaitFor(run.others), p.Command, signals, children, nil)
-	run.end(p, children)
+	code := c.supervise(p.WaitFor(run.others), p.Command, heard, nil)
+	run.end(p, heard.Children)
 	out.flush()
 	return code
 }

@@ -22,17 +22,20 @@ import (
 
 // run runs the container's command as its spec says.
 func (c command) run(argv []string) int {
-	signals, children := process.Signals() // first: until then a signal would end us
+	heard := process.Signals() // first: until then a signal would end us
 	s, err := c.spec()
 	if err != nil {
 		return c.refuse(s, err)
 	}
-	return c.supervise(s, argv, signals, children, nil)
+	return c.supervise(s, argv, heard, nil)
 }
 
 // supervise runs a command to its end. adapt, where there is one, changes how.
-func (c command) supervise(s spec.Spec, argv []string, signals, children <-chan os.Signal, adapt func(*wrapper.Config)) int {
-	runtime.LockOSThread() // the command dies with the thread that started it
+func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adapt func(*wrapper.Config)) int {
+	runtime.LockOSThread()                               // the command dies with the thread that started it
+	if s.Mode != spec.ExecMode || len(s.StartDeps) > 0 { // else there is nobody to pass them on to
+		go heard.Rest()
+	}
 	debug.SetGCPercent(100)
 	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
 	out := newLogWriter(c.stderr)
@@ -41,7 +44,7 @@ func (c command) supervise(s spec.Spec, argv []string, signals, children <-chan 
 	if err != nil {
 		return c.refuse(s, err)
 	}
-	config.Signals, config.Children = signals, children
+	config.Signals, config.Children = heard.Signals, heard.Children
 	if adapt != nil {
 		adapt(&config)
 	}

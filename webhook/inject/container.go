@@ -3,11 +3,14 @@ package inject
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // container is a container of the pod and where it stands.
@@ -59,9 +62,50 @@ func (c container) restarts() corev1.RestartPolicy {
 	return policy
 }
 
-// path is a JSON pointer's parts, from the pod down to a member of the
+// restart is the restart policy with its rules, which only a container's own
+// has.
+func (c container) restart() spec.Restart {
+	r := spec.Restart{Policy: string(c.restarts())}
+	if c.RestartPolicy == nil {
+		return r
+	}
+	for _, rule := range c.RestartPolicyRules {
+		next := spec.RestartRule{Action: string(rule.Action)}
+		if rule.ExitCodes != nil {
+			next.ExitCodes = &spec.ExitCodes{Operator: string(rule.ExitCodes.Operator)}
+			for _, code := range rule.ExitCodes.Values {
+				next.ExitCodes.Values = append(next.ExitCodes.Values, int(code))
+			}
+		}
+		r.Rules = append(r.Rules, next)
+	}
+	return r
+}
+
+// canExit reports whether the container can exit for good in a way that meets
+// the condition.
+func (c container) canExit(condition spec.Condition) bool {
+	r := c.restart()
+	for code := range 256 {
+		meets := condition == spec.Exited || (condition == spec.Succeeded) == (code == 0)
+		if meets && r.ForGood(code) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasToken reports whether the container can read the pod's status. The API
+// server mounts the token before it calls us.
+func (c container) hasToken() bool {
+	return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+		return path.Clean(m.MountPath) == spec.APIAccess
+	})
+}
+
+// pointer is a JSON pointer's parts, from the pod down to a member of the
 // container.
-func (c container) path(parts ...string) []string {
+func (c container) pointer(parts ...string) []string {
 	return append([]string{"spec", c.list, strconv.Itoa(c.index)}, parts...)
 }
 

@@ -4,6 +4,8 @@
 package inject
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"gomodules.xyz/jsonpatch/v2"
@@ -24,7 +26,12 @@ const (
 	BinVolume        = "koordinator-bin"
 	RecordVolume     = "koordinator-record"
 	PodinfoVolume    = "koordinator-podinfo"
+	APIVolume        = "koordinator-api" // where the pod itself has no API access and asks for source: pod
 )
+
+// EssentialLabel is a pod label that names one container, as the
+// essential-containers controller reads it.
+const EssentialLabel = "essential-containers"
 
 // Settings are the administrator's.
 type Settings struct {
@@ -35,18 +42,37 @@ type Settings struct {
 	Version      string                      // noted in the status annotation
 }
 
+// Asked is what a pod's annotations and labels ask for.
+type Asked struct {
+	Wishes    map[string]Wish // by container
+	Rest      Wish            // of a wrapped container that has none: what is asked for every wrapped one
+	Essential []Essential
+}
+
 // Wish is what the annotations ask for one container.
 type Wish struct {
 	Spec    spec.Spec         // parsed; what only the pod knows is not in it yet
-	Places  map[string]string // spec field, or "command" → place of the annotation in messages
+	Places  map[string]string // spec field, "command" or "gate" → place of the annotation in messages
 	Command []string          // koordinator.io/command; nil when not given
+	NoGate  bool              // leave probes and hooks alone
 }
 
-// TakesPart reports whether the container is to be wrapped. A command alone
-// only says how, if it is.
+// Essential is a container whose exit stops all others.
+type Essential struct {
+	spec.Dependency
+
+	Place string // of the annotation or label in messages
+	Label bool   // by the label, which asks nothing of containers whose command is not known
+}
+
+// howOnly are the fields that say how a container is wrapped, if it is.
+var howOnly = []string{"command", "gate", "mode", "source"}
+
+// TakesPart reports whether the container is to be wrapped whether or not
+// others depend on it.
 func (w Wish) TakesPart() bool {
 	for field := range w.Places {
-		if field != "command" {
+		if !slices.Contains(howOnly, field) {
 			return true
 		}
 	}
@@ -64,8 +90,9 @@ func (p Problem) String() string { return p.Place + ": " + p.Text }
 
 // Status is the value of the status annotation.
 type Status struct {
-	Version string   `json:"version,omitempty"`
-	Wrapped []string `json:"wrapped"` // containers, init containers first
+	Version string      `json:"version,omitempty"`
+	Wrapped []string    `json:"wrapped"`          // containers, init containers first
+	Source  spec.Source `json:"source,omitempty"` // local when none of them asks the API server
 }
 
 // Result is either a patch or problems.
@@ -78,19 +105,24 @@ type Result struct {
 
 // Inject works out the patch for a pod as the API server sent it, or sent it
 // back after other webhooks changed it: what is in place already is left.
-func Inject(pod *corev1.Pod, wishes map[string]Wish, settings Settings) Result {
-	j := &job{pod: pod, wishes: wishes, settings: settings, containers: list(pod)}
+func Inject(pod *corev1.Pod, asked Asked, settings Settings) Result {
+	j := &job{
+		pod: pod, rest: asked.Rest, wishes: maps.Clone(asked.Wishes), settings: settings,
+		containers: list(pod), told: map[Problem]bool{},
+	}
+	j.essential(asked.Essential)
 	j.checkNames()
 	j.checkDependencies()
 	j.checkOrder()
-	for _, c := range j.containers {
-		if w, asked := wishes[c.Name]; asked && w.TakesPart() {
-			j.wrap(c, w)
-			j.checkGrace(c, w)
-			j.result.Wrapped = append(j.result.Wrapped, c.Name)
-		}
+	j.choose()
+	j.checkIdle()
+	j.compile()
+	for _, m := range j.members {
+		j.checkMember(m)
+		j.wrap(m)
+		j.result.Wrapped = append(j.result.Wrapped, m.Name)
 	}
-	if len(j.result.Wrapped) > 0 {
+	if len(j.members) > 0 {
 		j.volumes()
 		j.install()
 		j.marks()
@@ -104,9 +136,13 @@ func Inject(pod *corev1.Pod, wishes map[string]Wish, settings Settings) Result {
 // job is one pod being worked on.
 type job struct {
 	pod        *corev1.Pod
-	wishes     map[string]Wish
+	wishes     map[string]Wish // what essential containers ask of the others included
+	rest       Wish
 	settings   Settings
 	containers []container
+	members    []*member        // in the order of containers
+	holds      spec.Graph       // who holds for whom when the pod is stopped
+	told       map[Problem]bool // warnings too
 	patch      patch
 	result     Result
 }
@@ -114,13 +150,36 @@ type job struct {
 // refuse notes a problem, once.
 func (j *job) refuse(place, text string) {
 	p := Problem{place, text}
-	if !slices.Contains(j.result.Problems, p) {
+	if !j.told[p] {
+		j.told[p] = true
 		j.result.Problems = append(j.result.Problems, p)
 	}
 }
 
-func (j *job) warn(text string) {
-	j.result.Warnings = append(j.result.Warnings, text)
+// warn notes a warning, once.
+func (j *job) warn(place, text string) {
+	p := Problem{place, text}
+	if !j.told[p] {
+		j.told[p] = true
+		j.result.Warnings = append(j.result.Warnings, p.String())
+	}
+}
+
+// wish is what is asked for the container of that name.
+func (j *job) wish(name string) Wish {
+	if w, asked := j.wishes[name]; asked {
+		return w
+	}
+	w := j.rest
+	w.Spec.Container = name
+	w.Places = nil
+	return w
+}
+
+// placeOf is where a field was given for a container, or for every one, "" when
+// it was not.
+func (j *job) placeOf(name, field string) string {
+	return cmp.Or(j.wishes[name].Places[field], j.rest.Places[field])
 }
 
 // podName is the pod's name for messages; a pod of a workload has only the

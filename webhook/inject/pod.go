@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -19,8 +20,12 @@ const installUser = 65532
 // room to replace them.
 const recordLimit = 16 << 20
 
-// downwardMode is the API server's default mode of downward API files.
-const downwardMode = 0o644
+// installDirs is how many directories come before the containers' names in the
+// init container's args.
+const installDirs = 2
+
+// fileMode is the API server's default mode of downward API and projected files.
+const fileMode = 0o644
 
 // volumes adds ours to the pod and refuses others of their names.
 func (j *job) volumes() {
@@ -35,14 +40,20 @@ func (j *job) volumes() {
 		}
 		missing = slices.Delete(missing, i, i+1)
 	}
+	if !slices.ContainsFunc(j.members, (*member).mountsToken) {
+		missing = slices.DeleteFunc(missing, func(our corev1.Volume) bool { return our.Name == APIVolume })
+	}
 	push(&j.patch, len(j.pod.Spec.Volumes), missing, "spec", "volumes")
 }
 
 // serves reports whether a volume does what ours does. Others may have changed
 // the rest since we added it: policies set size limits, the API server defaults.
 func serves(v, our corev1.Volume) bool {
-	if our.EmptyDir != nil {
+	switch {
+	case our.EmptyDir != nil:
 		return v.EmptyDir != nil && v.EmptyDir.Medium == our.EmptyDir.Medium
+	case our.Projected != nil:
+		return v.Projected != nil && equality.Semantic.DeepEqual(v.Projected.Sources, our.Projected.Sources)
 	}
 	return v.DownwardAPI != nil && equality.Semantic.DeepEqual(v.DownwardAPI.Items, our.DownwardAPI.Items)
 }
@@ -50,27 +61,31 @@ func serves(v, our corev1.Volume) bool {
 // ourVolumes are written out in full, as the API server would fill them in, so
 // that they are known again.
 func ourVolumes() []corev1.Volume {
-	field := func(name string) corev1.DownwardAPIVolumeFile {
-		return corev1.DownwardAPIVolumeFile{
-			Path:     name,
-			FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata." + name},
-		}
-	}
 	return []corev1.Volume{
 		{Name: BinVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 		{Name: PodinfoVolume, VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
-			Items:       []corev1.DownwardAPIVolumeFile{field("name"), field("namespace")},
-			DefaultMode: new(int32(downwardMode)),
+			Items:       []corev1.DownwardAPIVolumeFile{podField("name"), podField("namespace")},
+			DefaultMode: new(int32(fileMode)),
 		}}},
 		{Name: RecordVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
 			Medium:    corev1.StorageMediumMemory,
 			SizeLimit: resource.NewQuantity(recordLimit, resource.BinarySI),
 		}}},
+		apiVolume(),
 	}
 }
 
-// install adds the init container that copies the wrapper, before all others.
-// It comes last in the patch, as it moves the other init containers.
+// podField is a file with a field of the pod's metadata.
+func podField(name string) corev1.DownwardAPIVolumeFile {
+	return corev1.DownwardAPIVolumeFile{
+		Path:     name,
+		FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata." + name},
+	}
+}
+
+// install adds the init container that copies the wrapper, before all others,
+// or names it the containers that were wrapped since. It comes last in the
+// patch, as it moves the other init containers.
 func (j *job) install() {
 	for _, c := range j.pod.Spec.Containers {
 		if c.Name == InstallContainer {
@@ -78,12 +93,14 @@ func (j *job) install() {
 		}
 	}
 	want := j.installer()
-	for _, c := range j.pod.Spec.InitContainers {
-		if c.Name != InstallContainer {
+	for i, c := range j.pod.Spec.InitContainers {
+		switch {
+		case c.Name != InstallContainer:
 			continue
-		}
-		if !installs(c, want) {
+		case !installs(c, want):
 			j.refuse(fmt.Sprintf("init container %q", c.Name), "the name is reserved for koordinator: give this init container another one")
+		case !slices.Equal(c.Args, want.Args):
+			j.patch.set(want.Args, "spec", "initContainers", strconv.Itoa(i), "args")
 		}
 		return
 	}
@@ -94,14 +111,22 @@ func (j *job) install() {
 	j.patch.set(want, "spec", "initContainers", "0")
 }
 
-// installs reports whether an init container does what ours does. Others may
-// have changed the rest since we added it: admission plugins and webhooks
-// rewrite images to mirrors, mount the token, set limits.
+// installs reports whether an init container does what ours does, for whatever
+// containers. Others may have changed the rest since we added it: admission
+// plugins and webhooks rewrite images to mirrors, mount the token, set limits.
 func installs(c, want corev1.Container) bool {
-	mounted := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-		return equality.Semantic.DeepEqual(m, want.VolumeMounts[0])
-	})
-	return mounted && len(c.Command) == 0 && slices.Equal(c.Args, want.Args) && c.RestartPolicy == nil
+	for _, m := range want.VolumeMounts {
+		if !slices.ContainsFunc(c.VolumeMounts, func(have corev1.VolumeMount) bool { return equality.Semantic.DeepEqual(have, m) }) {
+			return false
+		}
+	}
+	for i, arg := range c.Args {
+		if i >= installDirs && (!spec.IsName(arg) || arg == "") {
+			return false
+		}
+	}
+	return len(c.Args) > installDirs && slices.Equal(c.Args[:installDirs], want.Args[:installDirs]) &&
+		len(c.Command) == 0 && c.RestartPolicy == nil
 }
 
 func (j *job) installer() corev1.Container {
@@ -113,9 +138,9 @@ func (j *job) installer() corev1.Container {
 		Name:                     InstallContainer,
 		Image:                    j.settings.Image,
 		ImagePullPolicy:          j.settings.PullPolicy,
-		Args:                     []string{spec.BinDir},
+		Args:                     append([]string{spec.BinDir, spec.RecordDir}, j.result.Wrapped...),
 		Resources:                resources,
-		VolumeMounts:             []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}},
+		VolumeMounts:             []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}, {Name: RecordVolume, MountPath: spec.RecordDir}},
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
 		SecurityContext:          installSecurity(j.pod.Spec.SecurityContext),
@@ -155,9 +180,13 @@ func installSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
 // marks label the pod for the reconciler and people. Nothing relies on them
 // when a pod comes in; the grant relies on the label, in enabled namespaces.
 func (j *job) marks() {
-	status, err := json.Marshal(Status{Version: j.settings.Version, Wrapped: j.result.Wrapped})
+	mark := Status{Version: j.settings.Version, Wrapped: j.result.Wrapped}
+	if j.allLocal() {
+		mark.Source = spec.SourceLocal
+	}
+	status, err := json.Marshal(mark)
 	if err != nil {
-		panic("encode two strings: " + err.Error()) // cannot happen
+		panic("encode strings: " + err.Error()) // cannot happen
 	}
 	j.patch.put(j.pod.Labels, InjectedLabel, "true", "metadata", "labels")
 	j.patch.put(j.pod.Annotations, StatusAnnotation, string(status), "metadata", "annotations")

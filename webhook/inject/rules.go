@@ -16,16 +16,29 @@ import (
 func (j *job) checkNames() {
 	for _, name := range slices.Sorted(maps.Keys(j.wishes)) {
 		w := j.wishes[name]
-		c, found := j.find(name)
-		if !found {
+		if _, found := j.find(name); !found {
 			for _, place := range slices.Compact(slices.Sorted(maps.Values(w.Places))) {
 				j.refuse(place, j.unknown(name))
 			}
+		}
+	}
+}
+
+// checkIdle warns of what is asked of containers that are not wrapped.
+func (j *job) checkIdle() {
+	for _, c := range j.containers {
+		if j.member(c.Name) != nil {
 			continue
 		}
-		if w.Command != nil && !w.TakesPart() {
-			j.warn(fmt.Sprintf("%s: has no effect: %s has no dependency and no other setting", w.Places["command"], c.place()))
+		for _, place := range slices.Sorted(maps.Values(j.wishes[c.Name].Places)) {
+			j.warn(place, fmt.Sprintf("has no effect: %s has no dependency and no other setting, and nothing depends on it", c.place()))
 		}
+	}
+	if len(j.members) > 0 {
+		return
+	}
+	for _, place := range slices.Sorted(maps.Values(j.rest.Places)) {
+		j.warn(place, "it is for every wrapped container, but none is: give a container a dependency")
 	}
 }
 
@@ -57,7 +70,7 @@ func (j *job) checkTarget(place string, c container, d spec.Dependency, check fu
 	case found:
 		check(place, c, on, d)
 	case !spec.IsName(d.Container): // said by the spec
-	case !slices.Contains(j.settings.LateSidecars, d.Container):
+	case !j.late(d.Container):
 		j.refuse(place, j.unknown(d.Container))
 	}
 }
@@ -73,6 +86,8 @@ func (j *job) checkStart(place string, c, on container, d spec.Dependency) {
 		j.refuse(place, fmt.Sprintf(`%q is an init container and is never ready: write "%s=succeeded"`, on.Name, on.Name))
 	case forGood && on.restarts() == corev1.RestartPolicyAlways:
 		j.refuse(place, fmt.Sprintf(`%q is restarted for ever (restartPolicy: Always), so %q never comes true: wait for ready or started, or give it another restartPolicy`, on.Name, d))
+	case forGood && !on.canExit(d.Condition):
+		j.refuse(place, fmt.Sprintf(`%q is started again by its restartPolicyRules whenever it exits in such a way, so %q never comes true: wait for ready or started, or change the rules`, on.Name, d))
 	}
 }
 
@@ -83,31 +98,80 @@ func (j *job) checkStop(place string, c, on container, d spec.Dependency) {
 	case on.sidecar():
 		j.refuse(place, fmt.Sprintf("%q is a native sidecar (an init container with restartPolicy: Always) and exits only after %q: remove it", on.Name, c.Name))
 	case on.restarts() == corev1.RestartPolicyAlways:
-		j.warn(fmt.Sprintf("%s: %q has no effect in this version: %q is restarted for ever (restartPolicy: Always), and when the pod is stopped all containers are asked to at once", place, d, on.Name))
-	case on.restarts() == corev1.RestartPolicyOnFailure && d.Condition == spec.Failed:
-		j.warn(fmt.Sprintf("%s: %q never holds: %q is restarted when it fails (restartPolicy: OnFailure)", place, d, on.Name))
+		j.warn(place, fmt.Sprintf("%q only orders the shutdown: %q is restarted for ever (restartPolicy: Always)", d, on.Name))
+	case !on.canExit(d.Condition) && len(on.restart().Rules) > 0:
+		j.warn(place, fmt.Sprintf("%q only orders the shutdown: %q is started again by its restartPolicyRules whenever it exits in such a way", d, on.Name))
+	case !on.canExit(d.Condition):
+		j.warn(place, fmt.Sprintf("%q never holds: %q is restarted when it fails (restartPolicy: OnFailure)", d, on.Name))
 	case c.restarts() == corev1.RestartPolicyAlways:
-		j.warn(fmt.Sprintf("%s: %q is started again each time it was stopped (restartPolicy: Always)", place, c.Name))
+		j.warn(place, fmt.Sprintf("%q is started again each time it was stopped (restartPolicy: Always)", c.Name))
 	}
 }
 
-// checkGrace warns of a stop delay that leaves the command no time.
-func (j *job) checkGrace(c container, w Wish) {
-	grace := j.pod.Spec.TerminationGracePeriodSeconds
-	if grace == nil || w.Spec.StopDelay == 0 || w.Spec.StopDelay < time.Duration(*grace)*time.Second {
+// checkMember warns of settings of a wrapped container that do less than they
+// seem to, and refuses a hook that would come too early.
+func (j *job) checkMember(m *member) {
+	j.checkGrace(m)
+	j.checkReadiness(m)
+	j.checkUngated(m)
+	if place := m.wish.Places["stopHTTP"]; place != "" && len(m.spec.StopDeps) == 0 {
+		j.warn(place, fmt.Sprintf("has no effect: %q has no stop dependency, and when the pod is stopped it is asked by its signal", m.Name))
+	}
+	if len(j.result.Problems) > 0 {
 		return
 	}
-	j.warn(fmt.Sprintf("%s: stop-delay %s leaves nothing of terminationGracePeriodSeconds: %d: the kubelet kills the command before it is asked to stop", c.place(), w.Spec.StopDelay, *grace))
+	if _, err := spec.Parse(m.spec.Encode()); err != nil { // of what the API server checks in probes and hooks only after us
+		j.refuse(m.place(), err.Error())
+	}
+}
+
+// checkGrace warns of a stop delay that leaves the command too little time.
+func (j *job) checkGrace(m *member) {
+	grace, delay := j.grace(), m.spec.StopDelay
+	needs := min(m.spec.StopTimeout, max(2*time.Second, grace/4))
+	switch {
+	case delay == 0 || delay+needs <= grace:
+	case delay >= grace:
+		j.warn(m.place(), fmt.Sprintf("stop-delay %s leaves nothing of terminationGracePeriodSeconds: %d: the kubelet kills the command before it is asked to stop: raise the grace period or shorten the delay", delay, grace/time.Second))
+	default:
+		j.warn(m.place(), fmt.Sprintf("stop-delay %s leaves only %s of terminationGracePeriodSeconds: %d until the kubelet kills the command: raise the grace period or shorten the delay", delay, grace-delay, grace/time.Second))
+	}
+}
+
+// checkReadiness warns of a wait for nothing: a container that neither has
+// probes nor runs under koordinator.
+func (j *job) checkReadiness(m *member) {
+	for _, d := range m.spec.StartDeps {
+		on, found := j.find(d.Container)
+		if found && j.member(on.Name) == nil && d.Condition == spec.Ready && on.ReadinessProbe == nil && on.StartupProbe == nil {
+			j.warn(j.placeOf(m.Name, "startDeps"), fmt.Sprintf("%q is not wrapped and has no readinessProbe, so it counts as ready as soon as it runs: give it one", on.Name))
+		}
+	}
+}
+
+// checkUngated tells what comes of leaving the probes and hooks of a waiting
+// container alone.
+func (j *job) checkUngated(m *member) {
+	if !m.waits() || m.runsToEnd() || !m.wish.NoGate {
+		return
+	}
+	place := j.placeOf(m.Name, "gate")
+	if m.Lifecycle != nil && m.Lifecycle.PostStart != nil {
+		j.refuse(place, fmt.Sprintf("the lifecycle.postStart hook of %q would run while the container still waits for its start dependencies, and keep later containers from starting: remove the hook, the start dependencies or gate: false", m.Name))
+	}
+	text := fmt.Sprintf("%q counts as started while it waits", m.Name)
+	if m.ReadinessProbe == nil {
+		text = fmt.Sprintf("%q counts as started and ready while it waits", m.Name)
+	}
+	if m.StartupProbe != nil || m.LivenessProbe != nil {
+		text += ", and its startupProbe or livenessProbe may end the wait"
+	}
+	j.warn(place, text)
 }
 
 // checkOrder refuses orders that contradict themselves.
 func (j *job) checkOrder() {
-	specs := map[string]spec.Spec{}
-	for _, c := range j.containers { // the others have been refused
-		if w, asked := j.wishes[c.Name]; asked {
-			specs[c.Name] = w.Spec
-		}
-	}
+	specs := j.specs() // for other containers they have been refused
 	starts := spec.StartGraph(specs).Cycles()
 	for _, path := range starts {
 		if len(path) == 2 {

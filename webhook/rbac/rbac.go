@@ -1,6 +1,7 @@
 // Package rbac lets the wrappers of injected pods read pods. In each enabled
 // namespace one RoleBinding grants it to the service accounts of unfinished
-// pods with the label of injected ones. Anybody who may create pods there can
+// pods with the label of injected ones, but for those that say in their status
+// annotation that no wrapper of theirs asks the API server. Anybody who may create pods there can
 // set that label, so it is worth no more than that: in a namespace that has
 // not been enabled it grants nothing.
 package rbac
@@ -8,6 +9,7 @@ package rbac
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -18,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -45,6 +48,10 @@ const (
 	enabledValue = "enabled"
 )
 
+// local is what a pod's status annotation has as source where no wrapper asks
+// the API server.
+const local = "local"
+
 // defaultAccount is the service account of a pod that names none.
 const defaultAccount = "default"
 
@@ -52,17 +59,19 @@ const defaultAccount = "default"
 type Reconciler struct {
 	client client.Client
 	events events.EventRecorder
+	status string // annotation of injected pods
 	log    *slog.Logger
 }
 
 // Cache limits what the manager's cache holds to what the reconciler reads:
-// injected pods, without anything but the account and the phase, and the
-// RoleBindings of our name. label is the one that injected pods carry.
-func Cache(label string) map[client.Object]cache.ByObject {
+// injected pods, without anything but the account, the phase and the status
+// annotation, and the RoleBindings of our name. label is the one that injected
+// pods carry.
+func Cache(label, status string) map[client.Object]cache.ByObject {
 	return map[client.Object]cache.ByObject{
 		&corev1.Pod{}: {
 			Label:     labels.SelectorFromSet(labels.Set{label: "true"}),
-			Transform: strip,
+			Transform: strip(status),
 		},
 		&rbacv1.RoleBinding{}: {
 			Field: fields.OneTermEqualSelector(metav1.ObjectNameField, PodReader),
@@ -71,29 +80,36 @@ func Cache(label string) map[client.Object]cache.ByObject {
 }
 
 // strip forgets what the reconciler does not read.
-func strip(object any) (any, error) {
-	pod, ok := object.(*corev1.Pod)
-	if !ok {
-		return object, nil
+func strip(status string) toolscache.TransformFunc {
+	return func(object any) (any, error) {
+		pod, ok := object.(*corev1.Pod)
+		if !ok {
+			return object, nil
+		}
+		stripped := &corev1.Pod{
+			TypeMeta: pod.TypeMeta,
+			ObjectMeta: metav1.ObjectMeta{
+				Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID,
+				ResourceVersion: pod.ResourceVersion, Labels: pod.Labels,
+			},
+			Spec:   corev1.PodSpec{ServiceAccountName: pod.Spec.ServiceAccountName},
+			Status: corev1.PodStatus{Phase: pod.Status.Phase},
+		}
+		if text, found := pod.Annotations[status]; found {
+			stripped.Annotations = map[string]string{status: text}
+		}
+		return stripped, nil
 	}
-	return &corev1.Pod{
-		TypeMeta: pod.TypeMeta,
-		ObjectMeta: metav1.ObjectMeta{
-			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID,
-			ResourceVersion: pod.ResourceVersion, Labels: pod.Labels,
-		},
-		Spec:   corev1.PodSpec{ServiceAccountName: pod.Spec.ServiceAccountName},
-		Status: corev1.PodStatus{Phase: pod.Status.Phase},
-	}, nil
 }
 
-// Add has the manager run a reconciler, on the leader only.
-func Add(mgr manager.Manager, log *slog.Logger) error {
-	r := &Reconciler{client: mgr.GetClient(), events: mgr.GetEventRecorder(managedBy), log: log}
+// Add has the manager run a reconciler, on the leader only. status is the
+// annotation that injected pods carry, a JSON object with their source.
+func Add(mgr manager.Manager, status string, log *slog.Logger) error {
+	r := &Reconciler{client: mgr.GetClient(), events: mgr.GetEventRecorder(managedBy), status: status, log: log}
 	byNamespace := handler.EnqueueRequestsFromMapFunc(namespaceOf)
 	return builder.ControllerManagedBy(mgr).
 		Named("rbac").
-		Watches(&corev1.Pod{}, byNamespace, builder.WithPredicates(predicate.Funcs{UpdateFunc: needChanged})).
+		Watches(&corev1.Pod{}, byNamespace, builder.WithPredicates(predicate.Funcs{UpdateFunc: r.needChanged})).
 		Watches(&rbacv1.RoleBinding{}, byNamespace).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(itself)).
 		Complete(r)
@@ -110,14 +126,22 @@ func itself(_ context.Context, object client.Object) []reconcile.Request {
 }
 
 // needChanged lets through the updates after which a pod needs another grant.
-func needChanged(e event.UpdateEvent) bool {
+func (r *Reconciler) needChanged(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*corev1.Pod)
 	after, ok2 := e.ObjectNew.(*corev1.Pod)
-	return !ok1 || !ok2 || finished(before) != finished(after)
+	return !ok1 || !ok2 || r.needs(before) != r.needs(after)
 }
 
-func finished(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+// needs reports whether wrappers of a pod may ask the API server, now or later.
+func (r *Reconciler) needs(pod *corev1.Pod) bool {
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		return false
+	}
+	var status struct {
+		Source string `json:"source"`
+	}
+	err := json.Unmarshal([]byte(pod.Annotations[r.status]), &status)
+	return err != nil || status.Source != local
 }
 
 // Reconcile makes one namespace's RoleBinding what it should be. Where the
@@ -163,7 +187,7 @@ func (r *Reconciler) accounts(ctx context.Context, namespace string) ([]string, 
 	}
 	var accounts []string
 	for i := range pods.Items {
-		if pod := &pods.Items[i]; !finished(pod) {
+		if pod := &pods.Items[i]; r.needs(pod) {
 			accounts = append(accounts, cmp.Or(pod.Spec.ServiceAccountName, defaultAccount))
 		}
 	}

@@ -27,6 +27,15 @@ func pod(name, account string, phase corev1.PodPhase) *corev1.Pod {
 	}
 }
 
+// status is the annotation of injected pods.
+const status = "koordinator.io/status"
+
+// with gives a pod a status annotation.
+func with(p *corev1.Pod, text string) *corev1.Pod {
+	p.Annotations = map[string]string{status: text, "other.io/x": "y"}
+	return p
+}
+
 // shop is the namespace, enabled.
 func shop() *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{enabledLabel: enabledValue}}}
@@ -55,7 +64,7 @@ func grants(t *testing.T, c client.Client) []string {
 
 func reconciler(c client.Client) (*Reconciler, *events.FakeRecorder) {
 	recorder := events.NewFakeRecorder(10)
-	return &Reconciler{client: c, events: recorder, log: slog.New(slog.DiscardHandler)}, recorder
+	return &Reconciler{client: c, events: recorder, status: status, log: slog.New(slog.DiscardHandler)}, recorder
 }
 
 func once(r *Reconciler) error {
@@ -83,6 +92,14 @@ func TestGrants(t *testing.T) {
 			want:    []string{"shop/a", "shop/b"},
 		},
 		{name: "finished pods do not", objects: []client.Object{pod("p", "a", corev1.PodSucceeded), pod("q", "b", corev1.PodFailed), stale}},
+		{name: "pods that ask nobody do not", objects: []client.Object{with(pod("p", "a", corev1.PodRunning), `{"wrapped":["x"],"source":"local"}`)}},
+		{
+			name: "pods that might ask do", objects: []client.Object{
+				with(pod("p", "a", corev1.PodRunning), `{"wrapped":["x"]}`), with(pod("q", "b", corev1.PodRunning), `{"source":["local"`),
+				with(pod("r", "c", corev1.PodRunning), `{"source":"local"}`), pod("s", "c", corev1.PodRunning),
+			},
+			want: []string{"shop/a", "shop/b", "shop/c"},
+		},
 		{name: "pods elsewhere do not", objects: []client.Object{elsewhere}},
 		{name: "who is gone is removed", objects: []client.Object{pod("p", "a", corev1.PodRunning), stale}, want: []string{"shop/a"}},
 		{name: "a label forged where nothing is enabled", disabled: true, objects: []client.Object{pod("p", "a", corev1.PodRunning)}},
@@ -182,14 +199,15 @@ func TestFaultsAreTriedAgain(t *testing.T) {
 }
 
 func TestOnlyTheEndOfAPodMatters(t *testing.T) {
+	r, _ := reconciler(fake.NewClientBuilder().Build())
 	running, done := pod("p", "a", corev1.PodRunning), pod("p", "a", corev1.PodFailed)
-	if needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: running}) {
+	if r.needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: running}) {
 		t.Error("a pod that goes on is looked at")
 	}
-	if !needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: done}) {
+	if !r.needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: done}) {
 		t.Error("a pod that has ended is not looked at")
 	}
-	if !needChanged(event.UpdateEvent{ObjectOld: &rbacv1.RoleBinding{}, ObjectNew: &rbacv1.RoleBinding{}}) {
+	if !r.needChanged(event.UpdateEvent{ObjectOld: &rbacv1.RoleBinding{}, ObjectNew: &rbacv1.RoleBinding{}}) {
 		t.Error("a changed RoleBinding is not looked at")
 	}
 }
@@ -197,13 +215,15 @@ func TestOnlyTheEndOfAPodMatters(t *testing.T) {
 func TestStripKeepsWhatIsRead(t *testing.T) {
 	full := pod("p", "a", corev1.PodRunning)
 	full.Labels = map[string]string{"koordinator.io/injected": "true"}
+	with(full, `{"source":"local"}`)
 	full.Spec.Containers = []corev1.Container{{Name: "main", Env: []corev1.EnvVar{{Name: "SECRET", Value: "x"}}}}
-	have, err := strip(full)
+	have, err := strip(status)(full)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := full.DeepCopy()
 	want.Spec.Containers = nil
+	delete(want.Annotations, "other.io/x")
 	if diff := cmp.Diff(want, have); diff != "" {
 		t.Errorf("(-want +have):\n%s", diff)
 	}

@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// each calls visit with every index below n, on all processors.
-func each(n int, visit func(i int)) {
+// each calls visit with every index below n, on all processors, until the test
+// has failed.
+func each(t *testing.T, n int, visit func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			for i := int(next.Add(1)) - 1; i < n && !t.Failed(); i = int(next.Add(1)) - 1 {
 				visit(i)
 			}
 		})
@@ -30,7 +31,7 @@ func TestExploreOneMachine(t *testing.T) {
 	}{{"supervised", supervised()}, {"in place", inPlace()}} {
 		rows := pairs(group.options, 1)
 		var states, steps atomic.Int64
-		each(len(rows), func(i int) {
+		each(t, len(rows), func(i int) {
 			s, name := build(group.options, rows[i])
 			first, err := newRun(s)
 			if err != nil {
@@ -41,7 +42,6 @@ func TestExploreOneMachine(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			t.Log(n, k, name)
 			states.Add(int64(n))
 			steps.Add(int64(k))
 		})
@@ -54,17 +54,16 @@ func TestExploreOneMachine(t *testing.T) {
 func TestExploreTwoContainers(t *testing.T) {
 	pods := twoContainers()
 	var states, steps atomic.Int64
-	each(len(pods), func(i int) {
+	each(t, len(pods), func(i int) {
 		first, err := newPod(pods[i], 1, 1)
 		if err != nil {
-			t.Errorf("%s: begin: %v", podTitle(pods[i]), err)
+			t.Errorf("%s\nbegin: %v", describe(pods[i]), err)
 			return
 		}
 		n, k, err := search(first, (*pod).key, (*pod).keep, (*pod).expand)
 		if err != nil {
-			t.Errorf("%s: %v", podTitle(pods[i]), err)
+			t.Errorf("%s\n%v", describe(pods[i]), err)
 		}
-		t.Log(n,k,podTitle(pods[i]))
 		states.Add(int64(n))
 		steps.Add(int64(k))
 	})

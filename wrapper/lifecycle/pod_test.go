@@ -249,8 +249,8 @@ func (p *pod) follow(i int, before run) error {
 			return err
 		}
 	}
-	if m.asked && !before.monitor.asked {
-		if err := p.checkStop(i); err != nil {
+	if m.released && !before.monitor.released {
+		if err := p.checkHold(i); err != nil {
 			return err
 		}
 	}
@@ -283,7 +283,10 @@ func (p *pod) end(i, code int) {
 // where all that is known is true, now.
 func (p *pod) checkStart(i int) error {
 	c := &p.c[i]
-	current := !slices.ContainsFunc(p.indices(), func(j int) bool { return p.late(i, j) })
+	current := !slices.ContainsFunc(c.spec.StartDeps, func(d spec.Dependency) bool {
+		v, now := c.views[d.Container[0]-'a'], p.truth(int(d.Container[0]-'a'))
+		return v.started != now.started || v.ready != now.ready || v.exited != now.exited
+	})
 	for _, d := range c.spec.StartDeps {
 		j := int(d.Container[0] - 'a')
 		o := &p.c[j]
@@ -302,8 +305,8 @@ func (p *pod) checkStart(i int) error {
 	return nil
 }
 
-// checkStop holds the passing on of a stop request to who really runs.
-func (p *pod) checkStop(i int) error {
+// checkHold holds the end of a hold to who really runs.
+func (p *pod) checkHold(i int) error {
 	c := &p.c[i]
 	m := &c.run.monitor
 	if m.owner != theirs || m.forced || budget(c.spec) <= 0 {
@@ -312,14 +315,10 @@ func (p *pod) checkStop(i int) error {
 	for _, name := range c.spec.HoldFor {
 		j := int(name[0] - 'a')
 		if p.c[j].runs() && !p.late(i, j) {
-			return fmt.Errorf("%s was stopped before %s", containerName(i), name)
+			return fmt.Errorf("%s no longer holds for %s, which runs", containerName(i), name)
 		}
 	}
 	return nil
-}
-
-func (p *pod) indices() []int {
-	return []int{0, 1, 2, 3}[:len(p.c)]
 }
 
 // stuck tells why a pod in which nothing is due will never end.
@@ -333,8 +332,13 @@ func (p *pod) stuck() error {
 		case c.alive && p.stopping:
 			return fmt.Errorf("%s still waits in a pod that was stopped", containerName(i))
 		}
-		if m := &c.run.monitor; c.alive && m.running && (p.stopping && !c.inPlace || m.owner != theirs) && !m.asked {
+		m := &c.run.monitor
+		switch {
+		case !c.alive || !m.running:
+		case p.stopping && !m.asked:
 			return fmt.Errorf("%s was never asked to stop", containerName(i))
+		case m.owner != theirs && !m.killed:
+			return fmt.Errorf("%s would never be killed", containerName(i))
 		}
 	}
 	if over && slices.ContainsFunc(p.c, func(c container) bool { return c.alive }) {
@@ -381,9 +385,9 @@ func (p *pod) expand(step stepped[pod]) error {
 	return nil
 }
 
-// podKey tells two pods of the same specs apart.
+// podKey tells two pods of the same two specs apart.
 type podKey struct {
-	c        [most]containerKey
+	c        [2]containerKey
 	stopping bool
 	mishaps  int8
 	restarts int8
@@ -398,13 +402,12 @@ type containerKey struct {
 }
 
 func (p *pod) key() podKey {
-	k := podKey{stopping: p.stopping, mishaps: p.mishaps, restarts: p.restarts}
-	for i := range p.c {
-		c := &p.c[i]
-		k.c[i] = containerKey{
-			run: c.run.key(), alive: c.alive, inPlace: c.inPlace, asked: c.asked, gone: c.gone, once: c.once,
-			onceReady: c.onceReady, ready: c.ready, code: c.code, views: c.views,
-		}
+	return podKey{[2]containerKey{p.c[0].key(), p.c[1].key()}, p.stopping, p.mishaps, p.restarts}
+}
+
+func (c *container) key() containerKey {
+	return containerKey{
+		run: c.run.key(), alive: c.alive, inPlace: c.inPlace, asked: c.asked, gone: c.gone, once: c.once,
+		onceReady: c.onceReady, ready: c.ready, code: c.code, views: c.views,
 	}
-	return k
 }

@@ -1,21 +1,12 @@
 package lifecycle
 
 import (
-	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
-
-// describe writes the specs of a pod on one line.
-func describe(specs []spec.Spec) string {
-	var parts []string
-	for i, s := range specs {
-		parts = append(parts, containerName(i)+" "+s.Encode())
-	}
-	return strings.Join(parts, "\n")
-}
 
 // complete gives every container the holds that follow from all of them.
 func complete(specs []spec.Spec) {
@@ -100,14 +91,62 @@ func plain(name, policy string) spec.Spec {
 	s := spec.Default()
 	s.Container, s.Restart.Policy = name, policy
 	s.GracePeriod = 30e9
-	s.StoppedExitCode, s.KilledExitCode = 0, 0
+	s.StoppedExitCode, s.KilledExitCode = 0, 12
 	return s
 }
 
-func podTitle(specs []spec.Spec) string {
-	var parts []string
+// describe writes the specs of a pod, one on a line.
+func describe(specs []spec.Spec) string {
+	var lines []string
 	for i, s := range specs {
-		parts = append(parts, fmt.Sprint(containerName(i), " ", s.Restart.Policy, " start ", s.StartDeps, " stop ", s.StopDeps))
+		lines = append(lines, containerName(i)+" "+s.Encode())
 	}
-	return strings.Join(parts, "; ")
+	return strings.Join(lines, "\n")
+}
+
+// randomPod is a pod of three or four containers that is let in.
+func randomPod(r *rand.Rand) []spec.Spec {
+	policies := []string{spec.RestartNever, spec.RestartNever, spec.RestartOnFailure, spec.RestartAlways}
+	for {
+		policy := policies[r.IntN(len(policies))]
+		specs := make([]spec.Spec, 3+r.IntN(2))
+		for i := range specs {
+			specs[i] = plain(containerName(i), policy)
+			if r.IntN(8) == 0 {
+				specs[i].Restart.Policy = policies[r.IntN(len(policies))]
+			}
+			for j := range specs {
+				if i != j && r.IntN(3) == 0 {
+					ways := startWays(containerName(j))
+					ways[r.IntN(len(ways))].set(&specs[i])
+				}
+				if i != j && r.IntN(4) == 0 {
+					ways := stopWays(containerName(j))
+					ways[r.IntN(len(ways))].set(&specs[i])
+				}
+			}
+		}
+		complete(specs)
+		if !admitted(specs) {
+			continue
+		}
+		for i := range specs {
+			decorate(r, &specs[i])
+		}
+		return specs
+	}
+}
+
+// decorate adds what does not change which pods are let in.
+func decorate(r *rand.Rand, s *spec.Spec) {
+	free := len(s.StopDeps)+len(s.HoldFor) == 0
+	for _, o := range supervised()[5:] {
+		if w := o.ways[r.IntN(len(o.ways))]; o.name != "restart" && o.name != "request" && r.IntN(3) == 0 {
+			free = free && (o.name == "timeout" || o.name == "codes")
+			w.set(s)
+		}
+	}
+	if free && r.IntN(2) == 0 {
+		s.Mode = spec.ExecMode
+	}
 }

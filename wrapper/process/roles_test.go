@@ -57,7 +57,9 @@ func complain(err error) int {
 // supervise is the smallest wrapper: it starts a command, passes every signal
 // on, reaps, and exits as the command did.
 func supervise(argv []string) int {
-	signals, children := Signals()
+	heard := Signals()
+	heard.Rest()
+	signals, children := heard.Signals, heard.Children
 	runtime.LockOSThread()
 	if os.Getenv(bareEnv) == "" {
 		if err := Subreaper(); err != nil {

@@ -14,12 +14,20 @@ const lastSignal = syscall.Signal(64)
 // busyLimit: more than there are, so that each fits at least once.
 const queue = 128
 
+// Heard is where signals arrive.
+type Heard struct {
+	Signals  <-chan os.Signal // all to be passed on, each a syscall.Signal
+	Children <-chan os.Signal // SIGCHLD
+
+	heard chan<- os.Signal // Signals
+}
+
 // Signals subscribes to everything the wrapper must hear. It belongs first in
 // main: before it a SIGTERM ends any Go program, as PID 1 with code 2.
 //
-// SIGCHLD comes on children, which holds one: it means "call Reap", and apart
+// SIGCHLD comes on Children, which holds one: it means "call Reap", and apart
 // from the rest no storm of orphans can crowd out a SIGTERM. All others come on
-// signals, each a syscall.Signal, to be passed on. What never comes:
+// Signals. What never comes:
 //
 //   - SIGKILL and SIGSTOP, which nobody can catch
 //   - SIGURG, by which the Go runtime preempts its own threads; an outside one
@@ -30,33 +38,33 @@ const queue = 128
 //   - signals 32 and 34 (SIGRTMIN), which Go cannot catch: PID 1 ignores them,
 //     any other wrapper dies of them
 //
-// Those that end a program, and SIGCHLD, are caught when it returns, the others
-// within the next milliseconds, beside what follows: Go takes some 20 µs for
-// each, which together would be half of what starting a command costs. Until
-// then they go nowhere.
+// Those that containers are sent in practice are caught when it returns;
+// Heard.Rest catches the others. Go takes some 20 µs for each, which together
+// would be half of what starting a command costs. Until then they go nowhere.
 //
 // Catching SIGTSTP, SIGTTIN and SIGTTOU keeps the wrapper from being stopped,
 // when nobody would continue it. Nothing is ignored by signal.Ignore, since a
 // command would inherit that.
-func Signals() (signals, children <-chan os.Signal) {
+func Signals() Heard {
 	heard := make(chan os.Signal, queue)
 	died := make(chan os.Signal, 1)
-	signal.Notify(heard, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
+	signal.Notify(heard, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP) // these end us
 	signal.Notify(died, syscall.SIGCHLD)
-	go hearRest(heard)
-	return heard, died
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signal.Notify(heard, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGCONT,
+		syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
+	return Heard{heard, died, heard}
 }
 
-// hearRest catches the signals that are left, SIGPIPE first: a closed stderr
-// must not end the wrapper. It lets others in between, since Notify holds a
-// lock that the delivery of a signal needs.
-func hearRest(heard chan<- os.Signal) {
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+// Rest catches the signals that are left. It may run beside the loop that reads
+// them, and lets others in between: Notify holds a lock that the delivery of a
+// signal needs.
+func (h Heard) Rest() {
 	for s := syscall.Signal(1); s <= lastSignal; s++ {
 		switch s {
 		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE:
 		default:
-			signal.Notify(heard, s) // minds no repetition
+			signal.Notify(h.heard, s) // minds no repetition
 			runtime.Gosched()
 		}
 	}

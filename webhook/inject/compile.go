@@ -1,0 +1,197 @@
+package inject
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// defaultGrace is the API server's default of terminationGracePeriodSeconds.
+const defaultGrace = 30 * time.Second
+
+// compile works out what is written for each wrapped container. Each step
+// needs those before it for all containers.
+func (j *job) compile() {
+	j.holds = spec.HoldGraph(j.specs())
+	for _, step := range []func(*member){j.begin, j.hold, j.takeOver, j.listWrapped, j.listProbes, j.chooseMode, j.checkLocal} {
+		for _, m := range j.members {
+			step(m)
+		}
+	}
+}
+
+// begin fills in what the container's own manifest tells.
+func (j *job) begin(m *member) {
+	m.spec = m.wish.Spec
+	m.spec.Container = m.Name
+	m.spec.StartDeps = j.open(m.spec.StartDeps)
+	m.spec.StopDeps = slices.Clone(m.spec.StopDeps)
+	m.spec.Restart = m.restart()
+	m.spec.GracePeriod = j.grace()
+	m.spec.MessagePath = cmp.Or(m.TerminationMessagePath, spec.Message)
+	if m.spec.Source == spec.SourceAuto && !m.hasToken() {
+		m.spec.Source = spec.SourceLocal
+	}
+	if m.Lifecycle == nil || m.Lifecycle.StopSignal == nil {
+		return
+	}
+	signal, err := spec.ParseSignal(string(*m.Lifecycle.StopSignal))
+	if err != nil { // SIGKILL, which nobody can wait for
+		j.refuse(m.place(), fmt.Sprintf("lifecycle.stopSignal: %v", err))
+	}
+	m.spec.RequestSignal = signal
+}
+
+// open leaves out the dependencies on init containers that have ended before
+// anything waits: they hold by then.
+func (j *job) open(deps []spec.Dependency) []spec.Dependency {
+	return slices.DeleteFunc(slices.Clone(deps), func(d spec.Dependency) bool {
+		on, found := j.find(d.Container)
+		return found && on.runsToEnd()
+	})
+}
+
+// grace is the pod's grace period.
+func (j *job) grace() time.Duration {
+	if seconds := j.pod.Spec.TerminationGracePeriodSeconds; seconds != nil {
+		return time.Duration(*seconds) * time.Second
+	}
+	return defaultGrace
+}
+
+// hold lists the containers for which a container holds. The kubelet stops
+// native sidecars after all regular containers, so for them it does it.
+func (j *job) hold(m *member) {
+	if m.init() {
+		return
+	}
+	for _, name := range j.holds[m.Name] {
+		if c, found := j.find(name); found && !c.init() {
+			m.spec.HoldFor = append(m.spec.HoldFor, name)
+		}
+	}
+}
+
+// heldFor reports whether others hold until the container has exited.
+func (j *job) heldFor(m *member) bool {
+	return slices.ContainsFunc(j.members, func(o *member) bool { return slices.Contains(o.spec.HoldFor, m.Name) })
+}
+
+// takeOver writes down the probes and hooks that the wrapper or the gate sees
+// to.
+func (j *job) takeOver(m *member) {
+	if m.gated() {
+		m.spec.StartupProbe = j.startupProbe(m)
+		m.spec.PostStart = j.postStart(m)
+		if m.LivenessProbe != nil {
+			m.spec.LivenessDelay = time.Duration(m.LivenessProbe.InitialDelaySeconds) * time.Second
+		}
+	}
+	if len(m.spec.StopDeps) > 0 || j.heldFor(m) {
+		m.spec.PreStop = j.preStop(m)
+	}
+}
+
+// listWrapped lists those containers it has to know of that keep a record. One
+// that cannot tell by itself when it is ready is not among them where that is
+// waited for.
+func (j *job) listWrapped(m *member) {
+	if m.spec.Source == spec.SourcePod {
+		return
+	}
+	for _, o := range j.members {
+		if m.needs(o.Name) && (!m.waitsFor(o.Name, spec.Ready) || tellsReady(o)) {
+			m.spec.Wrapped = append(m.spec.Wrapped, o.Name)
+		}
+	}
+}
+
+// tellsReady reports whether a container's own probes, if any, can be run in
+// the container.
+func tellsReady(m *member) bool {
+	for _, p := range []probe{startupOf(m), {of: m.ReadinessProbe}} {
+		if p.given() && (m.spec.Mode == spec.ExecMode || !p.known()) {
+			return false
+		}
+	}
+	return true
+}
+
+// listProbes lists the probes that have to pass before others may take the
+// container for ready from its record.
+func (j *job) listProbes(m *member) {
+	asked := slices.ContainsFunc(j.members, func(o *member) bool {
+		return o.waitsFor(m.Name, spec.Ready) && slices.Contains(o.spec.Wrapped, m.Name)
+	})
+	if !asked {
+		return
+	}
+	if p := j.startupProbe(m); p != nil {
+		m.spec.ReadyProbes = append(m.spec.ReadyProbes, *p)
+	}
+	if p := j.probe(m.container, "readinessProbe", m.ReadinessProbe); p != nil {
+		m.spec.ReadyProbes = append(m.spec.ReadyProbes, *p)
+	}
+}
+
+// chooseMode lets the command take the wrapper's place where nothing is left to
+// do for it then, and refuses that where something is.
+func (j *job) chooseMode(m *member) {
+	place := j.placeOf(m.Name, "mode")
+	reasons := j.againstExec(m)
+	switch {
+	case m.spec.Mode == spec.ExecMode && len(reasons) > 0:
+		j.refuse(place, fmt.Sprintf("%q cannot run in mode exec, which leaves nothing of koordinator beside the command: %s: remove the mode, or that", m.Name, strings.Join(reasons, ", and ")))
+	case place == "" && len(reasons) == 0 && !j.isNeeded(m):
+		m.spec.Mode = spec.ExecMode
+	}
+}
+
+// againstExec are the reasons why a command cannot do without the wrapper.
+func (j *job) againstExec(m *member) []string {
+	var reasons []string
+	for _, r := range []struct {
+		holds bool
+		text  string
+	}{
+		{len(m.spec.StopDeps) > 0, "it has stop dependencies"},
+		{m.spec.StopDelay > 0, "it has a stop-delay"},
+		{m.spec.StopSignal != 0, "it has a stop-signal"},
+		{len(m.spec.ExitHTTP) > 0, "it has an exit-http"},
+		{m.spec.PostStart != nil, "its postStart hook has to wait for the start"},
+		{j.wrapsPreStop(m), "others hold for it, and have to hear of its stop before its preStop hook runs"},
+		{len(m.spec.HoldFor) > 0, "it holds for " + strings.Join(m.spec.HoldFor, ", ") + " when the pod is stopped"},
+	} {
+		if r.holds {
+			reasons = append(reasons, r.text)
+		}
+	}
+	for _, o := range j.members {
+		for _, d := range slices.Concat(o.spec.StartDeps, o.spec.StopDeps) {
+			if d.Container == m.Name && asksCode(d.Condition, m.spec.Restart) {
+				reasons = append(reasons, fmt.Sprintf("%q needs its exit code (%s)", o.Name, d))
+			}
+		}
+	}
+	return reasons
+}
+
+// asksCode reports whether an exit code decides if a condition holds.
+func asksCode(c spec.Condition, r spec.Restart) bool {
+	always := r.Policy == spec.RestartNever && len(r.Rules) == 0
+	return c == spec.Succeeded || c == spec.Failed || c == spec.Exited && !always
+}
+
+// isNeeded reports whether a wrapper that nobody asked to go is of use for
+// more than the wait.
+func (j *job) isNeeded(m *member) bool {
+	alive := slices.ContainsFunc(m.spec.StartDeps, func(d spec.Dependency) bool {
+		return d.Condition == spec.Started || d.Condition == spec.Ready
+	})
+	named := slices.ContainsFunc(j.members, func(o *member) bool { return o.needs(m.Name) })
+	return alive || named || m.spec.StopHTTP != nil
+}
