@@ -122,12 +122,14 @@ func tellsReady(m *member) bool {
 }
 
 // listProbes lists the probes that have to pass before others may take the
-// container for ready from its record.
+// container for ready from its record, or before the gate need not wait for the
+// liveness probe's delay any longer.
 func (j *job) listProbes(m *member) {
 	asked := slices.ContainsFunc(j.members, func(o *member) bool {
 		return o.waitsFor(m.Name, spec.Ready) && slices.Contains(o.spec.Wrapped, m.Name)
 	})
-	if !asked {
+	delayed := m.spec.LivenessDelay > 0 && m.spec.StartupProbe == nil && m.ReadinessProbe != nil && tellsReady(m)
+	if !asked && !delayed {
 		return
 	}
 	if p := j.startupProbe(m); p != nil {
@@ -193,5 +195,5 @@ func (j *job) isNeeded(m *member) bool {
 		return d.Condition == spec.Started || d.Condition == spec.Ready
 	})
 	named := slices.ContainsFunc(j.members, func(o *member) bool { return o.needs(m.Name) })
-	return alive || named || m.spec.StopHTTP != nil
+	return alive || named || m.spec.StopHTTP != nil || len(m.spec.ReadyProbes) > 0
 }

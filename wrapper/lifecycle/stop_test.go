@@ -93,9 +93,6 @@ func TestStopTimeout(t *testing.T) {
 			on(a(succeeded), askedBy("a exited with code 0")...), on(Signal{term}),
 			on(Signal{syscall.SIGUSR1}, Forward{syscall.SIGUSR1}), on(Signal{term}, Forward{term}),
 		)},
-		{"the kubelet, not we, bounds the end that the pod's request brings", `{"stopTimeout":"1s"}`, running(
-			on(Signal{term}, podStop(term, term)), on(Fired{StopTimeout}, Kill{"it did not end within 1s"}),
-		)},
 	})
 }
 

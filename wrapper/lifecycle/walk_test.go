@@ -88,6 +88,9 @@ func (w *walker) choose(p *pod) (move, bool) {
 		return move{what: "the pod is stopped"}, true
 	}
 	list := append(p.whims(), p.signals()...)
+	if len(list) == 0 {
+		list = due
+	}
 	m := list[w.random.IntN(len(list))]
 	if rare := m.what == "the pod is stopped" || m.what == "the grace period is over"; rare && w.random.IntN(8) > 0 {
 		m = list[w.random.IntN(len(list))]
