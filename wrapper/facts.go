@@ -97,7 +97,7 @@ func (k knowledge) completed(name string, f lifecycle.Fact) lifecycle.Fact {
 // recorded is what a record says. A container whose wrapper is gone without a
 // word was killed together with it.
 func recorded(p record.Peer) lifecycle.Fact {
-	f := lifecycle.Fact{Started: p.Started || p.Before}
+	f := lifecycle.Fact{Started: p.Started || p.Before, Stopping: p.Stopping}
 	switch {
 	case p.Exit != nil:
 		f.Exited, f.Code, f.Reason = p.Exit.ForGood, p.Exit.Code, p.Exit.Reason
@@ -105,7 +105,7 @@ func recorded(p record.Peer) lifecycle.Fact {
 		f.Exited, f.Code, f.Reason = p.KilledForGood, KilledCode, "killed together with its wrapper"
 	default:
 		f.Ready, f.Runs = p.Ready, p.Started
-		f.Stopping = p.Stopping || p.Process != nil // the command in the wrapper's place cannot say
+		f.Stopping = f.Stopping || p.Process != nil // the command in the wrapper's place cannot say
 	}
 	return f
 }

@@ -23,6 +23,7 @@ spec:
       annotations:
         koordinator.io/start-deps: "main: proxy"
         koordinator.io/stop-deps: "proxy: main"
+        koordinator.io/source: pod
     spec:
       restartPolicy: Never
       containers:

@@ -68,6 +68,9 @@ const (
 	// stopped: then only this container is. The runtime asks all containers of a
 	// pod within milliseconds, on a busy node within a second.
 	HoldMoment = 2 * time.Second
+	// DoubtMoment is how long a waiting container draws no conclusion from the exit
+	// of one that had been asked to stop: its own stop request may be on its way.
+	DoubtMoment = 2 * time.Second
 	// LeaveTimeout is how long one request of exitHTTP may take.
 	LeaveTimeout = 5 * time.Second
 )
@@ -78,6 +81,7 @@ type Timer int
 // The timers.
 const (
 	StartTimeout Timer = iota
+	DoubtTimer
 	HoldMomentTimer
 	HoldBudget
 	StopDelay
@@ -95,7 +99,7 @@ type Fact struct {
 	Started  bool   // its command has been started; stays true
 	Ready    bool   // in its present incarnation
 	Runs     bool   // its command runs now
-	Stopping bool   // it has been asked to stop, or its preStop hook runs
+	Stopping bool   // it has been asked to stop, also when it has exited since, or its preStop hook runs
 	Exited   bool   // for good
 	Code     int    // exit code, when Exited
 	Reason   string // why it ended as it did, where that is known
@@ -251,6 +255,8 @@ type Machine struct {
 	waiting    []string       // what the last Wait named
 	dropped    []string       // dependencies given up
 	complained []string       // dependencies that can never hold, told of
+	doubts     bool           // DoubtTimer was set
+	certain    bool           // and has fired
 	guessed    bool           // what Holding and Delaying keep back may be no stop request
 	asked      syscall.Signal // by which the stop request came
 	confirmed  bool           // a dependent is being stopped, too: the pod is
@@ -276,13 +282,13 @@ type Report struct {
 	State    State
 	For      []string // what is waited for, as "proxy to be ready"
 	Started  bool
-	Stopping bool // it has been asked to stop
+	Stopping bool // it has been asked to stop; in the end, whether that was by the runtime
 	Exit     Exit // from Leaving on
 }
 
 // Report is the present one.
 func (m *Machine) Report() Report {
-	r := Report{State: m.state, Started: m.started, Stopping: m.state >= Holding}
+	r := Report{State: m.state, Started: m.started, Stopping: m.asked != 0 || m.state >= Holding && m.state <= Killing}
 	switch m.state {
 	case Waiting:
 		r.For = m.waiting

@@ -59,9 +59,14 @@ func (m *Machine) evaluate() []Action {
 	}
 	var acts []Action
 	var unmet []string
+	doubts := false
 	for _, d := range m.spec.StartDeps {
 		switch v := m.judge(d); {
-		case v == holds || slices.Contains(m.dropped, d.Container):
+		case slices.Contains(m.dropped, d.Container):
+		case m.doubted(d):
+			doubts = true
+			unmet = append(unmet, phrase(d))
+		case v == holds:
 		case v == pending:
 			unmet = append(unmet, phrase(d))
 		case d.Optional:
@@ -70,6 +75,10 @@ func (m *Machine) evaluate() []Action {
 		default:
 			return append(acts, m.finish(spec.ExitUnsatisfiable, m.never(d))...)
 		}
+	}
+	if doubts && !m.doubts {
+		m.doubts = true
+		acts = append(acts, SetTimer{DoubtTimer, DoubtMoment})
 	}
 	if len(unmet) > 0 {
 		if !slices.Equal(unmet, m.waiting) {
@@ -80,6 +89,14 @@ func (m *Machine) evaluate() []Action {
 	}
 	m.state = Starting
 	return append(acts, Start{InPlace: m.spec.Mode == spec.ExecMode})
+}
+
+// doubted tells whether a container has exited because it had been asked to. If
+// the whole pod is stopped, it neither did its work nor is it to blame, and our
+// own request comes in a moment.
+func (m *Machine) doubted(d spec.Dependency) bool {
+	f := m.facts[d.Container]
+	return f.Exited && f.Stopping && !m.certain
 }
 
 // never says why a start dependency can no longer come true.

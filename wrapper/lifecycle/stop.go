@@ -19,6 +19,7 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 	switch m.state {
 	case Waiting, Starting:
 		if request || guess {
+			m.asked = s
 			return m.finish(spec.ExitStopped, m.interrupted(s))
 		}
 		return nil // no command that could take it; the one to come starts afresh
@@ -266,6 +267,9 @@ func (m *Machine) fired(t Timer) []Action {
 	switch {
 	case t == StartTimeout && m.state == Waiting:
 		return m.startTimeout()
+	case t == DoubtTimer && m.state == Waiting:
+		m.certain = true
+		return m.evaluate()
 	case t == HoldMomentTimer && m.state == Holding && !m.confirmed:
 		return m.delay("no dependent is being stopped: only this container is")
 	case t == HoldBudget && m.state == Holding:
