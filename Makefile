@@ -5,8 +5,13 @@
 # The cluster of the demo: test (made here), current (kubeconfig) or kind.
 CLUSTER ?= test
 FUZZTIME ?= 10s
+# How long random pods of three and four containers are explored.
+EXPLORE ?= 5m
 
 HELM ?= go run helm.sh/helm/v4/cmd/helm@v4.3.1
+# What runs the tests keeps their results, from which docs/conformance.md is made.
+RESULTS := bin/results
+GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --format-hide-empty-pkg
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
@@ -31,21 +36,31 @@ demo-down: ## remove what the demo made
 	go run ./test/demo -cluster $(CLUSTER) down
 
 .PHONY: test
-test: unit e2e ## everything
+test: unit explore fuzz e2e conformance ## everything
 
 .PHONY: unit
 unit: ## the fast part: no cluster
 	go vet ./...
 	cd test/cluster && go vet ./...
-	go test ./...
+	@mkdir -p $(RESULTS)
+	$(GOTESTSUM) --jsonfile $(RESULTS)/unit.json -- ./...
 	cd test/cluster && go test ./...
+
+.PHONY: explore
+explore: ## random pods through the wrapper's state machine, for EXPLORE
+	EXPLORE=$(EXPLORE) go test -count=1 -timeout 30m -v -run Explore ./wrapper/lifecycle
 
 .PHONY: e2e
 e2e: ## the real cluster: koordinator on it, and the cluster itself
 	go vet -tags e2e ./test/e2e
 	go run ./test/cluster bin
-	go test -tags e2e -count=1 -timeout 40m ./test/e2e
+	@mkdir -p $(RESULTS)
+	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 40m ./test/e2e
 	cd test/cluster && go test -tags e2e -count=1 -timeout 20m -run E2E ./...
+
+.PHONY: conformance
+conformance: ## docs/conformance.md from the results of unit and e2e
+	go run ./test/conformance $(RESULTS)/unit.json $(RESULTS)/e2e.json
 
 .PHONY: race
 race: ## the fast part under the race detector (needs a C compiler)
@@ -60,7 +75,8 @@ fuzz: ## every fuzz target for FUZZTIME
 	done
 
 .PHONY: bench
-bench: ## benchmarks
+bench: ## whole processes beside their peers, then single functions
+	go run ./test/bench -write
 	go test -run '^$$' -bench . ./wrapper/... ./webhook/...
 
 .PHONY: fmt

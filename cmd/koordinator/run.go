@@ -33,6 +33,9 @@ func (c command) run(argv []string) int {
 // supervise runs a command to its end. adapt, where there is one, changes how.
 func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adapt func(*wrapper.Config)) int {
 	runtime.LockOSThread()                               // the command dies with the thread that started it
+	if s.RequestSignal != 0 {
+		heard.Also(s.RequestSignal)
+	}
 	if s.Mode != spec.ExecMode || len(s.StartDeps) > 0 { // else there is nobody to pass them on to
 		go heard.Rest()
 	}

@@ -298,6 +298,7 @@ func (m *Machine) Report() Report {
 		}
 	case Leaving, Done:
 		r.Exit = m.exit
+	default: // nothing is waited for, and nothing has ended
 	}
 	return r
 }

@@ -35,7 +35,7 @@ func TestWatchGoesOn(t *testing.T) {
 			[]string{"list", "watch 7"},
 		},
 		{
-			"a watch that ends is resumed where it ended",
+			"hbt-04 a watch that ends is resumed where it ended",
 			[]http.HandlerFunc{running7, events(readyEvent), events(doneEvent)},
 			[]Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7", "watch 8", "watch 9"},
@@ -119,7 +119,7 @@ func TestWatchGoesOn(t *testing.T) {
 			[]string{"list", "watch 7"},
 		},
 		{
-			"403, then permitted",
+			"hbt-04 403, then permitted",
 			[]http.HandlerFunc{status(403, ""), status(403, ""), running7, status(403, ""), events(doneEvent)},
 			[]Container{isStarted, isDone},
 			[]string{"list", "list", "list", "watch 7", "watch 7", "watch 9"},

@@ -150,16 +150,18 @@ func breakMachine(_ *testing.T, data []byte) {
 }
 
 func TestNoexecVolume(t *testing.T) {
-	a := newActor(t, "noexec", []string{t.TempDir()})
-	a.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
-	if _, code := a.run(t); code != 126 {
-		t.Errorf("exit code %d, want 126", code)
-	}
-	for _, part := range []string{"permission denied", "mounted noexec"} {
-		if !strings.Contains(a.stderr.String(), part) {
-			t.Errorf("own-18: stderr %q lacks %q", &a.stderr, part)
+	t.Run("own-18 the error names the mount", func(t *testing.T) {
+		a := newActor(t, "noexec", []string{t.TempDir()})
+		a.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		if _, code := a.run(t); code != 126 {
+			t.Errorf("exit code %d, want 126", code)
 		}
-	}
+		for _, part := range []string{"permission denied", "mounted noexec"} {
+			if !strings.Contains(a.stderr.String(), part) {
+				t.Errorf("stderr %q lacks %q", &a.stderr, part)
+			}
+		}
+	})
 }
 
 func TestFileBusy(t *testing.T) {

@@ -30,29 +30,30 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// Every wait result of many children that end together arrives once, gort-04.
 func TestReapLosesNoResult(t *testing.T) {
-	const many = 200
-	var running []*Child
-	for i := range many {
-		running = append(running, begin(t, "/bin/sh", "-c", fmt.Sprintf("exit %d", i)))
-	}
-	left := many
-	eventually(t, "all have been reaped", func() bool {
-		exits := Reap()
-		for want, c := range running {
-			if e, ok := c.Ended(exits); ok {
-				left--
-				if e.Code != want {
-					t.Errorf("exit %d is reported as %d", want, e.Code)
+	t.Run("gort-04 of many children that end together", func(t *testing.T) {
+		const many = 200
+		var running []*Child
+		for i := range many {
+			running = append(running, begin(t, "/bin/sh", "-c", fmt.Sprintf("exit %d", i)))
+		}
+		left := many
+		eventually(t, "all have been reaped", func() bool {
+			exits := Reap()
+			for want, c := range running {
+				if e, ok := c.Ended(exits); ok {
+					left--
+					if e.Code != want {
+						t.Errorf("exit %d is reported as %d", want, e.Code)
+					}
 				}
 			}
+			return left == 0
+		})
+		if exits := Reap(); exits != nil {
+			t.Errorf("Reap with nothing left = %v", exits)
 		}
-		return left == 0
 	})
-	if exits := Reap(); exits != nil {
-		t.Errorf("Reap with nothing left = %v", exits)
-	}
 }
 
 // setting is one place a wrapper can run in.

@@ -56,6 +56,9 @@ func Signals() Heard {
 	return Heard{heard, died, heard}
 }
 
+// Also catches one signal more, before Rest does.
+func (h Heard) Also(s syscall.Signal) { signal.Notify(h.heard, s) }
+
 // Rest catches the signals that are left. It may run beside the loop that reads
 // them, and lets others in between: Notify holds a lock that the delivery of a
 // signal needs.

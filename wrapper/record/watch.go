@@ -102,7 +102,7 @@ func (w *watcher) scan(ctx context.Context) Snapshot {
 			continue
 		}
 		s[name] = p.noted(dir)
-		if !p.Alive || !w.guard(ctx, name, f) {
+		if !p.Alive || p.Exit != nil || !w.guard(ctx, name, f) {
 			f.Close()
 		}
 	}

@@ -45,11 +45,12 @@ func TestCycles(t *testing.T) {
 		start []string
 		hold  []string
 	}{
-		{name: "nothing"},
-		{name: "a chain has none", specs: []string{"a: start b", "b: start c"}},
-		{name: "a diamond has none", specs: []string{"a: start b, c", "b: start d", "c: start d"}},
+		{name: "ecsu-01 pc-28 nothing"},
+		{name: "ecsu-01 pc-01 a chain has none", specs: []string{"a: start b", "b: start c"}},
+		{name: "ecsu-01 pc-28 several roots, and one that stands alone", specs: []string{"a: start b=started", "c: start b, d", "e: "}},
+		{name: "ecsu-01 pc-28 a diamond has none", specs: []string{"a: start b, c", "b: start d", "c: start d"}},
 		{
-			name: "two that wait for each other", specs: []string{"b: start a=exited", "a: start b=exited"},
+			name: "ecsu-02 pc-01 comp-13 two that wait for each other", specs: []string{"b: start a=exited", "a: start b=exited"},
 			start: []string{"a → b → a"},
 		},
 		{

@@ -22,7 +22,8 @@ func TestParse(t *testing.T) {
 		text string
 		want Spec
 	}{
-		"an empty object is all defaults": {`{}`, Default()},
+		"an empty object is all defaults":      {`{}`, Default()},
+		"pc-26 there is always a stop timeout": {`{"stopTimeout":"30s"}`, Default()},
 		"the hand-written example of the design": {
 			`{"startDeps":["cloud-sql-proxy",{"container":"migrate","condition":"succeeded"}],
 			  "stopDeps":["main"],"stopDelay":"10s","stopSignal":"SIGTERM","stopTimeout":"30s"}`,
