@@ -82,14 +82,11 @@ func (k knowledge) told(name string) lifecycle.Fact {
 	}
 }
 
-// completed takes the exit code of a killed container from the status, where
-// that knows it already.
+// completed takes the end of a container that is gone without a word from the
+// status, where that knows it already.
 func (k knowledge) completed(name string, f lifecycle.Fact) lifecycle.Fact {
-	if p := k.records[name]; !p.Gone() || !f.Exited {
-		return f
-	}
-	if c := k.status[name]; c.Exited {
-		f.Code, f.Reason = c.Code, c.Reason
+	if c := k.status[name]; k.records[name].Gone() && c.Exited {
+		return k.told(name)
 	}
 	return f
 }
@@ -101,6 +98,8 @@ func recorded(p record.Peer) lifecycle.Fact {
 	switch {
 	case p.Exit != nil:
 		f.Exited, f.Code, f.Reason = p.Exit.ForGood, p.Exit.Code, p.Exit.Reason
+	case !p.Alive && p.Process != nil:
+		f.Ready = p.Ready // the command in the wrapper's place may have closed the record, and live
 	case !p.Alive:
 		f.Exited, f.Code, f.Reason = p.KilledForGood, KilledCode, "killed together with its wrapper"
 	default:
@@ -122,7 +121,7 @@ func (k knowledge) needsStatus(names []string) bool {
 		}
 		p, there := k.records[name]
 		if there {
-			return p.Gone() && p.KilledForGood && !k.status[name].Exited
+			return p.Gone() && (p.KilledForGood || p.Process != nil) && !k.status[name].Exited
 		}
 		return !k.wrapped(name) || k.late
 	})

@@ -174,18 +174,19 @@ func (j *job) againstExec(m *member) []string {
 	}
 	for _, o := range j.members {
 		for _, d := range slices.Concat(o.spec.StartDeps, o.spec.StopDeps) {
-			if d.Container == m.Name && asksCode(d.Condition, m.spec.Restart) {
-				reasons = append(reasons, fmt.Sprintf("%q needs its exit code (%s)", o.Name, d))
+			if d.Container == m.Name && asksExit(d.Condition, o.spec.Source) {
+				reasons = append(reasons, fmt.Sprintf("%q needs to know of its exit (%s)", o.Name, d))
 			}
 		}
 	}
 	return reasons
 }
 
-// asksCode reports whether an exit code decides if a condition holds.
-func asksCode(c spec.Condition, r spec.Restart) bool {
-	always := r.Policy == spec.RestartNever && len(r.Rules) == 0
-	return c == spec.Succeeded || c == spec.Failed || c == spec.Exited && !always
+// asksExit reports whether a condition is about an exit that nobody can tell of
+// once the command has taken the wrapper's place: its code, and where the pod's
+// status is not asked that it exited at all.
+func asksExit(c spec.Condition, from spec.Source) bool {
+	return c == spec.Succeeded || c == spec.Failed || c == spec.Exited && from == spec.SourceLocal
 }
 
 // isNeeded reports whether a wrapper that nobody asked to go is of use for

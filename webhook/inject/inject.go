@@ -66,7 +66,7 @@ type Essential struct {
 }
 
 // howOnly are the fields that say how a container is wrapped, if it is.
-var howOnly = []string{"command", "gate", "mode", "source"}
+var howOnly = []string{"command", "gate", "logLevel", "mode", "source"}
 
 // TakesPart reports whether the container is to be wrapped whether or not
 // others depend on it.

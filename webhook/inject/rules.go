@@ -114,6 +114,9 @@ func (j *job) checkMember(m *member) {
 	j.checkGrace(m)
 	j.checkReadiness(m)
 	j.checkUngated(m)
+	if place := m.wish.Places["exitHTTP"]; place != "" && m.spec.Restart.Policy == spec.RestartAlways && len(m.spec.Restart.Rules) == 0 {
+		j.warn(place, fmt.Sprintf("is never sent: %q is restarted for ever (restartPolicy: Always)", m.Name))
+	}
 	if place := m.wish.Places["stopHTTP"]; place != "" && len(m.spec.StopDeps) == 0 {
 		j.warn(place, fmt.Sprintf("has no effect: %q has no stop dependency, and when the pod is stopped it is asked by its signal", m.Name))
 	}

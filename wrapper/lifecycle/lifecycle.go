@@ -259,6 +259,7 @@ type Machine struct {
 	certain    bool           // and has fired
 	guessed    bool           // what Holding and Delaying keep back may be no stop request
 	asked      syscall.Signal // by which the stop request came
+	hinted     bool           // one was passed on
 	confirmed  bool           // a dependent is being stopped, too: the pod is
 	why        string         // why the command is stopped
 	cause      cause
@@ -282,13 +283,13 @@ type Report struct {
 	State    State
 	For      []string // what is waited for, as "proxy to be ready"
 	Started  bool
-	Stopping bool // it has been asked to stop; in the end, whether that was by the runtime
+	Stopping bool // it has been asked to stop, or may have been; in the end, whether that was by the runtime
 	Exit     Exit // from Leaving on
 }
 
 // Report is the present one.
 func (m *Machine) Report() Report {
-	r := Report{State: m.state, Started: m.started, Stopping: m.asked != 0 || m.state >= Holding && m.state <= Killing}
+	r := Report{State: m.state, Started: m.started, Stopping: m.asked != 0 || m.hinted || m.state >= Holding && m.state <= Killing}
 	switch m.state {
 	case Waiting:
 		r.For = m.waiting

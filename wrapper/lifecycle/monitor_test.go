@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -36,12 +35,14 @@ const (
 // be part of a state's key.
 type monitor struct {
 	timedOut  bool   // startTimeout passed while waiting
-	lost      uint8  // the start dependencies that were seen to be impossible, a bit for each
+	certain   bool   // the moment of doubt is over
+	lost      uint8  // the start dependencies that were given up, a bit for each
 	request   asking // the stop request that is not passed on
 	released  bool   // nothing holds the request back but stopDelay
 	forced    bool   // and that although dependents may run
 	delayed   bool   // stopDelay has passed, too
 	confirmed bool   // a dependent was seen stopping since the request
+	hinted    bool   // what may have been a stop request was passed on
 
 	started  bool // the command was, or is being
 	running  bool
@@ -154,17 +155,37 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 	switch t {
 	case StartTimeout:
 		m.timedOut = m.timedOut || m.waiting()
-		if m.waiting() && !m.startable(s, facts) {
-			m.end(124)
-		}
+		m.giveUp(s, facts)
+	case DoubtTimer:
+		m.certain = m.certain || m.waiting()
 	case HoldBudget:
 		m.force(true)
 	case HoldMomentTimer:
 		m.force(!m.confirmed)
 	case StopDelay:
 		m.delayed = m.delayed || m.released
+	default: // says nothing about what the wrapper wants
 	}
 }
+
+// giveUp takes the start timeout.
+func (m *monitor) giveUp(s *spec.Spec, facts Facts) {
+	if !m.waiting() {
+		return
+	}
+	for i, d := range s.StartDeps {
+		switch {
+		case meets(d, facts[d.Container]):
+		case d.Optional || s.OnStartTimeout == spec.TimeoutStart:
+			m.lost |= 1 << i
+		default:
+			m.end(124)
+		}
+	}
+}
+
+// doubted tells whether it is too early for a conclusion from an exit.
+func (m *monitor) doubted(f Fact) bool { return f.Exited && f.Stopping && !m.certain }
 
 // force ends a hold at the end of its time.
 func (m *monitor) force(ok bool) {
@@ -180,11 +201,13 @@ func (m *monitor) decide(s *spec.Spec, facts Facts) {
 		return
 	}
 	for i, d := range s.StartDeps {
-		if !possible(d, facts[d.Container]) {
-			m.lost |= 1 << i
-			if !d.Optional {
-				m.end(69)
-			}
+		f := facts[d.Container]
+		if possible(d, f) || m.doubted(f) || m.lost&(1<<i) != 0 {
+			continue
+		}
+		m.lost |= 1 << i
+		if !d.Optional {
+			m.end(69)
 		}
 	}
 }
@@ -192,9 +215,8 @@ func (m *monitor) decide(s *spec.Spec, facts Facts) {
 // startable tells whether every start dependency holds or may be left out.
 func (m *monitor) startable(s *spec.Spec, facts Facts) bool {
 	for i, d := range s.StartDeps {
-		lost := d.Optional && m.lost&(1<<i) != 0
-		late := m.timedOut && (d.Optional || s.OnStartTimeout == spec.TimeoutStart)
-		if !meets(d, facts[d.Container]) && !lost && !late {
+		f := facts[d.Container]
+		if m.lost&(1<<i) == 0 && (!meets(d, f) || m.doubted(f)) {
 			return false
 		}
 	}
@@ -251,7 +273,7 @@ func (m *monitor) allowForward(s *spec.Spec, e Event, sig syscall.Signal) error 
 		return errors.New("no command runs")
 	case m.request == perhaps && asks(s, sig) == perhaps:
 		ok := m.passable(s)
-		m.request = nothing
+		m.request, m.hinted = nothing, true
 		return unless(ok, "kept back no longer, while dependents run or stopDelay has not passed")
 	case asks(s, sig) == surely && !m.asked && !m.posted:
 		return errors.New("a stop request passed on as if it were none")
@@ -310,9 +332,25 @@ func (m *monitor) tells(s *spec.Spec) bool {
 	return len(s.ExitHTTP) > 0 && (s.Restart.Policy == "" || s.Restart.ForGood(int(m.code)))
 }
 
+// told holds what others are told to what has happened.
+func (m *monitor) told(r Report) error {
+	stops := m.request == surely || m.owner != theirs || m.asked || m.hinted
+	switch {
+	case m.running && !r.Started, !m.started && r.Started:
+		return fmt.Errorf("it reports started: %t", r.Started)
+	case m.running && m.request != perhaps && r.Stopping != stops:
+		return fmt.Errorf("it reports stopping: %t", r.Stopping)
+	case m.over && r.Exit.Code != int(m.code):
+		return fmt.Errorf("it reports code %d, want %d", r.Exit.Code, m.code)
+	}
+	return nil
+}
+
 // demand says what the machine should have done by now.
 func (m *monitor) demand(s *spec.Spec, facts Facts, e Event, acts []Action) error {
 	sig, isSignal := e.(Signal)
+	answer, isAnswer := e.(StopSent)
+	late := e == Event(Fired{StopSignalTimer}) || isAnswer && answer.Err != ""
 	switch {
 	case m.over:
 		return nil
@@ -320,6 +358,8 @@ func (m *monitor) demand(s *spec.Spec, facts Facts, e Event, acts []Action) erro
 		return unless(m.sentExit, "the wait is decided and goes on")
 	case m.waiting():
 		return unless(!m.startable(s, facts), "every start dependency holds, and it waits")
+	case m.running && m.posted && !m.killed && late:
+		return unless(m.asked, "stopHTTP has come to nothing, and no signal follows")
 	case m.running && m.owner != theirs:
 		return unless(m.preStop || m.asked || m.posted, "a reason to stop the command, and nothing follows")
 	case m.running && m.request != nothing && m.passable(s):
@@ -328,74 +368,4 @@ func (m *monitor) demand(s *spec.Spec, facts Facts, e Event, acts []Action) erro
 		return unless(slices.Contains(acts, Action(Forward{sig.Number})), "the command's own signal is not passed on")
 	}
 	return nil
-}
-
-// asks is the documentation's list of stop requests, for a container without a
-// terminal.
-func asks(s *spec.Spec, sig syscall.Signal) asking {
-	maybe := sig == syscall.SIGQUIT || sig == syscall.SIGINT || sig == syscall.SIGWINCH
-	switch {
-	case sig == syscall.SIGTERM, sig == s.RequestSignal:
-		return surely
-	case s.RequestSignal == 0 && maybe:
-		return perhaps
-	default:
-		return nothing
-	}
-}
-
-// meets is the documentation's table of conditions.
-func meets(d spec.Dependency, f Fact) bool {
-	switch d.Condition {
-	case spec.Started:
-		return f.Started
-	case spec.Ready:
-		return f.Ready && !f.Exited
-	case spec.Exited:
-		return f.Exited
-	case spec.Succeeded:
-		return f.Exited && f.Code == 0
-	case spec.Failed:
-		return f.Exited && f.Code != 0
-	}
-	return false
-}
-
-// possible tells whether a condition holds or may still come true.
-func possible(d spec.Dependency, f Fact) bool {
-	return meets(d, f) || !f.Exited && f.Missing == ""
-}
-
-// stops tells whether the stop dependencies hold.
-func stops(s *spec.Spec, facts Facts) bool {
-	n := 0
-	for _, d := range s.StopDeps {
-		if meets(d, facts[d.Container]) {
-			n++
-		}
-	}
-	return n > 0 && (s.StopWhen != spec.StopAll || n == len(s.StopDeps))
-}
-
-// runningOf are the containers to hold for whose command runs.
-func runningOf(s *spec.Spec, facts Facts) []string {
-	var names []string
-	for _, name := range s.HoldFor {
-		if facts[name].Runs {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// budget is how long a stop request may be held.
-func budget(s *spec.Spec) time.Duration {
-	own := s.GracePeriod / 4
-	if own < 2*time.Second {
-		own = 2 * time.Second
-	}
-	if s.StopTimeout < own {
-		own = s.StopTimeout
-	}
-	return s.GracePeriod - s.StopDelay - own
 }

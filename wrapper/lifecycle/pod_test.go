@@ -27,6 +27,7 @@ type container struct {
 	asked     bool // the kubelet sent its stop request
 	gone      bool // exited for good
 	code      int16
+	stopped   bool // and had been asked to stop
 	once      bool // its command was started in some incarnation
 	onceReady bool
 	ready     bool
@@ -77,7 +78,10 @@ func (p *pod) keep() *pod {
 func (p *pod) truth(i int) view {
 	c := &p.c[i]
 	v := view{started: c.once, ready: c.ready, runs: c.runs(), exited: c.gone, code: c.code}
-	if c.alive && !c.inPlace {
+	switch {
+	case c.gone:
+		v.stopping = c.stopped
+	case c.alive && !c.inPlace:
 		v.stopping = c.run.machine.Report().Stopping
 	}
 	return v
@@ -90,7 +94,7 @@ func (p *pod) news(i, j int) view {
 	waits = waits && c.run.monitor.waiting()
 	holds := slices.Contains(c.spec.HoldFor, containerName(j))
 	v.started, v.ready = v.started && waits, v.ready && waits
-	v.runs, v.stopping = v.runs && holds, v.stopping && holds
+	v.runs, v.stopping = v.runs && holds, v.stopping && (holds || waits)
 	return v
 }
 
@@ -255,9 +259,6 @@ func (p *pod) follow(i int, before run) error {
 		}
 	}
 	if m.over {
-		if report.Exit.Code != int(m.code) {
-			return fmt.Errorf("%s reports code %d, want %d", containerName(i), report.Exit.Code, m.code)
-		}
 		p.end(i, report.Exit.Code)
 	}
 	return nil
@@ -272,6 +273,7 @@ func (p *pod) kill(i int) {
 // end is a container's end, after which the kubelet restarts it or not.
 func (p *pod) end(i, code int) {
 	c := &p.c[i]
+	c.stopped = c.alive && !c.inPlace && c.run.machine.Report().Stopping
 	c.alive, c.inPlace, c.ready = false, false, false
 	c.run, c.views = run{}, [most]view{}
 	if c.spec.Restart.ForGood(code) {
@@ -319,95 +321,4 @@ func (p *pod) checkHold(i int) error {
 		}
 	}
 	return nil
-}
-
-// stuck tells why a pod in which nothing is due will never end.
-func (p *pod) stuck() error {
-	over := true // nobody is left who could change anything
-	for i := range p.c {
-		c := &p.c[i]
-		switch {
-		case c.runs(), c.alive && c.run.owes&oweStart != 0, !c.alive && !c.gone && !p.stopping:
-			over = false
-		case c.alive && p.stopping:
-			return fmt.Errorf("%s still waits in a pod that was stopped", containerName(i))
-		}
-		m := &c.run.monitor
-		switch {
-		case !c.alive || !m.running:
-		case p.stopping && !m.asked:
-			return fmt.Errorf("%s was never asked to stop", containerName(i))
-		case m.owner != theirs && !m.killed:
-			return fmt.Errorf("%s would never be killed", containerName(i))
-		}
-	}
-	if over && slices.ContainsFunc(p.c, func(c container) bool { return c.alive }) {
-		return errors.New("all that are left wait for ever")
-	}
-	return nil
-}
-
-// answers are those that a driver gives at once: to Start, and where nothing is
-// left of a command's process group.
-func (p *pod) answers() []move {
-	for i := range p.c {
-		c, who := &p.c[i], containerName(i)
-		switch {
-		case !c.alive || c.inPlace:
-		case c.run.owes&oweStart != 0 && !c.run.inPlace:
-			return []move{{"due", who, "", Started{}}, {"due", who, "", StartFailed{127, "no such file"}}}
-		case c.run.owes&oweSweep != 0:
-			return []move{{"due", who, "", Swept{}}}
-		}
-	}
-	return nil
-}
-
-// expand makes every move that can come next.
-func (p *pod) expand(step stepped[pod]) error {
-	if prompt := p.answers(); prompt != nil {
-		for _, m := range prompt {
-			next := p.keep()
-			err := next.do(m)
-			step(m, next, err)
-		}
-		return nil
-	}
-	due := p.moves()
-	for _, m := range append(due, p.whims()...) {
-		next := p.keep()
-		err := next.do(m)
-		step(m, next, err)
-	}
-	if len(due) == 0 {
-		return p.stuck()
-	}
-	return nil
-}
-
-// podKey tells two pods of the same two specs apart.
-type podKey struct {
-	c        [2]containerKey
-	stopping bool
-	mishaps  int8
-	restarts int8
-}
-
-type containerKey struct {
-	run                                                 runKey
-	alive, inPlace, asked, gone, once, onceReady, ready bool
-	code                                                int16
-	restarts                                            int8
-	views                                               [most]view
-}
-
-func (p *pod) key() podKey {
-	return podKey{[2]containerKey{p.c[0].key(), p.c[1].key()}, p.stopping, p.mishaps, p.restarts}
-}
-
-func (c *container) key() containerKey {
-	return containerKey{
-		run: c.run.key(), alive: c.alive, inPlace: c.inPlace, asked: c.asked, gone: c.gone, once: c.once,
-		onceReady: c.onceReady, ready: c.ready, code: c.code, views: c.views,
-	}
 }

@@ -1,8 +1,7 @@
 package lifecycle
 
 import (
-	"fmt"
-	"hash/maphash"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,7 +69,8 @@ func (r *run) take(e Event) error {
 	for _, a := range acts {
 		r.perform(a)
 	}
-	return r.monitor.take(&r.machine.spec, r.machine.facts, e, acts)
+	err := r.monitor.take(&r.machine.spec, r.machine.facts, e, acts)
+	return errors.Join(err, r.monitor.told(r.machine.Report()))
 }
 
 func (r *run) perform(a Action) {
@@ -145,6 +145,7 @@ type runKey struct {
 	state                                       State
 	waiting, dropped, complained                string
 	guessed, confirmed, requested, killed, done bool
+	doubts, certain, hinted                     bool
 	asked                                       syscall.Signal
 	why                                         string
 	cause                                       cause
@@ -158,15 +159,15 @@ type runKey struct {
 // keyed are the machine's fields that runKey holds. The spec does not change,
 // and the facts are part of the surroundings' own key.
 var keyed = []string{
-	"spec", "terminal", "state", "facts", "waiting", "dropped", "complained", "guessed", "asked",
-	"confirmed", "why", "cause", "requested", "killed", "started", "exit",
+	"spec", "terminal", "state", "facts", "waiting", "dropped", "complained", "doubts", "certain", "guessed", "asked",
+	"hinted", "confirmed", "why", "cause", "requested", "killed", "started", "exit",
 }
 
 func (r *run) key() runKey {
 	m := &r.machine
 	return runKey{
 		state: m.state, waiting: strings.Join(m.waiting, ","), dropped: strings.Join(m.dropped, ","),
-		complained: strings.Join(m.complained, ","), guessed: m.guessed, confirmed: m.confirmed,
+		complained: strings.Join(m.complained, ","), doubts: m.doubts, certain: m.certain, hinted: m.hinted, guessed: m.guessed, confirmed: m.confirmed,
 		requested: m.requested, killed: m.killed, done: m.started, asked: m.asked, why: m.why, cause: m.cause,
 		exit: m.exit, monitor: r.monitor, timers: r.timers, owes: r.owes, inPlace: r.inPlace,
 	}
@@ -175,82 +176,10 @@ func (r *run) key() runKey {
 func TestExplorationKnowsEveryFieldOfTheMachine(t *testing.T) {
 	typ := reflect.TypeFor[Machine]()
 	var have []string
-	for i := range typ.NumField() {
-		have = append(have, typ.Field(i).Name)
+	for field := range typ.Fields() {
+		have = append(have, field.Name)
 	}
 	if !slices.Equal(have, keyed) {
 		t.Errorf("fields %v, want %v: add the new one to runKey, or two states would be taken for one", have, keyed)
 	}
-}
-
-// origin is how a state was first reached: by the nth step from the state
-// before it.
-type origin struct{ before, nth int32 }
-
-// stepped takes one step that can be taken: its name, where it leads, valid
-// during the call only, and what is wrong with it.
-type stepped[W any] func(name any, next *W, wrong error)
-
-// search visits every state that can be reached from first, the nearest ones
-// first, and returns how many there are and how many steps join them. States
-// are told apart by 128 bits of a hash of key. The error tells the steps that
-// lead to it. keep makes a copy of its own of a state that was found.
-func search[W any, K comparable](first W, key func(*W) K, keep func(*W) *W, expand func(*W, stepped[W]) error) (states, steps int, err error) {
-	seeds := [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
-	hash := func(w *W) [2]uint64 {
-		k := key(w)
-		return [2]uint64{maphash.Comparable(seeds[0], k), maphash.Comparable(seeds[1], k)}
-	}
-	origins := []origin{{-1, 0}}
-	seen := map[[2]uint64]struct{}{hash(&first): {}}
-	queue := []*W{&first}
-	for at := 0; at < len(queue) && err == nil; at++ {
-		w := queue[at]
-		queue[at] = nil
-		nth, bad := int32(-1), int32(-1)
-		wrong := expand(w, func(_ any, next *W, wrong error) {
-			nth++
-			if wrong != nil && err == nil {
-				err, bad = wrong, nth
-			}
-			h := hash(next)
-			if _, known := seen[h]; known {
-				return
-			}
-			seen[h] = struct{}{}
-			queue = append(queue, keep(next))
-			origins = append(origins, origin{int32(at), nth})
-		})
-		steps += int(nth) + 1
-		if err == nil {
-			err = wrong
-		}
-		if err != nil {
-			err = fmt.Errorf("%w, after\n%s", err, strings.Join(retrace(&first, keep, expand, origins, at, bad), "\n"))
-		}
-	}
-	return len(seen), steps, err
-}
-
-// retrace names the steps from first to the state at an index, and one more.
-func retrace[W any](first *W, keep func(*W) *W, expand func(*W, stepped[W]) error, origins []origin, at int, last int32) []string {
-	path := []int32{last}
-	for ; origins[at].before >= 0; at = int(origins[at].before) {
-		path = append(path, origins[at].nth)
-	}
-	slices.Reverse(path)
-	names := []string{"the begin"}
-	w := first
-	for _, wanted := range path {
-		nth := int32(-1)
-		var then *W
-		_ = expand(w, func(name any, next *W, _ error) {
-			if nth++; nth == wanted {
-				names = append(names, fmt.Sprintf("%T%+v", name, name))
-				then = keep(next)
-			}
-		})
-		w = then
-	}
-	return names
 }

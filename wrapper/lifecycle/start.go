@@ -224,7 +224,7 @@ func (m *Machine) Needs() []string {
 			names = append(names, d.Container)
 		}
 	}
-	if m.state <= Holding {
+	if m.state <= Delaying { // what Delaying keeps back may be no stop request
 		names = append(names, m.spec.HoldFor...)
 	}
 	return names

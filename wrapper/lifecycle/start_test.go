@@ -45,13 +45,17 @@ func TestStart(t *testing.T) {
 		{"ecsi-01 the parent runs once the healthy container is healthy", `{"startDeps":["a=ready"]}`, ending([]step{
 			waitFor("a to be ready"), on(a(up)), on(a(ready), Start{}), started,
 		}, 0, Exit{})},
-		{"ecsi-01 the container is stopped when its essential parent has exited", `{"stopDeps":["a"]}`,
-			ending(running(on(a(ready)), on(a(succeeded), askedBy("a exited with code 0")...)), 143, Exit{})},
+		{
+			"ecsi-01 the container is stopped when its essential parent has exited", `{"stopDeps":["a"]}`,
+			ending(running(on(a(ready)), on(a(succeeded), askedBy("a exited with code 0")...)), 143, Exit{}),
+		},
 		{"ecsi-03 the parent runs only after the container was started", `{"startDeps":["a=started"]}`, ending([]step{
 			waitFor("a to be started"), on(a(up), Start{}), started,
 		}, 0, Exit{})},
-		{"ecsi-03 the parent's exit stops the container, which was not essential", `{"stopDeps":["a"]}`,
-			ending(running(on(a(up)), on(a(failed), askedBy("a exited with code 3")...)), 143, Exit{})},
+		{
+			"ecsi-03 the parent's exit stops the container, which was not essential", `{"stopDeps":["a"]}`,
+			ending(running(on(a(up)), on(a(failed), askedBy("a exited with code 3")...)), 143, Exit{}),
+		},
 		{"ecsi-04 the parent runs after the container has ended", `{"startDeps":["a=succeeded"]}`, ending([]step{
 			waitFor("a to succeed"), on(a(up)), on(a(succeeded), Start{}), started,
 		}, 0, Exit{})},
@@ -167,13 +171,17 @@ func TestStartTimeout(t *testing.T) {
 		{"ecsi-06 succeeded does not come in time: the parent never runs", `{"startDeps":["a=succeeded"],"startTimeout":"5s"}`, []step{
 			armed("a to succeed"), on(a(up)), on(Fired{StartTimeout}, never(124, "waited 5s for a to succeed")), on(a(succeeded)),
 		}},
-		{"ecsi-06 and the container is stopped", `{"stopDeps":["a"]}`,
-			running(on(a(Fact{Exited: true, Code: 124}), askedBy("a exited with code 124")...))},
+		{
+			"ecsi-06 and the container is stopped", `{"stopDeps":["a"]}`,
+			running(on(a(Fact{Exited: true, Code: 124}), askedBy("a exited with code 124")...)),
+		},
 		{"ecsi-07 healthy does not come in time: the parent never runs", `{"startDeps":["a"],"startTimeout":"5s"}`, []step{
 			armed("a to be ready"), on(a(up)), on(Fired{StartTimeout}, never(124, "waited 5s for a to be ready")), on(a(ready)),
 		}},
-		{"ecsi-07 and the container is stopped", `{"stopDeps":["a=failed"]}`,
-			running(on(a(Fact{Exited: true, Code: 124}), askedBy("a exited with code 124")...))},
+		{
+			"ecsi-07 and the container is stopped", `{"stopDeps":["a=failed"]}`,
+			running(on(a(Fact{Exited: true, Code: 124}), askedBy("a exited with code 124")...)),
+		},
 		{"scut-04 or it starts all the same, where that is asked for", `{"startDeps":["a","b=exited"],"startTimeout":"5s","onStartTimeout":"start"}`, []step{
 			armed("a to be ready", "b to exit"),
 			on(Fired{StartTimeout}, Drop{"waited 5s for a to be ready"}, Drop{"waited 5s for b to exit"}, Start{}),

@@ -143,7 +143,7 @@ func (m *Machine) delay(why string) []Action {
 func (m *Machine) passOn() []Action {
 	if m.guessed {
 		s := m.asked
-		m.state, m.asked, m.guessed = Running, 0, false
+		m.state, m.asked, m.guessed, m.hinted = Running, 0, false, true
 		return []Action{Forward{s}}
 	}
 	m.state = Stopping

@@ -15,24 +15,42 @@ func TestStopDependency(t *testing.T) {
 		))
 	}
 	tell(t, []story{
-		{"own-06 it exits with 0: the stop signal, and our code when the command ends in time", `{"stopDeps":["a"]}`,
-			ending(running(on(a(succeeded), askedBy(timely)...)), 143, Exit{})},
-		{"own-06 it exits with another code: the same", `{"stopDeps":["a"]}`,
-			ending(running(on(a(failed), askedBy("a exited with code 3")...)), 1, Exit{})},
-		{"own-06 it is ended by a signal: the same", `{"stopDeps":["a"]}`,
-			ending(running(on(a(killed), askedBy("a exited with code 137")...)), 143, Exit{})},
-		{"own-06 the command does not end: killed, and the code for that", `{"stopDeps":["a"],"stopTimeout":"2s"}`,
-			toKill(func(s []step) []step { return ending(s, 137, Exit{137, overdue}) })},
-		{"hbt-12 the child's own code when asked for", `{"stopDeps":["a"],"terminatedByStopDepExitCode":-1}`,
-			ending(running(on(a(succeeded), askedBy(timely)...)), 143, Exit{Code: 143})},
-		{"hbt-12 the code of a kill as configured", `{"stopDeps":["a"],"stopTimeout":"2s","killedByStopDepExitCode":5}`,
-			toKill(func(s []step) []step { return ending(s, 137, Exit{5, overdue}) })},
-		{"hbt-14 a signal for stop dependencies alone", `{"stopDeps":["a"],"termSignal":"SIGUSR1","whenStopDepExited":{"signal":9}}`,
-			running(on(a(succeeded), Stop{kill, timely}, SetTimer{StopTimeout, half}))},
-		{"the signal the user named", `{"stopDeps":["a"],"stopSignal":"INT","requestSignal":"USR1"}`,
-			running(on(a(succeeded), Stop{syscall.SIGINT, timely}, SetTimer{StopTimeout, half}))},
-		{"else the one the runtime would send", `{"stopDeps":["a"],"requestSignal":"USR1"}`,
-			running(on(a(succeeded), Stop{syscall.SIGUSR1, timely}, SetTimer{StopTimeout, half}))},
+		{
+			"own-06 it exits with 0: the stop signal, and our code when the command ends in time", `{"stopDeps":["a"]}`,
+			ending(running(on(a(succeeded), askedBy(timely)...)), 143, Exit{}),
+		},
+		{
+			"own-06 it exits with another code: the same", `{"stopDeps":["a"]}`,
+			ending(running(on(a(failed), askedBy("a exited with code 3")...)), 1, Exit{}),
+		},
+		{
+			"own-06 it is ended by a signal: the same", `{"stopDeps":["a"]}`,
+			ending(running(on(a(killed), askedBy("a exited with code 137")...)), 143, Exit{}),
+		},
+		{
+			"own-06 the command does not end: killed, and the code for that", `{"stopDeps":["a"],"stopTimeout":"2s"}`,
+			toKill(func(s []step) []step { return ending(s, 137, Exit{137, overdue}) }),
+		},
+		{
+			"hbt-12 the child's own code when asked for", `{"stopDeps":["a"],"terminatedByStopDepExitCode":-1}`,
+			ending(running(on(a(succeeded), askedBy(timely)...)), 143, Exit{Code: 143}),
+		},
+		{
+			"hbt-12 the code of a kill as configured", `{"stopDeps":["a"],"stopTimeout":"2s","killedByStopDepExitCode":5}`,
+			toKill(func(s []step) []step { return ending(s, 137, Exit{5, overdue}) }),
+		},
+		{
+			"hbt-14 a signal for stop dependencies alone", `{"stopDeps":["a"],"termSignal":"SIGUSR1","whenStopDepExited":{"signal":9}}`,
+			running(on(a(succeeded), Stop{kill, timely}, SetTimer{StopTimeout, half})),
+		},
+		{
+			"the signal the user named", `{"stopDeps":["a"],"stopSignal":"INT","requestSignal":"USR1"}`,
+			running(on(a(succeeded), Stop{syscall.SIGINT, timely}, SetTimer{StopTimeout, half})),
+		},
+		{
+			"else the one the runtime would send", `{"stopDeps":["a"],"requestSignal":"USR1"}`,
+			running(on(a(succeeded), Stop{syscall.SIGUSR1, timely}, SetTimer{StopTimeout, half})),
+		},
 		{"failed does not hold for a success", `{"stopDeps":["a=failed"]}`, ending(running(on(a(succeeded))), 0, Exit{})},
 		{"failed holds for a kill", `{"stopDeps":["a=failed"]}`, running(on(a(killed), askedBy("a exited with code 137")...))},
 		{"succeeded does not hold for a failure; any of several is enough", `{"stopDeps":["a=succeeded","b=failed"]}`, running(
@@ -105,8 +123,10 @@ func TestStopRequest(t *testing.T) {
 		{"hbt-13 stopDelay: kept back, then passed on once", `{"stopDelay":"1s"}`, ending(running(
 			on(Signal{term}, second...), on(Signal{term}), on(Fired{StopDelay}, podStop(term, term)), on(Signal{term}, Forward{term}),
 		), 0, Exit{})},
-		{"hbt-05 the command ends by itself during stopDelay: noticed at once", `{"stopDelay":"1s"}`,
-			append(ending(running(on(Signal{term}, second...)), 5, Exit{Code: 5}), on(Fired{StopDelay}))},
+		{
+			"hbt-05 the command ends by itself during stopDelay: noticed at once", `{"stopDelay":"1s"}`,
+			append(ending(running(on(Signal{term}, second...)), 5, Exit{Code: 5}), on(Fired{StopDelay})),
+		},
 		{"hbt-05 other signals are passed on during stopDelay", `{"stopDelay":"1s"}`, running(
 			on(Signal{term}, second...), on(Signal{syscall.SIGHUP}, Forward{syscall.SIGHUP}),
 		)},

@@ -97,7 +97,7 @@ func ending(steps []step, code int, want Exit) []step {
 // never is the exit of a container whose command never ran.
 func never(code int, why string) Exit { return Exit{code, spec.NotStarted + why} }
 
-// asked is the answer to a stop dependency of a command with default options.
+// askedBy is the answer to a stop dependency of a command with default options.
 func askedBy(why string) []Action {
 	return []Action{Stop{term, why}, SetTimer{StopTimeout, half}}
 }

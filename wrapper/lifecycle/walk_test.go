@@ -21,8 +21,8 @@ import (
 
 const (
 	walksPerPod = 100
-	walkLength  = 300 // steps until the pod is stopped in any case
-	walkMost    = 2000
+	walkLength  = 300  // steps until the pod is stopped in any case
+	walkMost    = 2000 // steps of a walk that ends
 )
 
 // walker takes random walks through one pod.
@@ -31,7 +31,7 @@ type walker struct {
 	prompt bool // what is told arrives before anything else happens
 	moves  []move
 	hash   maphash.Seed
-	seen   map[uint64]struct{} // states
+	seen   map[uint64]struct{} // hashes of the states visited
 	steps  int
 }
 
@@ -46,7 +46,7 @@ func (w *walker) walk(specs []spec.Spec) error {
 		}
 		m, more := w.choose(&p)
 		if !more {
-			return p.ended()
+			return errors.Join(err, p.ended())
 		}
 		w.moves = append(w.moves, m)
 		err = errors.Join(err, p.do(m))

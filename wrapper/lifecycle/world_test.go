@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"syscall"
 
@@ -22,32 +23,36 @@ const (
 	failedStage
 	killedStage
 	neverRan
+	endedAsAsked    // after a stop request
+	neverRanAsAsked // the same, while it waited
 )
 
 // stageFacts is what is known at each stage.
 var stageFacts = [...]Fact{
-	unknown:        {},
-	missing:        {Missing: "no such container"},
-	upStage:        {Started: true, Runs: true},
-	readyStage:     {Started: true, Ready: true, Runs: true},
-	stoppingStage:  {Started: true, Ready: true, Runs: true, Stopping: true},
-	between:        {Started: true},
-	succeededStage: {Started: true, Exited: true},
-	failedStage:    {Started: true, Exited: true, Code: 1},
-	killedStage:    {Started: true, Exited: true, Code: 137},
-	neverRan:       {Exited: true, Code: 69},
+	unknown:         {},
+	missing:         {Missing: "no such container"},
+	upStage:         {Started: true, Runs: true},
+	readyStage:      {Started: true, Ready: true, Runs: true},
+	stoppingStage:   {Started: true, Ready: true, Runs: true, Stopping: true},
+	between:         {Started: true},
+	succeededStage:  {Started: true, Exited: true},
+	failedStage:     {Started: true, Exited: true, Code: 1},
+	killedStage:     {Started: true, Exited: true, Code: 137},
+	neverRan:        {Exited: true, Code: 69},
+	endedAsAsked:    {Started: true, Stopping: true, Exited: true},
+	neverRanAsAsked: {Stopping: true, Exited: true, Code: 143},
 }
 
 // after are the stages that may be heard of next. Any may be missed.
 func (s stage) after() []stage {
-	all := []stage{missing, upStage, readyStage, stoppingStage, between, succeededStage, failedStage, killedStage, neverRan}
+	all := []stage{upStage, readyStage, stoppingStage, between, succeededStage, failedStage, killedStage, endedAsAsked}
 	switch {
 	case s == unknown:
-		return all
+		return append(all, missing, neverRan, neverRanAsAsked)
 	case s == missing || s >= succeededStage:
 		return nil // for good
 	default:
-		return all[1:8]
+		return all
 	}
 }
 
@@ -130,13 +135,36 @@ func (w *world) expand(step stepped[world]) error {
 	for _, e := range sent {
 		take(e, w.peers)
 	}
+	needs := w.machine.Needs()
 	for _, pair := range w.told() {
 		take(w.facts(pair), pair)
+		if !w.concerned(needs, pair) && w.moved(&next) {
+			return fmt.Errorf("it needs only %v, and acts on %v", needs, w.facts(pair))
+		}
 	}
 	if w.peers[0].after() == nil && w.peers[1].after() == nil {
 		return w.settles()
 	}
 	return nil
+}
+
+// concerned tells whether what is told is about a container that the machine
+// says it needs.
+func (w *world) concerned(needs []string, pair [2]stage) bool {
+	for i, name := range peerNames {
+		if pair[i] != w.peers[i] && slices.Contains(needs, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// moved tells whether the machine did more than to note and to tell what it
+// heard.
+func (w *world) moved(next *world) bool {
+	before, after := w.run.key(), next.run.key()
+	before.monitor, before.complained, before.confirmed = after.monitor, after.complained, after.confirmed
+	return before != after
 }
 
 func (w *world) facts(pair [2]stage) Facts {
@@ -171,6 +199,9 @@ func (w *world) settles() error {
 		}
 		if err := r.take(list[0]); err != nil {
 			return err
+		}
+		if r.monitor.killed && !w.monitor.killed && !r.monitor.asked {
+			return errors.New("the command is killed without a signal before")
 		}
 	}
 	return errors.New("it goes on for ever")

@@ -1,0 +1,72 @@
+package lifecycle
+
+import (
+	"syscall"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// asks is the documentation's list of stop requests, for a container without a
+// terminal.
+func asks(s *spec.Spec, sig syscall.Signal) asking {
+	maybe := sig == syscall.SIGQUIT || sig == syscall.SIGINT || sig == syscall.SIGWINCH
+	switch {
+	case sig == syscall.SIGTERM, sig == s.RequestSignal:
+		return surely
+	case s.RequestSignal == 0 && maybe:
+		return perhaps
+	default:
+		return nothing
+	}
+}
+
+// meets is the documentation's table of conditions.
+func meets(d spec.Dependency, f Fact) bool {
+	switch d.Condition {
+	case spec.Started:
+		return f.Started
+	case spec.Ready:
+		return f.Ready && !f.Exited
+	case spec.Exited:
+		return f.Exited
+	case spec.Succeeded:
+		return f.Exited && f.Code == 0
+	case spec.Failed:
+		return f.Exited && f.Code != 0
+	}
+	return false
+}
+
+// possible tells whether a condition holds or may still come true.
+func possible(d spec.Dependency, f Fact) bool {
+	return meets(d, f) || !f.Exited && f.Missing == ""
+}
+
+// stops tells whether the stop dependencies hold.
+func stops(s *spec.Spec, facts Facts) bool {
+	n := 0
+	for _, d := range s.StopDeps {
+		if meets(d, facts[d.Container]) {
+			n++
+		}
+	}
+	return n > 0 && (s.StopWhen != spec.StopAll || n == len(s.StopDeps))
+}
+
+// runningOf are the containers to hold for whose command runs.
+func runningOf(s *spec.Spec, facts Facts) []string {
+	var names []string
+	for _, name := range s.HoldFor {
+		if facts[name].Runs {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// budget is how long a stop request may be held.
+func budget(s *spec.Spec) time.Duration {
+	own := min(s.StopTimeout, max(2*time.Second, s.GracePeriod/4))
+	return s.GracePeriod - s.StopDelay - own
+}

@@ -1,0 +1,171 @@
+package lifecycle
+
+import (
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// holding is a spec that holds for a, for 22.5s of a grace period of 30s.
+const (
+	holding = `{"holdFor":["a"],"gracePeriod":"30s"}`
+	most225 = 22500 * time.Millisecond
+)
+
+// held is the answer to a stop request while these run.
+func held(budget time.Duration, names ...string) []Action {
+	return []Action{Hold{names, budget}, SetTimer{HoldBudget, budget}, SetTimer{HoldMomentTimer, HoldMoment}}
+}
+
+func TestHold(t *testing.T) {
+	alone := "no dependent is being stopped: only this container is"
+	tell(t, []story{
+		{"kept back until the dependent has exited, which is being stopped", holding, ending(running(
+			on(a(ready)), on(Signal{term}, held(most225, "a")...), on(a(stopping)), on(Fired{HoldMomentTimer}),
+			on(a(failed), podStop(term, term)), on(Fired{HoldBudget}),
+		), 0, Exit{})},
+		{"the dependent's command has ended, and its wrapper has not: enough", holding, running(
+			on(a(stopping)), on(Signal{term}, held(most225, "a")...), on(a(crashed), podStop(term, term)),
+		)},
+		{"no dependent runs: passed on at once", holding, running(on(a(failed)), on(Signal{term}, podStop(term, term)))},
+		{"nothing is known of the dependent: passed on at once", holding, running(on(Signal{term}, podStop(term, term)))},
+		{"only this container is stopped: a moment, no more", holding, running(
+			on(a(ready)), on(Signal{term}, held(most225, "a")...), on(Fired{HoldMomentTimer}, podStop(term, term)),
+		)},
+		{"a dependent that was asked before we were confirms that the pod is stopped", holding, running(
+			on(a(stopping)), on(Signal{term}, held(most225, "a")...), on(Fired{HoldMomentTimer}),
+		)},
+		{"own-04 a second TERM while dependents run is kept back, too", holding, running(
+			on(a(ready)), on(Signal{term}, held(most225, "a")...), on(Signal{term}), on(Fired{HoldBudget}, podStop(term, term)),
+		)},
+		{"own-04 INT, QUIT and USR1 while dependents run: at once", `{"holdFor":["a"],"gracePeriod":"30s","requestSignal":"TERM"}`, running(
+			on(a(stopping)), on(Signal{term}, held(most225, "a")...), on(Signal{syscall.SIGINT}, Forward{syscall.SIGINT}),
+			on(Signal{quit}, Forward{quit}), on(Signal{syscall.SIGUSR1}, Forward{syscall.SIGUSR1}),
+		)},
+		{"own-04 the hold is bounded by the grace period minus the own end", `{"holdFor":["a"],"gracePeriod":"60s","stopTimeout":"5s","stopDelay":"10s"}`, running(
+			on(a(stopping)), on(Signal{term}, held(45*time.Second, "a")...),
+			on(Fired{HoldBudget}, Delay{10 * time.Second, "the grace period leaves no more time to hold"}, SetTimer{StopDelay, 10 * time.Second}),
+			on(Fired{StopDelay}, podStop(term, term)),
+		)},
+		{"own-05 a dependent that ignores its signal: asked in time to end within the grace period", holding, running(
+			on(a(stopping)), on(Signal{term}, held(most225, "a")...), on(Fired{HoldMomentTimer}), on(Fired{HoldBudget}, podStop(term, term)),
+		)},
+		{"kube-term-03 a grace period of 2s: nobody waits longer than it", `{"holdFor":["a"],"gracePeriod":"2s"}`, running(
+			on(a(stopping)), on(Signal{term}, podStop(term, term)),
+		)},
+		{"the grace period is not known: nothing is held", `{"holdFor":["a"]}`, running(on(a(stopping)), on(Signal{term}, podStop(term, term)))},
+		{"stopDelay follows the hold, and says why", `{"holdFor":["a"],"gracePeriod":"30s","stopDelay":"1s"}`, running(
+			on(a(ready)), on(Signal{term}, held(most225-time.Second, "a")...),
+			on(Fired{HoldMomentTimer}, Delay{time.Second, alone}, SetTimer{StopDelay, time.Second}),
+			on(a(stopping)), on(Fired{StopDelay}, podStop(term, term)),
+		)},
+		{"a stop dependency ends the hold", `{"holdFor":["a"],"stopDeps":["b"],"gracePeriod":"30s"}`, ending(running(
+			on(Facts{"a": ready, "b": up}), on(Signal{term}, held(most225, "a")...),
+			on(Facts{"a": ready, "b": failed}, askedBy("b exited with code 3")...), on(Fired{HoldBudget}), on(Fired{HoldMomentTimer}),
+		), 143, Exit{})},
+		{"the command ends by itself meanwhile", holding, append(ending(running(
+			on(a(ready)), on(Signal{term}, held(most225, "a")...),
+		), 4, Exit{Code: 4}), on(Fired{HoldBudget}), on(Fired{HoldMomentTimer}))},
+		{"what may be a request is kept back, and passed on as it is", holding, running(
+			on(a(ready)), on(Signal{quit}, held(most225, "a")...), on(Signal{quit}), on(Fired{HoldMomentTimer}, Forward{quit}),
+			on(Signal{term}, held(most225, "a")...), on(a(failed), podStop(term, term)),
+		)},
+		{"what may be a request, and then one: that one", holding, running(
+			on(a(stopping)), on(Signal{quit}, held(most225, "a")...), on(Signal{term}), on(a(failed), podStop(term, term)),
+		)},
+	})
+}
+
+func TestEcsStopRule(t *testing.T) {
+	// A (stopped) depends on B; B (running) on C and D; C (stopped) on E and F; D (running) on E.
+	facts := Facts{"A": failed, "B": stopping, "C": failed, "D": stopping}
+	for _, tt := range []struct {
+		name    string
+		holdFor []string
+		holds   bool
+	}{
+		{"F may stop, as its dependent C has", []string{"C"}, false},
+		{"D may not, as B runs", []string{"B"}, true},
+		{"E may not, as D runs, whatever C does", []string{"C", "D"}, true},
+		{"Z may, as nobody depends on it", nil, false},
+	} {
+		t.Run("ecsu-12 "+tt.name, func(t *testing.T) {
+			s := parsed(t, `{"gracePeriod":"30s"}`)
+			s.HoldFor = tt.holdFor
+			m := New(s, false)
+			play(t, m, running(on(facts)))
+			m.Handle(Signal{term})
+			if have := m.State() == Holding; have != tt.holds {
+				t.Errorf("state %v, want holding %t", m.State(), tt.holds)
+			}
+		})
+	}
+}
+
+// shutdown stops a pod whose containers hold for others, tells every machine
+// what becomes of the others, and returns who was asked to stop together.
+func shutdown(t *testing.T, holdFor map[string][]string) [][]string {
+	t.Helper()
+	machines, facts := map[string]*Machine{}, Facts{}
+	for name, others := range holdFor {
+		s := parsed(t, `{"gracePeriod":"30s"}`)
+		s.HoldFor = others
+		machines[name] = New(s, false)
+		play(t, machines[name], running())
+		facts[name] = ready
+	}
+	ask := func(e Event) (stopped []string) {
+		for name, m := range machines {
+			for _, act := range m.Handle(e) {
+				if _, is := act.(Stop); is {
+					stopped = append(stopped, name)
+				}
+			}
+		}
+		slices.Sort(stopped)
+		return stopped
+	}
+	ask(facts)
+	var order [][]string
+	for stopped := ask(Signal{term}); len(stopped) > 0; stopped = ask(facts) {
+		order = append(order, stopped)
+		facts = Facts{}
+		for name, m := range machines {
+			if slices.Contains(stopped, name) {
+				play(t, m, ending(nil, 0, Exit{}))
+			}
+			facts[name] = Fact{Started: true, Runs: m.State() != Done, Stopping: true, Exited: m.State() == Done}
+		}
+	}
+	return order
+}
+
+func TestShutdownOrder(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		holdFor map[string][]string
+		want    string
+	}{
+		{
+			"ecsi-08 parent, A, B and C, each after the one before has ended",
+			map[string][]string{"parent": nil, "A": {"parent"}, "B": {"A"}, "C": {"B"}},
+			"parent; A; B; C",
+		},
+		{"pc-17 B, then C and D together, then A", map[string][]string{"A": {"C", "D"}, "B": nil, "C": {"B"}, "D": {"B"}}, "B; C D; A"},
+		{"sysd-08 the inverse of the order in which they start", map[string][]string{"first": {"second"}, "second": {"third"}, "third": nil}, "third; second; first"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var steps []string
+			for _, names := range shutdown(t, tt.holdFor) {
+				steps = append(steps, strings.Join(names, " "))
+			}
+			if diff := cmp.Diff(tt.want, strings.Join(steps, "; ")); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+		})
+	}
+}

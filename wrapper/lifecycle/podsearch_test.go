@@ -1,0 +1,101 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// stuck tells why a pod in which nothing is due will never end.
+func (p *pod) stuck() error {
+	over := true // nobody is left who could change anything
+	for i := range p.c {
+		c := &p.c[i]
+		switch {
+		case c.runs(), c.alive && c.run.owes&oweStart != 0, !c.alive && !c.gone && !p.stopping:
+			over = false
+		case c.alive && p.stopping:
+			return fmt.Errorf("%s still waits in a pod that was stopped", containerName(i))
+		}
+		m := &c.run.monitor
+		switch {
+		case c.alive && m.ended:
+			return fmt.Errorf("%s has nothing left to do, and does not end", containerName(i))
+		case !c.alive || !m.running:
+		case p.stopping && !m.asked && !m.killed:
+			return fmt.Errorf("%s was never asked to stop", containerName(i))
+		case m.owner != theirs && !m.killed:
+			return fmt.Errorf("%s would never be killed", containerName(i))
+		}
+	}
+	if over && slices.ContainsFunc(p.c, func(c container) bool { return c.alive }) {
+		return errors.New("all that are left wait for ever")
+	}
+	return nil
+}
+
+// answers are those that a driver gives at once: to Start, and where nothing is
+// left of a command's process group.
+func (p *pod) answers() []move {
+	for i := range p.c {
+		c, who := &p.c[i], containerName(i)
+		switch {
+		case !c.alive || c.inPlace:
+		case c.run.owes&oweStart != 0 && !c.run.inPlace:
+			return []move{{"due", who, "", Started{}}, {"due", who, "", StartFailed{127, "no such file"}}}
+		case c.run.owes&oweSweep != 0:
+			return []move{{"due", who, "", Swept{}}}
+		}
+	}
+	return nil
+}
+
+// expand makes every move that can come next.
+func (p *pod) expand(step stepped[pod]) error {
+	if prompt := p.answers(); prompt != nil {
+		for _, m := range prompt {
+			next := p.keep()
+			err := next.do(m)
+			step(m, next, err)
+		}
+		return nil
+	}
+	due := p.moves()
+	for _, m := range append(due, p.whims()...) {
+		next := p.keep()
+		err := next.do(m)
+		step(m, next, err)
+	}
+	if len(due) == 0 {
+		return p.stuck()
+	}
+	return nil
+}
+
+// podKey tells two pods of the same two specs apart.
+type podKey struct {
+	c        [2]containerKey
+	stopping bool
+	mishaps  int8
+	restarts int8
+}
+
+type containerKey struct {
+	run                                                          runKey
+	alive, inPlace, asked, gone, once, onceReady, ready, stopped bool
+	code                                                         int16
+	views                                                        [most]view
+}
+
+func (p *pod) key() podKey {
+	return podKey{
+		c: [2]containerKey{p.c[0].key(), p.c[1].key()}, stopping: p.stopping, mishaps: p.mishaps, restarts: p.restarts,
+	}
+}
+
+func (c *container) key() containerKey {
+	return containerKey{
+		run: c.run.key(), alive: c.alive, inPlace: c.inPlace, asked: c.asked, gone: c.gone, once: c.once,
+		onceReady: c.onceReady, ready: c.ready, stopped: c.stopped, code: c.code, views: c.views,
+	}
+}
