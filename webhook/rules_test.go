@@ -103,7 +103,7 @@ func TestRules(t *testing.T) {
 		{name: "an init container waits for an earlier sidecar", pod: "Never sidecar:a init:b main", start: "b: a"},
 		{name: "a container that comes later", pod: "Never main", start: "main: istio-proxy", stop: "main: istio-proxy"},
 		{
-			name: "own-29 an unknown container", pod: "Never main proxy", start: "main: cloudsql",
+			name: "own-29 comp-12 an unknown container", pod: "Never main proxy", start: "main: cloudsql",
 			want: `422 koordinator.io/start-deps: container "main": no container "cloudsql" in this pod (has: "main", "proxy")`,
 		},
 		{

@@ -16,10 +16,9 @@ import (
 // wrapper, as the kubelet reports it.
 const KilledCode = 137
 
-// NeedsStatus tells whether a container with this spec needs the pod's status
-// from the start.
-func NeedsStatus(s spec.Spec) bool {
-	return knowledge{spec: s}.needsStatus(lifecycle.New(s, false).Needs())
+// NeedsStatus tells whether a run needs the pod's status from the start.
+func (c Config) NeedsStatus() bool {
+	return knowledge{spec: c.Spec, other: c.Known}.needsStatus(lifecycle.New(c.Spec, false).Needs())
 }
 
 // knowledge is what is known of the other containers, and from where.

@@ -82,9 +82,18 @@ func logger(w io.Writer, s spec.Spec) *slog.Logger {
 	case "debug":
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: inUTC}))
 	if s.Container != "" {
 		log = log.With("container", s.Container)
 	}
 	return log.With("from", "koordinator")
+}
+
+// inUTC spares the wrapper the image's time zone, which may not be there, and
+// the reading of it at every start.
+func inUTC(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		a.Value = slog.TimeValue(a.Value.Time().UTC())
+	}
+	return a
 }

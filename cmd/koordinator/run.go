@@ -32,7 +32,7 @@ func (c command) run(argv []string) int {
 
 // supervise runs a command to its end. adapt, where there is one, changes how.
 func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adapt func(*wrapper.Config)) int {
-	runtime.LockOSThread()                               // the command dies with the thread that started it
+	runtime.LockOSThread() // the command dies with the thread that started it
 	if s.RequestSignal != 0 {
 		heard.Also(s.RequestSignal)
 	}
@@ -50,6 +50,9 @@ func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adap
 	config.Signals, config.Children = heard.Signals, heard.Children
 	if adapt != nil {
 		adapt(&config)
+	}
+	if config.Status, err = c.statusSource(config); err != nil {
+		return c.refuse(s, err)
 	}
 	code, why := wrapper.Run(config)
 	if why != "" {
@@ -86,7 +89,7 @@ func (c command) spec() (spec.Spec, error) {
 	return s, nil
 }
 
-// config prepares a run.
+// config prepares a run, but for the pod's status.
 func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Config, error) {
 	log := logger(out, s)
 	if len(argv) == 0 {
@@ -95,10 +98,6 @@ func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Con
 	if err := process.Subreaper(); err != nil {
 		log.Info("orphans of the command are not reaped", "error", err)
 	}
-	status, err := c.statusSource(s, log)
-	if err != nil {
-		return wrapper.Config{}, err
-	}
 	return wrapper.Config{
 		Spec:     s,
 		Terminal: process.Terminal(),
@@ -106,7 +105,6 @@ func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Con
 		Record:   openRecord(c.recordDir, s, log),
 		Kernel:   newKernel(argv, c.childEnviron(), out),
 		Network:  c.network(),
-		Status:   status,
 		Records: func(ctx context.Context, out chan<- record.Snapshot) {
 			record.Watch(ctx, c.peersDir, s.Wrapped, log, out)
 		},
@@ -116,8 +114,9 @@ func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Con
 // statusSource watches the pod at the API server. Where it is needed from the
 // start, what is missing for it is a mistake; where it is only the last resort
 // it is told of when that comes.
-func (c command) statusSource(s spec.Spec, log *slog.Logger) (func(context.Context, chan<- podwatch.Snapshot), error) {
-	if wrapper.NeedsStatus(s) {
+func (c command) statusSource(config wrapper.Config) (func(context.Context, chan<- podwatch.Snapshot), error) {
+	log := config.Log
+	if config.NeedsStatus() {
 		api, err := c.api(c.getenv)
 		if err != nil {
 			return nil, err

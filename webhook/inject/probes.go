@@ -52,7 +52,11 @@ func (j *job) startupProbe(m *member) *spec.Probe {
 	if own.taken != nil {
 		return own.taken
 	}
-	return j.probe(m.container, "startupProbe", own.of)
+	p := j.probe(m.container, "startupProbe", own.of)
+	if p != nil {
+		p.PeriodSeconds = int(own.of.PeriodSeconds)
+	}
+	return p
 }
 
 // probe puts a probe into the spec's words.

@@ -10,6 +10,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -84,7 +85,7 @@ func Start(c Command) (*Child, error) {
 func unlessBusy(do func() error) error {
 	for wait := time.Millisecond; ; wait *= 2 {
 		err := do()
-		if err != syscall.ETXTBSY || wait > busyLimit {
+		if !errors.Is(err, syscall.ETXTBSY) || wait > busyLimit {
 			return err
 		}
 		time.Sleep(wait)

@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -62,12 +64,16 @@ func (n notifier) watchAll() error {
 }
 
 // read tells of whatever comes until f is closed. What exactly has changed is
-// of no interest; a directory may be among it.
+// of no interest, if it is more than a draft; a directory may be among it.
 func (n notifier) read(f *os.File, out chan<- struct{}) {
 	events := make([]byte, 4096)
 	for {
-		if _, err := f.Read(events); err != nil {
+		size, err := f.Read(events)
+		if err != nil {
 			return
+		}
+		if onlyDrafts(events[:size]) {
+			continue
 		}
 		_ = n.watchAll() // the slow rescan sees what this may miss
 		select {
@@ -75,4 +81,18 @@ func (n notifier) read(f *os.File, out chan<- struct{}) {
 		default:
 		}
 	}
+}
+
+// onlyDrafts tells whether all events (inotify(7)) are about records that are
+// not in their place yet.
+func onlyDrafts(events []byte) bool {
+	for len(events) >= unix.SizeofInotifyEvent {
+		length := int(binary.NativeEndian.Uint32(events[12:])) // of the name, padded
+		end := min(unix.SizeofInotifyEvent+length, len(events))
+		if !bytes.HasPrefix(events[unix.SizeofInotifyEvent:end], []byte(draft)) {
+			return false
+		}
+		events = events[end:]
+	}
+	return true
 }

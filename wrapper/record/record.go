@@ -34,7 +34,7 @@ const (
 	name     = "record"
 	spare    = "spare"
 	stopping = "stopping-" // and the incarnation
-	draft    = ".record-"
+	draft    = ".record"
 )
 
 // room is how much space a record is sure to have once its file is there: a
@@ -115,7 +115,7 @@ func (r *Record) clear() {
 		return // making the record will say why
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), draft) || strings.HasPrefix(e.Name(), stopping) {
+		if e.Name() == draft || strings.HasPrefix(e.Name(), stopping) {
 			_ = os.Remove(filepath.Join(r.dir, e.Name())) // at worst it stays
 		}
 	}
@@ -159,16 +159,17 @@ func (r *Record) Update(s State) error {
 // place: a reader never sees a record without its locks. On a full volume it
 // makes do with the room there is.
 func (r *Record) replace(data []byte, wait bool) (*os.File, error) {
-	f, err := os.CreateTemp(r.dir, draft+"*")
+	path := filepath.Join(r.dir, draft)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err == nil {
 		if err = fill(f, data, wait); err == nil {
-			err = os.Rename(f.Name(), filepath.Join(r.dir, name))
+			err = os.Rename(path, filepath.Join(r.dir, name))
 		}
 		if err == nil {
 			return f, nil
 		}
 		f.Close()
-		os.Remove(f.Name())
+		os.Remove(path)
 	}
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return nil, err

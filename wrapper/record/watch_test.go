@@ -131,35 +131,22 @@ func TestWatchFollowsAPeerToItsDeath(t *testing.T) {
 	}
 }
 
-func TestWatchWithoutInotifyPolls(t *testing.T) {
-	t.Run("argo-12 no inotify instance is to be had", func(t *testing.T) {
-		var taken []int
-		for {
-			fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
-			if err != nil {
-				break
-			}
-			if taken = append(taken, fd); len(taken) > 100_000 {
-				t.Fatal("there is no bound on inotify instances here")
-			}
-		}
-		t.Cleanup(func() {
-			for _, fd := range taken {
-				unix.Close(fd)
-			}
-		})
-		dir := t.TempDir()
-		f := follow(t, dir, "peer")
-		next, kill := wrapperProcess(t, place(t, dir, "peer"))
-		f.until(t, "waiting", func(s Snapshot) bool { return s["peer"].Alive })
-		next()
-		f.until(t, "started", func(s Snapshot) bool { return s["peer"].Started })
-		kill()
-		f.until(t, "gone", func(s Snapshot) bool { return s["peer"].Gone() })
-		if !strings.Contains(f.log(), "records are read every 50ms") {
-			t.Errorf("log: %s", f.log())
-		}
-	})
+func TestWatchWithoutNotificationsPolls(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "later") // what is not there cannot be watched
+	f := follow(t, dir, "peer")
+	f.until(t, "nothing", func(s Snapshot) bool { return len(s) == 0 })
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	next, kill := wrapperProcess(t, place(t, dir, "peer"))
+	f.until(t, "waiting", func(s Snapshot) bool { return s["peer"].Alive })
+	next()
+	f.until(t, "started", func(s Snapshot) bool { return s["peer"].Started })
+	kill()
+	f.until(t, "gone", func(s Snapshot) bool { return s["peer"].Gone() })
+	if !strings.Contains(f.log(), "records are read every 50ms") {
+		t.Errorf("log: %s", f.log())
+	}
 }
 
 func TestWatchOutlivesWhatAHostileContainerPutsInItsPlace(t *testing.T) {

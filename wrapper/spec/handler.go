@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,14 +58,15 @@ type (
 	}
 )
 
-// Probe is a container's own startup or readiness probe (v1.Probe). Periods
-// and failures are not in it: whoever asks here asks until it passes.
+// Probe is a container's own startup or readiness probe (v1.Probe). How many
+// failures count is not in it: whoever asks here asks until it passes.
 type Probe struct {
 	Handler
 
 	InitialDelaySeconds int `json:"initialDelaySeconds,omitempty"` // from the start of the command
 	TimeoutSeconds      int `json:"timeoutSeconds,omitempty"`      // 0: 1
 	SuccessThreshold    int `json:"successThreshold,omitempty"`    // 0: 1
+	PeriodSeconds       int `json:"periodSeconds,omitempty"`       // 0: 10; of a startup probe alone
 }
 
 // Timeout is how long one try may take, at least a second.
@@ -73,6 +75,11 @@ func (p Probe) Timeout() time.Duration { return time.Duration(max(1, p.TimeoutSe
 // InitialDelay is how long after the command's start the first try comes.
 func (p Probe) InitialDelay() time.Duration {
 	return time.Duration(p.InitialDelaySeconds) * time.Second
+}
+
+// Period is how often the kubelet asks.
+func (p Probe) Period() time.Duration {
+	return time.Duration(cmp.Or(p.PeriodSeconds, 10)) * time.Second
 }
 
 // Successes is how many tries in a row have to pass, at least one.
@@ -138,7 +145,7 @@ func parseProbe(v json.RawMessage) (*Probe, error) {
 	if p.Sleep != nil {
 		return nil, errors.New("sleep: a probe cannot be a pause")
 	}
-	if p.InitialDelaySeconds < 0 || p.TimeoutSeconds < 0 || p.SuccessThreshold < 0 {
+	if p.InitialDelaySeconds < 0 || p.TimeoutSeconds < 0 || p.SuccessThreshold < 0 || p.PeriodSeconds < 0 {
 		return nil, errors.New("a number of a probe is negative")
 	}
 	return &p, p.check()

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"koordinator.io/koordinator/test/pod"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// Aims for what one container's event does in another.
+const (
+	stopAim  = time.Millisecond
+	worstAim = 5 * time.Millisecond
+	readyAim = 60 * time.Millisecond
+)
+
+// patience is how long anything may take.
+const patience = 20 * time.Second
+
+// kubexitFigure is what kubexit needed in another run, where both containers of
+// a pod on a real cluster ran under it. It is not measured here.
+const kubexitFigure = "kubexit 2.5–3.5 ms (another run, on a cluster)"
+
+// stop measures from a peer's exit to our command's SIGTERM, by records.
+func (b *bench) stop() ([]row, error) {
+	var took series
+	for range b.runs(1000) {
+		d, err := b.stopOnce()
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, d)
+	}
+	return []row{{
+		"peer exits → our command gets SIGTERM",
+		fmt.Sprintf("%s, p99 %s, worst of %d %s", ms(took.median()), ms(took.at(0.99)), len(took), ms(took.worst())),
+		kubexitFigure,
+		fmt.Sprintf("≤ %s, worst ≤ %s", ms(stopAim), ms(worstAim)),
+		took.median() <= stopAim && took.worst() <= worstAim,
+	}}, nil
+}
+
+// stopOnce runs a pod of a main container and its sidecar.
+func (b *bench) stopOnce() (time.Duration, error) {
+	p, err := pod.New(b.binary)
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	sidecar, err := p.Start(pod.Container{
+		Name: "sidecar", Command: []string{b.self, "part-until", strconv.Itoa(int(syscall.SIGTERM))},
+		Spec: specOf(func(s *spec.Spec) {
+			s.Container, s.Source, s.Wrapped = "sidecar", spec.SourceLocal, []string{"main"}
+			s.StopDeps = []spec.Dependency{{Container: "main", Condition: spec.Exited}}
+		}),
+	})
+	if err != nil {
+		return 0, err
+	}
+	main, err := p.Start(pod.Container{
+		Name: "main", Command: []string{b.self, "part-until", strconv.Itoa(int(syscall.SIGUSR1))},
+		Spec: specOf(func(s *spec.Spec) { s.Container, s.Source = "main", spec.SourceLocal }),
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range []*pod.Running{main, sidecar} {
+		if err := says(r, "up\n"); err != nil {
+			return 0, err
+		}
+	}
+	time.Sleep(settle)
+	if err := main.Signal(syscall.SIGUSR1); err != nil {
+		return 0, err
+	}
+	if err := ended(sidecar); err != nil {
+		return 0, err
+	}
+	exited, err := clock(main)
+	if err != nil {
+		return 0, err
+	}
+	stopped, err := clock(sidecar)
+	return time.Duration(stopped - exited), err
+}
+
+// ready measures from the moment a peer listens to our command's start.
+func (b *bench) ready() ([]row, error) {
+	var took series
+	for range b.runs(100) {
+		d, err := b.readyOnce()
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, d)
+	}
+	return []row{{
+		"peer could answer its readiness probe → our command runs", took.spread(), "the kubelet: up to periodSeconds (10 s) and more",
+		"≤ " + ms(readyAim), took.median() <= readyAim,
+	}}, nil
+}
+
+// readyOnce runs a pod of a proxy that listens late and a container that waits
+// for it.
+func (b *bench) readyOnce() (time.Duration, error) {
+	p, err := pod.New(b.binary)
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	port, err := freePort()
+	if err != nil {
+		return 0, err
+	}
+	late := 150*time.Millisecond + rand.N(100*time.Millisecond) // no run is in step with the probe
+	proxy, err := p.Start(pod.Container{
+		Name: "proxy", Command: []string{b.self, "part-listen", strconv.Itoa(port), late.String()}, Env: []string{spec.EnvPodIP + "=127.0.0.1"},
+		Spec: specOf(func(s *spec.Spec) {
+			s.Container, s.Source = "proxy", spec.SourceLocal
+			s.ReadyProbes = []spec.Probe{{Handler: spec.Handler{TCP: &spec.TCPSocket{Port: port}}}}
+		}),
+	})
+	if err != nil {
+		return 0, err
+	}
+	main, err := p.Start(pod.Container{
+		Name: "main", Command: []string{b.self, "part-now"},
+		Spec: specOf(func(s *spec.Spec) {
+			s.Container, s.Source, s.Wrapped = "main", spec.SourceLocal, []string{"proxy"}
+			s.StartDeps = []spec.Dependency{{Container: "proxy", Condition: spec.Ready}}
+		}),
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := ended(main); err != nil {
+		return 0, fmt.Errorf("%w; the proxy's log: %s", err, proxy.Stderr())
+	}
+	listening, err := clock(proxy)
+	if err != nil {
+		return 0, err
+	}
+	running, err := clock(main)
+	return time.Duration(running - listening), err
+}
+
+// freePort is a port nobody listens on.
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// says waits until a container has written a text.
+func says(r *pod.Running, text string) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if strings.Contains(r.Stdout(), text) {
+			return nil
+		}
+	}
+	return fmt.Errorf("never said %q; its log: %s", text, r.Stderr())
+}
+
+// ended waits for a container's end.
+func ended(r *pod.Running) error {
+	select {
+	case <-r.Done():
+		return nil
+	case <-time.After(patience):
+		return fmt.Errorf("does not end; its log: %s", r.Stderr())
+	}
+}
+
+// clock is the last line a container has written: a time.
+func clock(r *pod.Running) (int64, error) {
+	lines := strings.Fields(r.Stdout())
+	if len(lines) == 0 {
+		return 0, fmt.Errorf("told no time; its log: %s", r.Stderr())
+	}
+	return strconv.ParseInt(lines[len(lines)-1], 10, 64)
+}

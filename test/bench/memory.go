@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"koordinator.io/koordinator/test/pod"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// Aims for memory, in KiB, and for the binary, in bytes.
+const (
+	superviseAim = 4 << 10
+	watchAim     = 8 << 10
+	anonymousAim = 3 << 9 // 1.5 MiB
+	sizeAim      = 7e6
+)
+
+// usage is a process's memory in KiB.
+type usage struct{ resident, anonymous int }
+
+// String is the usage as the table shows it.
+func (u usage) String() string {
+	return fmt.Sprintf("%.1f MiB (anonymous %.1f)", float64(u.resident)/1024, float64(u.anonymous)/1024)
+}
+
+// memory measures wrappers at rest.
+func (b *bench) memory() ([]row, error) {
+	var others []string
+	for _, w := range b.wrappers()[1:] {
+		u, err := b.resident(func() (usage, error) { return launched(w) })
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", w.name, err)
+		}
+		others = append(others, w.name+" "+u.String())
+	}
+	supervise, err := b.resident(func() (usage, error) { return b.contained("{}", "") })
+	if err != nil {
+		return nil, err
+	}
+	local := `{"version":1,"container":"b","stopDeps":["a"],"wrapped":["a"],"source":"local","restart":{"policy":"Never"},"stopTimeout":"30s","stoppedExitCode":0,"killedExitCode":0}`
+	records, err := b.resident(func() (usage, error) { return b.contained(local, "") })
+	if err != nil {
+		return nil, err
+	}
+	server, err := newServer(filepath.Join(b.dir, "access"))
+	if err != nil {
+		return nil, err
+	}
+	defer server.close()
+	watch, err := b.resident(func() (usage, error) {
+		return b.contained(`{"stopDeps":["a"],"source":"pod"}`, server.dir, server.env()...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	gone, err := b.contained(`{"mode":"exec"}`, "")
+	if err != nil {
+		return nil, err
+	}
+	return []row{
+		{"resident while supervising", supervise.String(), strings.Join(others, ", "), aim(superviseAim), met(supervise, superviseAim)},
+		{"resident while watching records", records.String(), "", aim(superviseAim), met(records, superviseAim)},
+		{"resident while watching the API server", watch.String(), "", aim(watchAim), met(watch, watchAim)},
+		{"resident in exec mode", gone.String(), "", "0", gone == usage{}},
+	}, nil
+}
+
+func aim(resident int) string {
+	return fmt.Sprintf("≤ %d MiB (anonymous ≤ 1.5)", resident>>10)
+}
+
+func met(u usage, resident int) bool { return u.resident <= resident && u.anonymous <= anonymousAim }
+
+// resident is the median of several runs.
+func (b *bench) resident(take func() (usage, error)) (usage, error) {
+	var resident, anonymous []int
+	for range b.runs(7) {
+		u, err := take()
+		if err != nil {
+			return usage{}, err
+		}
+		resident, anonymous = append(resident, u.resident), append(anonymous, u.anonymous)
+	}
+	slices.Sort(resident)
+	slices.Sort(anonymous)
+	return usage{resident[len(resident)/2], anonymous[len(anonymous)/2]}, nil
+}
+
+// launched is the memory of an init over a command that does nothing.
+func launched(w wrapped) (usage, error) {
+	pid, err := launch(append(slices.Clip(w.argv), "/bin/sleep", "600"), w.env, nil)
+	if err != nil {
+		return usage{}, err
+	}
+	defer func() {
+		syscall.Kill(pid, syscall.SIGKILL)
+		reap(pid) // was killed
+	}()
+	return rest(pid)
+}
+
+// contained is the memory of a container's wrapper, zero where its command has
+// taken its place.
+func (b *bench) contained(text, access string, env ...string) (usage, error) {
+	p, err := pod.New(b.binary)
+	if err != nil {
+		return usage{}, err
+	}
+	defer p.Close()
+	if err := os.Mkdir(filepath.Join(p.Records(), "a"), 0o777); err != nil {
+		return usage{}, err
+	}
+	r, err := p.Start(pod.Container{Name: "b", Spec: text, Command: []string{"/bin/sleep", "600"}, Access: access, Env: env})
+	if err != nil {
+		return usage{}, err
+	}
+	u, err := rest(r.PID)
+	if err != nil {
+		err = fmt.Errorf("%w; its log: %s", err, r.Stderr())
+	}
+	return u, err
+}
+
+// rest waits until a command runs below, or in place of, a process, lets it
+// come to rest, and reads its memory.
+func rest(pid int) (usage, error) {
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if name(pid) == "sleep" {
+			return usage{}, nil
+		}
+		if child := firstChild(pid); child != 0 && name(child) == "sleep" {
+			time.Sleep(500 * time.Millisecond) // what starts beside it comes to rest
+			return read(pid)
+		}
+	}
+	return usage{}, fmt.Errorf("process %d (%s) started nothing", pid, name(pid))
+}
+
+func name(pid int) string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func firstChild(pid int) int {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		return 0
+	}
+	for _, file := range tasks {
+		text, err := os.ReadFile(file)
+		if fields := strings.Fields(string(text)); err == nil && len(fields) > 0 {
+			child, err := strconv.Atoi(fields[0])
+			if err == nil {
+				return child
+			}
+		}
+	}
+	return 0
+}
+
+// read reads a process's memory (proc_pid_status(5)).
+func read(pid int) (usage, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return usage{}, err
+	}
+	var u usage
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(line, ":")
+		to := map[string]*int{"VmRSS": &u.resident, "RssAnon": &u.anonymous}[key]
+		if to == nil {
+			continue
+		}
+		if *to, err = strconv.Atoi(strings.Fields(value)[0]); err != nil {
+			return usage{}, err
+		}
+	}
+	return u, nil
+}
+
+// size measures the binary.
+func (b *bench) size() ([]row, error) {
+	info, err := os.Stat(b.binary)
+	if err != nil {
+		return nil, err
+	}
+	beside := ""
+	if b.kubexit != "" {
+		other, err := os.Stat(b.kubexit)
+		if err != nil {
+			return nil, err
+		}
+		beside = "kubexit " + megabytes(other.Size())
+	}
+	return []row{{"binary, stripped, static", megabytes(info.Size()), beside, "≤ " + megabytes(sizeAim), info.Size() <= sizeAim}}, nil
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.2f MB", float64(n)/1e6) }
+
+// specOf is a spec as the webhook writes it.
+func specOf(change func(*spec.Spec)) string {
+	s := spec.Default()
+	s.KilledExitCode = 0
+	s.Restart.Policy = spec.RestartNever
+	change(&s)
+	return s.Encode()
+}

@@ -1,0 +1,122 @@
+package pod
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// story is a pod whose containers write down what they do, in the order in
+// which they do it.
+type story struct {
+	*testing.T
+	*Pod
+	log string // every container's $LOG
+}
+
+// newStory makes a pod for a story.
+func newStory(t *testing.T) story {
+	t.Helper()
+	return story{t, newPod(t), filepath.Join(t.TempDir(), "log")}
+}
+
+// container starts a container by its spec, as the webhook writes it for a Job
+// (restart policy Never) whose containers are all wrapped.
+func (s story) container(name, script string, changes ...func(*spec.Spec)) *Running {
+	s.Helper()
+	sp := spec.Default()
+	sp.Container, sp.Source, sp.KilledExitCode = name, spec.SourceLocal, 0
+	sp.Restart.Policy = spec.RestartNever
+	for _, change := range changes {
+		change(&sp)
+	}
+	for _, d := range append(sp.StartDeps, sp.StopDeps...) {
+		sp.Wrapped = append(sp.Wrapped, d.Container)
+	}
+	sp.Wrapped = append(sp.Wrapped, sp.HoldFor...)
+	return start(s.T, s.Pod, Container{Name: name, Command: sh(script), Spec: sp.Encode(), Env: []string{"LOG=" + s.log, spec.EnvPodIP + "=127.0.0.1"}})
+}
+
+// happened is what has been written down.
+func (s story) happened() string {
+	data, err := os.ReadFile(s.log)
+	if err != nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(string(data)), " ")
+}
+
+// until waits until something has been written down.
+func (s story) until(text string) {
+	s.Helper()
+	eventually(s.T, func() bool { return strings.Contains(" "+s.happened()+" ", " "+text+" ") },
+		func() string { return "happened: " + s.happened() + ", want in it: " + text })
+}
+
+// want checks the whole story.
+func (s story) want(all string) {
+	s.Helper()
+	if have := s.happened(); have != all {
+		s.Errorf("happened: %q, want %q", have, all)
+	}
+}
+
+// waits waits until a container says that it waits.
+func (s story) waits(r *Running) {
+	s.Helper()
+	eventually(s.T, func() bool { return strings.Contains(r.Stderr(), "waiting") }, r.Stderr)
+}
+
+// startAfter are start dependencies, as a user writes them.
+func startAfter(deps ...string) func(*spec.Spec) {
+	return func(s *spec.Spec) { s.StartDeps = append(s.StartDeps, dependencies(deps, spec.Ready)...) }
+}
+
+// stopAfter are stop dependencies.
+func stopAfter(deps ...string) func(*spec.Spec) {
+	return func(s *spec.Spec) { s.StopDeps = append(s.StopDeps, dependencies(deps, spec.Exited)...) }
+}
+
+func dependencies(deps []string, fallback spec.Condition) []spec.Dependency {
+	var list []spec.Dependency
+	for _, text := range deps {
+		text, optional := strings.CutSuffix(text, "?")
+		name, condition, found := strings.Cut(text, "=")
+		if !found {
+			condition = string(fallback)
+		}
+		list = append(list, spec.Dependency{Container: name, Condition: spec.Condition(condition), Optional: optional})
+	}
+	return list
+}
+
+// holdFor are those that have to exit before it when the pod is stopped.
+func holdFor(grace time.Duration, names ...string) func(*spec.Spec) {
+	return func(s *spec.Spec) { s.HoldFor, s.GracePeriod = names, grace }
+}
+
+// startTimeout bounds the wait.
+func startTimeout(d time.Duration) func(*spec.Spec) {
+	return func(s *spec.Spec) { s.StartTimeout = d }
+}
+
+// stopTimeout bounds the stop.
+func stopTimeout(d time.Duration) func(*spec.Spec) {
+	return func(s *spec.Spec) { s.StopTimeout = d }
+}
+
+// neverReady is a readiness probe that does not pass: nobody listens there.
+func neverReady(s *spec.Spec) {
+	s.ReadyProbes = []spec.Probe{{Handler: spec.Handler{Exec: &spec.Exec{Command: []string{"false"}}}}}
+}
+
+// readyWhen is a readiness probe that passes once a file is there.
+func readyWhen(file string) func(*spec.Spec) {
+	return func(s *spec.Spec) {
+		s.ReadyProbes = []spec.Probe{{Handler: spec.Handler{Exec: &spec.Exec{Command: []string{"test", "-e", file}}}}}
+	}
+}
