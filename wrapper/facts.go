@@ -57,12 +57,24 @@ func (k knowledge) fact(name string) lifecycle.Fact {
 		return f
 	}
 	if p, there := k.records[name]; there {
+		if k.spec.Source != spec.SourceLocal && !p.Alive && p.Exit == nil && p.Process != nil {
+			return k.replaced(name)
+		}
 		return k.completed(name, recorded(p))
 	}
 	if k.wrapped(name) && !k.late {
 		return lifecycle.Fact{}
 	}
 	return k.told(name)
+}
+
+// replaced is what is known of a container whose command has taken the wrapper's
+// place and no longer holds the record: it may be gone, or only have closed the
+// record. The status knows.
+func (k knowledge) replaced(name string) lifecycle.Fact {
+	f := k.told(name)
+	f.Started = true
+	return f
 }
 
 // told is what the pod's status says.
@@ -97,8 +109,6 @@ func recorded(p record.Peer) lifecycle.Fact {
 	switch {
 	case p.Exit != nil:
 		f.Exited, f.Code, f.Reason = p.Exit.ForGood, p.Exit.Code, p.Exit.Reason
-	case !p.Alive && p.Process != nil:
-		f.Ready = p.Ready // the command in the wrapper's place may have closed the record, and live
 	case !p.Alive:
 		f.Exited, f.Code, f.Reason = p.KilledForGood, KilledCode, "killed together with its wrapper"
 	default:

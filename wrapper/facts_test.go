@@ -46,7 +46,7 @@ func TestFactsComeFromRecordsAndElseFromTheStatus(t *testing.T) {
 		"a record goes before the status": {record: new(lives(nothing)), status: podwatch.Snapshot{"a": ready}, late: true, want: lifecycle.Fact{Started: true, Runs: true}},
 		"a stopping one":                  {record: new(lives(func(s *record.State) { s.Stopping = true })), want: lifecycle.Fact{Started: true, Runs: true, Stopping: true}},
 		"a command in the wrapper's place may be stopping":                         {record: new(lives(func(s *record.State) { s.Process = &record.Process{} })), want: lifecycle.Fact{Started: true, Runs: true, Stopping: true}},
-		"a command in the wrapper's place that closed the record, or is gone":      {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), want: lifecycle.Fact{Started: true, Ready: true}, asks: true},
+		"a command in the wrapper's place that closed the record, or is gone":      {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), want: lifecycle.Fact{Started: true}, asks: true},
 		"and which of them the status tells":                                       {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), status: podwatch.Snapshot{"a": oom}, want: lifecycle.Fact{Started: true, Exited: true, Code: 139, Reason: "out of memory"}},
 		"one that exited for good":                                                 {record: new(lives(exit(3, true))), want: lifecycle.Fact{Started: true, Exited: true, Code: 3, Reason: "so"}},
 		"and its wrapper, too":                                                     {record: new(dead(exit(3, true))), want: lifecycle.Fact{Started: true, Exited: true, Code: 3, Reason: "so"}},

@@ -88,6 +88,7 @@ func TestAStopRequestIsHeldForTheDependents(t *testing.T) {
 		}, 3 * time.Second},
 		"not at all when none of them runs": {func(r *rig) {
 			r.peers <- record.Snapshot{"main": recDone}
+			synctest.Wait()
 			r.signals <- syscall.SIGTERM
 		}, time.Second},
 		"own-04 whatever else comes": {func(r *rig) {
@@ -120,7 +121,7 @@ func TestHooks(t *testing.T) {
 	term := map[syscall.Signal]int{syscall.SIGTERM: 0}
 	for name, tc := range map[string]struct {
 		spec    string
-		rig     rig
+		rig     *rig
 		want    outcome
 		ran     []string
 		termed  time.Duration
@@ -128,24 +129,24 @@ func TestHooks(t *testing.T) {
 	}{
 		"postStart runs after the start": {
 			`{"postStart":{"exec":{"command":["hello"]}}}`,
-			rig{helperEnd: map[string]int{"hello": 0}}, outcome{4, "", 10 * time.Second}, []string{"hello"}, 0, true,
+			&rig{helperEnd: map[string]int{"hello": 0}}, outcome{4, "", 10 * time.Second}, []string{"hello"}, 0, true,
 		},
 		"a postStart hook that fails ends the container": {
 			`{"postStart":{"exec":{"command":["hello"]}}}`,
-			rig{helperEnd: map[string]int{"hello": 7}, onSignal: term},
+			&rig{helperEnd: map[string]int{"hello": 7}, onSignal: term},
 			outcome{0, `koordinator: stopped: postStart hook: "hello": exit code 7`, 0}, []string{"hello"}, 0, false,
 		},
 		"preStop runs before a stop dependency's stop": {
 			`{"stopDeps":["main"],"preStop":{"exec":{"command":["bye"]}}}`,
-			rig{helperEnd: map[string]int{"bye": 0}, onSignal: term}, outcome{0, "", time.Second}, []string{"bye"}, time.Second, false,
+			&rig{helperEnd: map[string]int{"bye": 0}, onSignal: term}, outcome{0, "", time.Second}, []string{"bye"}, time.Second, false,
 		},
 		"a preStop hook that hangs is waited for as long as the stop timeout": {
 			`{"stopDeps":["main"],"stopTimeout":"3s","preStop":{"exec":{"command":["bye"]}}}`,
-			rig{onSignal: term}, outcome{0, "", 4 * time.Second}, []string{"bye"}, 4 * time.Second, false,
+			&rig{onSignal: term}, outcome{0, "", 4 * time.Second}, []string{"bye"}, 4 * time.Second, false,
 		},
 		"preStop may be a pause": {
 			`{"stopDeps":["main"],"preStop":{"sleep":{"seconds":2}}}`,
-			rig{onSignal: term}, outcome{0, "", 3 * time.Second}, nil, 3 * time.Second, false,
+			&rig{onSignal: term}, outcome{0, "", 3 * time.Second}, nil, 3 * time.Second, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -125,19 +125,34 @@ func (l *loop) replace() {
 	if len(l.Spec.StartDeps) > 0 {
 		l.Log.Info("command takes the wrapper's place")
 	}
-	l.tellReplaced(true)
-	for {
+	told := false
+	err := l.Kernel.Replace(func() bool {
+		if !told {
+			l.tellReplaced(true)
+			told = true
+		}
+		return l.stillWanted()
+	})
+	if told {
+		l.tellReplaced(false)
+	}
+	if err != nil {
+		l.startFailed(err)
+	}
+}
+
+// stillWanted takes the signals that have come, and tells whether the command is
+// to start all the same.
+func (l *loop) stillWanted() bool {
+	for l.machine.State() == lifecycle.Starting {
 		select {
 		case s := <-l.Signals:
 			l.signal(s)
 		default:
-			l.startFailed(l.Kernel.Replace())
-		}
-		if l.machine.State() != lifecycle.Starting {
-			l.tellReplaced(false)
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // tellReplaced writes what the record is to say when the wrapper is gone, and

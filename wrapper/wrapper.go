@@ -22,8 +22,11 @@ import (
 // Kernel starts processes and collects what has ended: package process, or a
 // script of one in tests.
 type Kernel interface {
-	Start() (Child, error)            // the command; the error is a *process.StartError
-	Replace() error                   // the command in the wrapper's place; returns only where that is impossible
+	Start() (Child, error) // the command; the error is a *process.StartError
+	// Replace puts the command in the wrapper's place. Right before each try it
+	// asks goOn, and returns nil if that says no; else it returns only where it is
+	// impossible.
+	Replace(goOn func() bool) error
 	Run(argv []string) (Child, error) // a hook or probe, its output discarded
 	Reap() []process.Exit             // every process that ended since; never blocks
 }
@@ -58,8 +61,10 @@ type Config struct {
 	// ends. Called when something is needed that only the status can tell, and
 	// again if that happens again.
 	Status func(context.Context, chan<- podwatch.Snapshot)
-	// Records sends the records of Spec.Wrapped until its context ends.
-	Records func(context.Context, chan<- record.Snapshot)
+	// Records sends the records of Spec.Wrapped until its context ends, within
+	// seconds or, if urgent, at once. Look is what they are now.
+	Records func(ctx context.Context, urgent bool, out chan<- record.Snapshot)
+	Look    func() record.Snapshot
 	Network Network
 
 	// Known is what another system says of containers, before anything of ours;
@@ -100,6 +105,9 @@ func Run(c Config) (code int, message string) {
 	if c.Other != nil {
 		go c.Other(ctx, l.others)
 	}
+	if len(c.Spec.Wrapped) > 0 {
+		time.AfterFunc(recordGrace, func() { l.call(l.lateRecords) })
+	}
 	l.handle(lifecycle.Begin{})
 	l.settle()
 	l.freeMemory()
@@ -127,9 +135,11 @@ type loop struct {
 	status       chan podwatch.Snapshot
 	closeStatus  context.CancelFunc // nil: it is not watched
 	records      chan record.Snapshot
-	closeRecords context.CancelFunc
+	closeRecords context.CancelFunc // nil: they are not watched
+	urgent       bool               // how they are
 	others       chan lifecycle.Facts
 	written      record.State // by the record's last update
+	unwritten    bool         // it failed, and is tried again
 }
 
 // next takes one event. A signal that has come goes before what came with it:
@@ -168,10 +178,18 @@ func (l *loop) call(do func()) {
 	}
 }
 
+// signal takes a signal. What it means may hang on what the others do, so that
+// is looked up first where it is not known to the moment.
 func (l *loop) signal(s os.Signal) {
-	if n, ok := s.(syscall.Signal); ok {
-		l.handle(lifecycle.Signal{Number: n})
+	n, ok := s.(syscall.Signal)
+	if !ok {
+		return
 	}
+	if l.closeRecords != nil && !l.urgent {
+		l.know.records = l.Look()
+		l.handle(l.know.facts())
+	}
+	l.handle(lifecycle.Signal{Number: n})
 }
 
 // handle lets the machine decide and does what it says.
@@ -186,20 +204,21 @@ func (l *loop) handle(e lifecycle.Event) {
 func (l *loop) settle() {
 	l.tell()
 	needs := l.machine.Needs()
-	l.watchRecords(len(needs) > 0 && len(l.Spec.Wrapped) > 0)
+	l.watchRecords(len(needs) > 0 && len(l.Spec.Wrapped) > 0, l.machine.Urgent())
 	l.watchStatus(l.know.needsStatus(needs))
 }
 
-func (l *loop) watchRecords(needed bool) {
-	switch {
-	case needed && l.closeRecords == nil:
-		ctx, cancel := context.WithCancel(l.ctx)
-		l.closeRecords = cancel
-		go l.Records(ctx, l.records)
-		time.AfterFunc(recordGrace, func() { l.call(l.lateRecords) })
-	case !needed && l.closeRecords != nil:
+func (l *loop) watchRecords(needed, urgent bool) {
+	if l.closeRecords != nil && (!needed || urgent != l.urgent) {
 		l.closeRecords()
+		l.closeRecords = nil
 	}
+	if !needed || l.closeRecords != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(l.ctx)
+	l.closeRecords, l.urgent = cancel, urgent
+	go l.Records(ctx, urgent, l.records)
 }
 
 // lateRecords gives up expecting records of those that have none.
@@ -228,18 +247,24 @@ func (l *loop) freeMemory() {
 	time.AfterFunc(settled, func() { l.call(process.FreeProgram) })
 }
 
+// rewrite is how long after a failure the record is written again.
+const rewrite = time.Second
+
 // tell writes the record anew when something in it has changed. A record that
 // cannot be written costs only what it would have said: the container runs in
 // order, and the gate opens.
 func (l *loop) tell() {
 	s := l.state()
-	if l.Record == nil || reflect.DeepEqual(s, l.written) {
+	if l.Record == nil || l.unwritten || reflect.DeepEqual(s, l.written) {
+		return
+	}
+	if err := l.Record.Update(s); err != nil {
+		l.Log.Error("record not written", "error", err)
+		l.unwritten = true
+		time.AfterFunc(rewrite, func() { l.call(func() { l.unwritten = false }) })
 		return
 	}
 	l.written = s
-	if err := l.Record.Update(s); err != nil {
-		l.Log.Error("record not written", "error", err)
-	}
 }
 
 // state is what the record is to say.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -25,6 +26,8 @@ type rig struct {
 	children chan os.Signal
 	pod      chan podwatch.Snapshot
 	peers    chan record.Snapshot
+	look     record.Snapshot // the last of them
+	mu       sync.Mutex      // of look, exits and asked
 	watches  []time.Duration // when the pod's status began to be watched
 	closed   []time.Duration // and when it ended
 
@@ -56,13 +59,18 @@ func (r *rig) Run(argv []string) (Child, error) {
 	r.ran = append(r.ran, argv[0])
 	h := helperChild{r, 1000 + len(r.ran)}
 	if code, ends := r.helperEnd[argv[0]]; ends {
+		r.mu.Lock()
 		r.exits = append(r.exits, process.Exit{PID: h.pid, Code: code})
+		r.mu.Unlock()
 		go func() { r.children <- syscall.SIGCHLD }()
 	}
 	return h, nil
 }
 
-func (r *rig) Replace() error {
+func (r *rig) Replace(goOn func() bool) error {
+	if !goOn() {
+		return nil
+	}
 	r.replaced = true
 	return r.startError
 }
@@ -74,6 +82,8 @@ func (r *rig) Hook(_ context.Context, g spec.HTTPGet) error { return r.answer("h
 func (r *rig) Send(_ context.Context, req spec.Request) error { return r.answer(req.String()) }
 
 func (r *rig) answer(request string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.asked = append(r.asked, request)
 	return r.answers[request]
 }
@@ -99,6 +109,8 @@ func (r *rig) Start() (Child, error) {
 }
 
 func (r *rig) Reap() []process.Exit {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	exits := r.exits
 	r.exits = nil
 	return exits
@@ -136,7 +148,9 @@ func (r *rig) GroupGone() bool { return !r.leftovers }
 
 // end lets the command exit.
 func (r *rig) end(code int) {
+	r.mu.Lock()
 	r.exits = append(r.exits, process.Exit{PID: pid, Code: code})
+	r.mu.Unlock()
 	select {
 	case r.children <- syscall.SIGCHLD:
 	default:
@@ -169,12 +183,40 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 			relay(ctx, r.pod, out)
 			r.closed = append(r.closed, time.Since(r.began))
 		},
-		Records: func(ctx context.Context, out chan<- record.Snapshot) { relay(ctx, r.peers, out) },
+		Records: func(ctx context.Context, _ bool, out chan<- record.Snapshot) { relay(ctx, r.noted(ctx), out) },
+		Look: func() record.Snapshot {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.look
+		},
 		Log:     slog.New(slog.DiscardHandler),
 	})
 	got := outcome{code, message, time.Since(r.began)}
 	time.Sleep(time.Minute) // the script ends, too
 	return got
+}
+
+// noted is the records, each of them noted as what a look would find.
+func (r *rig) noted(ctx context.Context) <-chan record.Snapshot {
+	out := make(chan record.Snapshot)
+	go func() {
+		for {
+			select {
+			case s := <-r.peers:
+				r.mu.Lock()
+				r.look = s
+				r.mu.Unlock()
+				select {
+				case out <- s:
+				case <-ctx.Done():
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return out
 }
 
 // relay passes on until ctx ends.

@@ -22,15 +22,13 @@ const (
 // a command to look after: lines that find no room are dropped, and counted.
 type logWriter struct {
 	lines   chan []byte
-	done    chan struct{}
 	dropped int
 	pending atomic.Int32 // lines that are not written yet
 }
 
 func newLogWriter(to io.Writer) *logWriter {
-	w := &logWriter{lines: make(chan []byte, logLines), done: make(chan struct{})}
+	w := &logWriter{lines: make(chan []byte, logLines)}
 	go func() {
-		defer close(w.done)
 		for line := range w.lines {
 			_, _ = to.Write(line) // there is nobody to tell
 			w.pending.Add(-1)
@@ -56,20 +54,12 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// drain gives the lines so far a moment to be written.
-func (w *logWriter) drain() {
+// flush gives the lines so far a moment to be written. Others may come: what
+// runs beside the wrapper's loop ends with the process.
+func (w *logWriter) flush() {
 	over := time.Now().Add(logFlush)
 	for w.pending.Load() > 0 && time.Now().Before(over) {
-		time.Sleep(100 * time.Microsecond)
-	}
-}
-
-// flush ends the log and gives its last lines a moment to be written.
-func (w *logWriter) flush() {
-	close(w.lines)
-	select {
-	case <-w.done:
-	case <-time.After(logFlush):
+		time.Sleep(50 * time.Microsecond)
 	}
 }
 

@@ -39,7 +39,7 @@ func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adap
 	if s.Mode != spec.ExecMode || len(s.StartDeps) > 0 { // else there is nobody to pass them on to
 		go heard.Rest()
 	}
-	debug.SetGCPercent(100)
+	debug.SetGCPercent(25)              // a heap of 1 MiB at least, not of 4
 	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
 	out := newLogWriter(c.stderr)
 	defer out.flush()
@@ -105,9 +105,10 @@ func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Con
 		Record:   openRecord(c.recordDir, s, log),
 		Kernel:   newKernel(argv, c.childEnviron(), out),
 		Network:  c.network(),
-		Records: func(ctx context.Context, out chan<- record.Snapshot) {
-			record.Watch(ctx, c.peersDir, s.Wrapped, log, out)
+		Records: func(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
+			record.Watch(ctx, c.peersDir, s.Wrapped, urgent, log, out)
 		},
+		Look: func() record.Snapshot { return record.Look(c.peersDir, s.Wrapped) },
 	}, nil
 }
 
@@ -157,9 +158,9 @@ func (k kernel) Start() (wrapper.Child, error) {
 	return child, nil
 }
 
-func (k kernel) Replace() error {
-	k.log.drain()
-	return process.Replace(process.Command{Argv: k.argv, Env: k.environ})
+func (k kernel) Replace(goOn func() bool) error {
+	k.log.flush()
+	return process.Replace(process.Command{Argv: k.argv, Env: k.environ}, goOn)
 }
 
 func (k kernel) Run(argv []string) (wrapper.Child, error) {

@@ -177,9 +177,9 @@ func TestDoubt(t *testing.T) {
 			waitFor("a to be started"), on(a(stopped), doubt),
 			on(Fired{DoubtTimer}, Drop{"a will never be started: it exited with code 143"}, Start{}),
 		}},
-		{"one moment for all", `{"startDeps":["a=exited","b=exited"]}`, []step{
+		{"a moment for each", `{"startDeps":["a=exited","b=exited"]}`, []step{
 			waitFor("a to exit", "b to exit"), on(Facts{"a": asked(succeeded)}, doubt), on(Fired{DoubtTimer}, Wait{[]string{"b to exit"}}),
-			on(Facts{"a": asked(succeeded), "b": asked(failed)}, Start{}),
+			on(Facts{"a": asked(succeeded), "b": asked(failed)}, doubt), on(Fired{DoubtTimer}, Start{}),
 		}},
 		{"a stop dependency is not doubted", `{"startDeps":["b"],"stopDeps":["a"]}`, []step{
 			waitFor("b to be ready"), on(a(asked(failed)), never(0, "a exited with code 3 before the command was started")),

@@ -75,7 +75,7 @@ func TestHold(t *testing.T) {
 			on(Signal{term}, held(most225, "a")...), on(a(failed), podStop(term, term)),
 		)},
 		{"what may be a request, and then one: that one", holding, running(
-			on(a(stopping)), on(Signal{quit}, held(most225, "a")...), on(Signal{term}), on(a(failed), podStop(term, term)),
+			on(a(stopping)), on(Signal{quit}, held(most225, "a")...), on(Signal{term}, held(most225, "a")...), on(a(failed), podStop(term, term)),
 		)},
 	})
 }

@@ -255,8 +255,8 @@ type Machine struct {
 	waiting    []string       // what the last Wait named
 	dropped    []string       // dependencies given up
 	complained []string       // dependencies that can never hold, told of
-	doubts     bool           // DoubtTimer was set
-	certain    bool           // and has fired
+	doubts     bool           // DoubtTimer is set
+	certain    []string       // containers whose exit is believed since it fired
 	guessed    bool           // what Holding and Delaying keep back may be no stop request
 	asked      syscall.Signal // by which the stop request came
 	hinted     bool           // one was passed on

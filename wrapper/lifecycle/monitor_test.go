@@ -35,7 +35,8 @@ const (
 // be part of a state's key.
 type monitor struct {
 	timedOut  bool   // startTimeout passed while waiting
-	certain   bool   // the moment of doubt is over
+	certain   uint8  // the start dependencies of which the moment of doubt is over, a bit for each
+	unwanted  bool   // a stop request ended the wait
 	lost      uint8  // the start dependencies that were given up, a bit for each
 	request   asking // the stop request that is not passed on
 	released  bool   // nothing holds the request back but stopDelay
@@ -103,7 +104,7 @@ func (m *monitor) observe(s *spec.Spec, facts Facts, e Event) {
 		m.own(dependency)
 	}
 	if m.request != nothing {
-		m.confirmed = m.confirmed || slices.ContainsFunc(s.HoldFor, func(n string) bool { return facts[n].Stopping })
+		m.confirmed = m.confirmed || slices.ContainsFunc(s.HoldFor, func(n string) bool { return facts[n].Runs && facts[n].Stopping })
 		m.released = m.released || len(runningOf(s, facts)) == 0 || budget(s) <= 0
 	}
 }
@@ -142,11 +143,10 @@ func (m *monitor) signalled(a asking) {
 	case a == nothing:
 	case m.waiting():
 		m.end(143)
+		m.unwanted = true
 	case !m.running, a == perhaps && (m.owner != theirs || m.asked), m.request >= a:
 	default:
-		if m.request == nothing {
-			m.released, m.forced, m.delayed, m.confirmed = false, false, false, false
-		}
+		m.released, m.forced, m.delayed, m.confirmed = false, false, false, false
 		m.request = a
 	}
 }
@@ -157,7 +157,11 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 		m.timedOut = m.timedOut || m.waiting()
 		m.giveUp(s, facts)
 	case DoubtTimer:
-		m.certain = m.certain || m.waiting()
+		for i, d := range s.StartDeps {
+			if f := facts[d.Container]; m.waiting() && f.Exited && f.Stopping {
+				m.certain |= 1 << i
+			}
+		}
 	case HoldBudget:
 		m.force(true)
 	case HoldMomentTimer:
@@ -185,7 +189,7 @@ func (m *monitor) giveUp(s *spec.Spec, facts Facts) {
 }
 
 // doubted tells whether it is too early for a conclusion from an exit.
-func (m *monitor) doubted(f Fact) bool { return f.Exited && f.Stopping && !m.certain }
+func (m *monitor) doubted(i int, f Fact) bool { return f.Exited && f.Stopping && m.certain&(1<<i) == 0 }
 
 // force ends a hold at the end of its time.
 func (m *monitor) force(ok bool) {
@@ -202,7 +206,7 @@ func (m *monitor) decide(s *spec.Spec, facts Facts) {
 	}
 	for i, d := range s.StartDeps {
 		f := facts[d.Container]
-		if possible(d, f) || m.doubted(f) || m.lost&(1<<i) != 0 {
+		if possible(d, f) || m.doubted(i, f) || m.lost&(1<<i) != 0 {
 			continue
 		}
 		m.lost |= 1 << i
@@ -216,7 +220,7 @@ func (m *monitor) decide(s *spec.Spec, facts Facts) {
 func (m *monitor) startable(s *spec.Spec, facts Facts) bool {
 	for i, d := range s.StartDeps {
 		f := facts[d.Container]
-		if m.lost&(1<<i) == 0 && (!meets(d, f) || m.doubted(f)) {
+		if m.lost&(1<<i) == 0 && (!meets(d, f) || m.doubted(i, f)) {
 			return false
 		}
 	}
@@ -329,7 +333,7 @@ func (m *monitor) allowExit(s *spec.Spec, x Exit) error {
 
 // tells tells whether exitHTTP has to be sent.
 func (m *monitor) tells(s *spec.Spec) bool {
-	return len(s.ExitHTTP) > 0 && (s.Restart.Policy == "" || s.Restart.ForGood(int(m.code)))
+	return len(s.ExitHTTP) > 0 && !m.unwanted && (s.Restart.Policy == "" || s.Restart.ForGood(int(m.code)))
 }
 
 // told holds what others are told to what has happened.

@@ -145,7 +145,8 @@ type runKey struct {
 	state                                       State
 	waiting, dropped, complained                string
 	guessed, confirmed, requested, killed, done bool
-	doubts, certain, hinted                     bool
+	doubts, hinted                              bool
+	certain                                     string
 	asked                                       syscall.Signal
 	why                                         string
 	cause                                       cause
@@ -167,7 +168,7 @@ func (r *run) key() runKey {
 	m := &r.machine
 	return runKey{
 		state: m.state, waiting: strings.Join(m.waiting, ","), dropped: strings.Join(m.dropped, ","),
-		complained: strings.Join(m.complained, ","), doubts: m.doubts, certain: m.certain, hinted: m.hinted, guessed: m.guessed, confirmed: m.confirmed,
+		complained: strings.Join(m.complained, ","), doubts: m.doubts, certain: strings.Join(m.certain, ","), hinted: m.hinted, guessed: m.guessed, confirmed: m.confirmed,
 		requested: m.requested, killed: m.killed, done: m.started, asked: m.asked, why: m.why, cause: m.cause,
 		exit: m.exit, monitor: r.monitor, timers: r.timers, owes: r.owes, inPlace: r.inPlace,
 	}

@@ -96,7 +96,18 @@ func (m *Machine) evaluate() []Action {
 // own request comes in a moment.
 func (m *Machine) doubted(d spec.Dependency) bool {
 	f := m.facts[d.Container]
-	return f.Exited && f.Stopping && !m.certain
+	return f.Exited && f.Stopping && !slices.Contains(m.certain, d.Container)
+}
+
+// believe ends the doubts there are.
+func (m *Machine) believe() []Action {
+	m.doubts = false
+	for _, d := range m.spec.StartDeps {
+		if m.doubted(d) {
+			m.certain = append(m.certain, d.Container)
+		}
+	}
+	return m.evaluate()
 }
 
 // never says why a start dependency can no longer come true.
@@ -228,4 +239,16 @@ func (m *Machine) Needs() []string {
 		names = append(names, m.spec.HoldFor...)
 	}
 	return names
+}
+
+// Urgent tells whether those facts should come as soon as they can. While the
+// command of a container runs that is restarted for ever, nothing hangs on them
+// but what is looked up when it is asked to stop.
+func (m *Machine) Urgent() bool {
+	switch m.state {
+	case Waiting, Holding, Delaying:
+		return true
+	default:
+		return len(m.spec.StopDeps) > 0 && m.spec.Restart.Policy != spec.RestartAlways
+	}
 }

@@ -30,8 +30,7 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 		return []Action{Forward{s}}
 	case Holding, Delaying:
 		if request && m.guessed { // now we know
-			m.asked, m.guessed = s, false
-			return nil
+			return m.request(s, false)
 		}
 		if request || guess {
 			return nil // the first one is on its way
@@ -122,7 +121,7 @@ func (m *Machine) evaluateHold() []Action {
 		return acts
 	}
 	dependents := m.dependents()
-	m.confirmed = m.confirmed || slices.ContainsFunc(m.spec.HoldFor, func(name string) bool { return m.facts[name].Stopping })
+	m.confirmed = m.confirmed || slices.ContainsFunc(dependents, func(name string) bool { return m.facts[name].Stopping })
 	if len(dependents) == 0 {
 		return m.delay("the dependents have exited")
 	}
@@ -268,8 +267,7 @@ func (m *Machine) fired(t Timer) []Action {
 	case t == StartTimeout && m.state == Waiting:
 		return m.startTimeout()
 	case t == DoubtTimer && m.state == Waiting:
-		m.certain = true
-		return m.evaluate()
+		return m.believe()
 	case t == HoldMomentTimer && m.state == Holding && !m.confirmed:
 		return m.delay("no dependent is being stopped: only this container is")
 	case t == HoldBudget && m.state == Holding:
@@ -337,7 +335,8 @@ func (m *Machine) swept() []Action {
 // meant them.
 func (m *Machine) leave() []Action {
 	forGood := m.spec.Restart.Policy == "" || m.spec.Restart.ForGood(m.exit.Code)
-	if len(m.spec.ExitHTTP) == 0 || !forGood {
+	stopped := m.asked != 0 && !m.started // the runtime wants it gone at once, and the others too
+	if len(m.spec.ExitHTTP) == 0 || !forGood || stopped {
 		m.state = Done
 		return []Action{m.exit}
 	}

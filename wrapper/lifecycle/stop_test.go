@@ -141,7 +141,7 @@ func TestStopRequest(t *testing.T) {
 			on(Signal{term}, second...), on(Fired{StopDelay}, podStop(term, term)),
 		)},
 		{"what may be one, and a request while it is kept back: the request", `{"stopDelay":"1s"}`, running(
-			on(Signal{quit}, second...), on(Signal{term}), on(Fired{StopDelay}, podStop(term, term)),
+			on(Signal{quit}, second...), on(Signal{term}, second...), on(Fired{StopDelay}, podStop(term, term)),
 		)},
 		{"what may be one, and a stop dependency while it is kept back: the stop signal", `{"stopDelay":"1s","stopDeps":["a"]}`, running(
 			on(Signal{quit}, second...), on(a(succeeded), askedBy("a exited with code 0")...), on(Fired{StopDelay}),

@@ -93,10 +93,11 @@ func unlessBusy(do func() error) error {
 }
 
 // Replace runs a command in this process's place: same number, same parent,
-// same descriptors but those that Go opened. It returns only when that is not
+// same descriptors but those that Go opened. Right before each try it asks goOn,
+// and returns nil if that says no. Otherwise it returns only when it is not
 // possible; any error is a *StartError. Signal dispositions and RLIMIT_NOFILE
 // are as for Start. The command's orphans are the kernel's business again.
-func Replace(c Command) error {
+func Replace(c Command, goOn func() bool) error {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return emptyCommand()
 	}
@@ -104,10 +105,20 @@ func Replace(c Command) error {
 	if err != nil {
 		return startError(c, path, err)
 	}
-	if err := subreaper(false); err != nil {
-		return startError(c, path, err)
+	unwanted := false
+	err = unlessBusy(func() error {
+		if unwanted = !goOn(); unwanted {
+			return nil
+		}
+		if err := subreaper(false); err != nil {
+			return err
+		}
+		return syscall.Exec(path, c.Argv, c.Env)
+	})
+	if unwanted {
+		return nil
 	}
-	return startError(c, path, unlessBusy(func() error { return syscall.Exec(path, c.Argv, c.Env) }))
+	return startError(c, path, err)
 }
 
 func emptyCommand() *StartError {

@@ -38,7 +38,7 @@ func notify(ctx context.Context, dir string, names []string) (<-chan struct{}, e
 		return nil, err
 	}
 	out := make(chan struct{}, 1)
-	go n.read(f, out)
+	go n.read(ctx, f, out)
 	context.AfterFunc(ctx, func() { f.Close() }) // ends the read
 	return out, nil
 }
@@ -65,13 +65,15 @@ func (n notifier) watchAll() error {
 
 // read tells of whatever comes until f is closed. What exactly has changed is
 // of no interest, if it is more than a draft; a directory may be among it.
-func (n notifier) read(f *os.File, out chan<- struct{}) {
+func (n notifier) read(ctx context.Context, f *os.File, out chan<- struct{}) {
 	events := make([]byte, 4096)
+	var pace pace
 	for {
 		size, err := f.Read(events)
 		if err != nil {
 			return
 		}
+		pace.wait(ctx, 0)
 		if onlyDrafts(events[:size]) {
 			continue
 		}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,24 +46,27 @@ func (p Peer) noted(dir string) Peer {
 	return p
 }
 
+// rounds bounds how often a record is looked up that is replaced as it is read.
+const rounds = 3
+
 // read reads a record and leaves its file open. A wrapper closes a record only
 // once the next one is in its place: one found dead may have been replaced in
-// between.
+// between. With an error the Peer says only whether somebody holds the record.
 func read(path string) (Peer, *os.File, error) {
-	for {
+	for round := 1; ; round++ {
 		f, err := open(path)
 		if err != nil {
 			return Peer{}, nil, err
 		}
 		s, err := decode(f)
 		p := Peer{State: s, Alive: living(f)}
-		if !p.Alive && replaced(path, f) {
+		if !p.Alive && round < rounds && replaced(path, f) {
 			f.Close()
 			continue
 		}
 		if err != nil {
 			f.Close()
-			return Peer{}, nil, err
+			return p, nil, err
 		}
 		return p, f, nil
 	}
@@ -101,7 +105,7 @@ func decode(f *os.File) (State, error) {
 		err = errors.New("larger than 64 KiB")
 	}
 	if err == nil {
-		err = json.Unmarshal(data, &s)
+		err = strict(data, &s)
 	}
 	if err == nil && s.Exit != nil && (s.Exit.Code < 0 || s.Exit.Code > 255) {
 		err = fmt.Errorf("exit code %d is not between 0 and 255", s.Exit.Code)
@@ -109,7 +113,27 @@ func decode(f *os.File) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("read record: %w", err)
 	}
+	s.Phase = oneLine(s.Phase)
+	for i := range s.For {
+		s.For[i] = oneLine(s.For[i])
+	}
+	if s.Exit != nil {
+		s.Exit.Reason = oneLine(s.Exit.Reason)
+	}
 	return s, nil
+}
+
+// strict decodes one JSON value of which every field is known.
+func strict(data []byte, to any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(to); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the record")
+	}
+	return nil
 }
 
 // living tells whether a wrapper holds this record.

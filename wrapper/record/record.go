@@ -22,9 +22,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -135,11 +138,7 @@ func (r *Record) Update(s State) error {
 			return fmt.Errorf("open the gate: %w", err)
 		}
 	}
-	data, err := json.Marshal(s)
-	if err != nil {
-		return fmt.Errorf("encode record: %w", err)
-	}
-	f, err := r.replace(data, !s.Started)
+	f, err := r.replace(encode(s), !s.Started)
 	if err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
@@ -155,21 +154,58 @@ func (r *Record) Update(s State) error {
 	return nil
 }
 
-// replace writes a new file, locks it, and only then puts it in the old one's
-// place: a reader never sees a record without its locks. On a full volume it
-// makes do with the room there is.
+// encode writes a state, in less than room.
+func encode(s State) []byte {
+	if s.Exit != nil {
+		short := *s.Exit
+		short.Reason = oneLine(short.Reason)
+		s.Exit = &short
+	}
+	if len(s.For) > maxFor {
+		s.For = append(slices.Clone(s.For[:maxFor]), "others")
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		panic("encode texts and numbers: " + err.Error()) // cannot happen
+	}
+	return b.Bytes()
+}
+
+// maxFor bounds what a container tells it waits for: names of 63 bytes at most,
+// with a condition.
+const maxFor = 30
+
+// oneLine is the first line of text, at most 300 bytes, without what a terminal
+// would obey. A container's words go through others' records and logs.
+func oneLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	line = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, line)
+	if len(line) > 300 {
+		line = strings.ToValidUTF8(line[:300], "") + "…"
+	}
+	return strings.ToValidUTF8(line, "?")
+}
+
+// replace writes a new file, locks it, and only then gives it a name, in the old
+// one's place: nobody can open a record before its locks are held. On a full
+// volume it makes do with the room there is.
 func (r *Record) replace(data []byte, wait bool) (*os.File, error) {
-	path := filepath.Join(r.dir, draft)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := r.unnamed()
 	if err == nil {
 		if err = fill(f, data, wait); err == nil {
-			err = os.Rename(path, filepath.Join(r.dir, name))
+			err = r.name(f)
 		}
 		if err == nil {
 			return f, nil
 		}
 		f.Close()
-		os.Remove(path)
 	}
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return nil, err
@@ -177,27 +213,65 @@ func (r *Record) replace(data []byte, wait bool) (*os.File, error) {
 	if r.file != nil {
 		return r.file, overwrite(r.file, data)
 	}
-	return r.fromSpare(data, wait)
+	if f, err = r.reuse(spare, data, wait); err == nil {
+		return f, nil
+	}
+	return r.reuse(name, data, wait) // an earlier incarnation's
 }
 
-// fromSpare makes the first record of an incarnation on a full volume.
-func (r *Record) fromSpare(data []byte, wait bool) (*os.File, error) {
-	path := filepath.Join(r.dir, spare)
+// unnamed makes a file in the directory that has no name yet (O_TMPFILE), or a
+// draft's where the file system knows no such files.
+func (r *Record) unnamed() (*os.File, error) {
+	fd, err := unix.Open(r.dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
+		return os.OpenFile(filepath.Join(r.dir, draft), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "make a file in", Path: r.dir, Err: err}
+	}
+	return os.NewFile(uintptr(fd), filepath.Join(r.dir, draft)), nil
+}
+
+// name gives a file the record's name. A link cannot replace another file, a
+// renaming can.
+func (r *Record) name(f *os.File) error {
+	path := filepath.Join(r.dir, draft)
+	if info, err := f.Stat(); err == nil && linked(info) {
+		return os.Rename(path, filepath.Join(r.dir, name))
+	}
+	_ = os.Remove(path) // of a wrapper that was killed right here
+	from := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
+		return &os.LinkError{Op: "link", Old: from, New: path, Err: err}
+	}
+	return os.Rename(path, filepath.Join(r.dir, name))
+}
+
+// linked tells whether a file has a name.
+func linked(info os.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && st.Nlink > 0
+}
+
+// reuse makes the first record of an incarnation on a full volume, of a file
+// that is there.
+func (r *Record) reuse(file string, data []byte, wait bool) (*os.File, error) {
+	path := filepath.Join(r.dir, file)
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("the volume is full, and open %s: %w", path, err)
 	}
 	f := os.NewFile(uintptr(fd), path)
-	err = overwrite(f, data)
+	err = lock(f, wait)
 	if err == nil {
-		err = lock(f, wait)
+		err = overwrite(f, data)
 	}
-	if err == nil {
+	if err == nil && file != name {
 		err = os.Rename(path, filepath.Join(r.dir, name))
 	}
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, fmt.Errorf("the volume is full, and reuse %s: %w", path, err)
 	}
 	return f, nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +41,7 @@ func (f *follower) log() string {
 func follow(t *testing.T, dir string, names ...string) *follower {
 	t.Helper()
 	f := &follower{out: make(chan Snapshot)}
-	go Watch(t.Context(), dir, names, slog.New(slog.NewTextHandler(f, nil)), f.out)
+	go Watch(t.Context(), dir, names, true, slog.New(slog.NewTextHandler(f, nil)), f.out)
 	return f
 }
 
@@ -317,6 +319,118 @@ func TestAFullVolumeLosesNoRecord(t *testing.T) {
 	f.until(t, "the exit", func(s Snapshot) bool { return s["late"].Exit != nil && s["late"].Exit.Code == 7 })
 }
 
+func TestTheNextIncarnationOnAFullVolumeHasARecordToo(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	if err := Prepare(dir, []string{"a"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 1<<20), 0o644); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the volume is not full: %v", err)
+	}
+	at := filepath.Join(dir, "a")
+	for incarnation := range 3 {
+		r, err := Create(at, true)
+		if err != nil {
+			t.Fatalf("incarnation %d: %v", incarnation, err)
+		}
+		if err := r.Update(State{Phase: "running", Started: true}); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := Read(at); err != nil || !p.Alive || !p.Started || p.Before != (incarnation > 0) {
+			t.Fatalf("incarnation %d: %+v, %v", incarnation, p, err)
+		}
+		r.file.Close() // its wrapper is gone
+	}
+}
+
+func TestNobodyKeepsAContainerFromItsRecord(t *testing.T) {
+	dir := t.TempDir()
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() { // as a hostile peer with the directory mounted read-only
+		defer close(ended)
+		held := map[string]*os.File{}
+		for {
+			select {
+			case <-over:
+				return
+			default:
+			}
+			for _, file := range []string{name, draft} {
+				if f, err := open(filepath.Join(dir, file)); err == nil {
+					_ = setLock(f, alive, unix.F_RDLCK) // EAGAIN where the record is held
+					if before := held[file]; before != nil {
+						before.Close()
+					}
+					held[file] = f
+				}
+			}
+		}
+	}()
+	for range 200 {
+		r, err := Create(dir, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Update(State{Phase: "running", Started: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Update(State{Phase: "exited", Started: true, Exit: &Exit{ForGood: true}}); err != nil {
+			t.Fatal(err)
+		}
+		r.file.Close()
+		r.gate.Close()
+	}
+	close(over)
+	<-ended
+}
+
+func TestAPeerThatKeepsItsOldRecordsCostsNoThreads(t *testing.T) {
+	dir := t.TempDir()
+	at := place(t, dir, "hostile")
+	f := follow(t, dir, "hostile")
+	before := runtime.NumGoroutine()
+	for n := range 300 {
+		r, err := Create(at, true) // and none of them is ever closed
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n%100 == 99 {
+			f.until(t, "the latest", func(s Snapshot) bool { return s["hostile"].Since.Equal(r.last.Since) })
+		}
+	}
+	if now := runtime.NumGoroutine(); now > before+10 {
+		t.Errorf("%d goroutines, before it were %d", now, before)
+	}
+}
+
+func TestWhatARecordSaysIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Create(dir, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("<", 60_000) + "\nmore"
+	var all []string
+	for n := range 500 {
+		all = append(all, strings.Repeat("x", 60)+strconv.Itoa(n))
+	}
+	if err := r.Update(State{Phase: "exited", For: all, Exit: &Exit{Code: 1, Reason: "\x1b[2J" + long}}); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(filepath.Join(dir, name))
+	if err != nil || info.Size() > room {
+		t.Fatalf("have %v, %v, want at most %d bytes", info.Size(), err, room)
+	}
+	p, err := Read(dir)
+	if err != nil || len(p.Exit.Reason) > 310 || strings.ContainsAny(p.Exit.Reason, "\x1b\n") {
+		t.Fatalf("reason %q, %v", p.Exit.Reason, err)
+	}
+}
+
 func TestPrepareClearsWhatAnEarlierSandboxLeft(t *testing.T) {
 	t.Run("kube-term-13 records of an earlier sandbox are gone", func(t *testing.T) {
 		dir := t.TempDir()
@@ -400,7 +514,7 @@ func BenchmarkExit(b *testing.B) {
 	out := make(chan Snapshot)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	go Watch(ctx, dir, []string{"peer"}, slog.New(slog.DiscardHandler), out)
+	go Watch(ctx, dir, []string{"peer"}, true, slog.New(slog.DiscardHandler), out)
 	<-out
 	for b.Loop() {
 		b.StopTimer()
