@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -34,6 +35,15 @@ const path = "/mutate-pods"
 
 // leaderLease is the name of the lease by which replicas choose a leader.
 const leaderLease = "koordinator-webhook"
+
+// How long a leader may be silent before another replica takes over, and how
+// long it tries to speak before it gives up, which ends the process and with it
+// admission: an API server that restarts must not take that long. A replica
+// that ends on request hands over at once.
+var (
+	leaseDuration = time.Minute
+	renewDeadline = 50 * time.Second
+)
 
 // Run serves until the context ends. It logs to stderr, and the error it
 // returns has been told there.
@@ -82,6 +92,8 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		LeaderElection:                o.LeaderElection,
 		LeaderElectionID:              leaderLease,
 		LeaderElectionNamespace:       o.Namespace,
+		LeaseDuration:                 &leaseDuration,
+		RenewDeadline:                 &renewDeadline,
 		LeaderElectionReleaseOnCancel: true, // Run's return ends the process
 	})
 	if err != nil {

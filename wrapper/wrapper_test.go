@@ -189,7 +189,7 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 			defer r.mu.Unlock()
 			return r.look
 		},
-		Log:     slog.New(slog.DiscardHandler),
+		Log: slog.New(slog.DiscardHandler),
 	})
 	got := outcome{code, message, time.Since(r.began)}
 	time.Sleep(time.Minute) // the script ends, too

@@ -20,6 +20,7 @@ var commands = map[string]func(context.Context, *cluster.Cluster, []string) erro
 	"status":     alone(status),
 	"kubeconfig": alone(kubeconfig),
 	"bin":        alone(bin),
+	"audit":      alone(audit),
 	"load":       load,
 	"start":      start,
 	"stop":       onPart((*cluster.Cluster).Stop),
@@ -82,6 +83,12 @@ func bin(ctx context.Context, c *cluster.Cluster) error {
 		fmt.Fprintln(os.Stdout, programs.Bin)
 	}
 	return err
+}
+
+// audit is the command audit.
+func audit(_ context.Context, c *cluster.Cluster) error {
+	fmt.Fprintln(os.Stdout, c.AuditLog())
+	return nil
 }
 
 // load is the command load.

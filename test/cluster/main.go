@@ -21,6 +21,7 @@ const usage = `usage: go run ./test/cluster COMMAND
   status           say what runs; exit 0 if the cluster is up
   kubeconfig       print the path of the administrator's kubeconfig
   bin              print the folder with kubectl, helm, ctr and the rest; build what is missing
+  audit            print the path of the log of requests that came out of pods
   load ARCHIVE…    import container images
   restart [-kill] PART   stop a part, start it again, wait until it works
   stop [-kill] PART      stop a part

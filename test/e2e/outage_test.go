@@ -74,10 +74,14 @@ spec:
 	}
 }
 
-// restart restarts the API server and waits until it answers again.
+// restart restarts the API server and waits until it answers again. The
+// controllers and the scheduler, which would be back only after half a minute,
+// start afresh.
 func restart(t *testing.T) {
 	t.Helper()
-	if err := cluster.Control(t.Context(), "restart", "kube-apiserver"); err != nil {
-		t.Fatal(err)
+	for _, part := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+		if err := cluster.Control(t.Context(), "restart", part); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -137,6 +137,13 @@ func (c *Cluster) Control(ctx context.Context, args ...string) error {
 	return c.run(ctx, "go", append([]string{"run", "./test/cluster"}, args...)...)
 }
 
+// AuditLog is the log of the requests that the cluster of test/cluster had out
+// of pods, one JSON object a line.
+func (c *Cluster) AuditLog(ctx context.Context) (string, error) {
+	path, err := c.output(ctx, "go", "run", "./test/cluster", "audit")
+	return strings.TrimSpace(path), err
+}
+
 // Images builds both images and brings them to the cluster's node. A current
 // context is left alone: how images get there is its owner's business.
 func (c *Cluster) Images(ctx context.Context) error {

@@ -86,6 +86,9 @@ func (c *Cluster) Kubeconfig() (string, error) {
 	return c.layout.Kubeconfig(), nil
 }
 
+// AuditLog returns the path of the log of the requests that came out of pods.
+func (c *Cluster) AuditLog() string { return c.layout.AuditLog() }
+
 // exclusive calls change while no other command changes this cluster.
 func (c *Cluster) exclusive(ctx context.Context, change func() error) error {
 	if err := needRoot(); err != nil {

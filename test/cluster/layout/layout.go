@@ -50,6 +50,9 @@ func (l Layout) Record(part string) string { return filepath.Join(l.Run, "parts"
 // LogFile is where part writes its output.
 func (l Layout) LogFile(part string) string { return filepath.Join(l.Log, part+".log") }
 
+// AuditLog is where the API server writes which requests came out of pods, one JSON object a line; see part/audit.yaml.
+func (l Layout) AuditLog() string { return filepath.Join(l.Log, "audit.log") }
+
 // Namespaces is the folder in which the namespaces are pinned.
 func (l Layout) Namespaces() string { return filepath.Join(l.Run, "ns") }
 

@@ -57,6 +57,7 @@ func (c Config) apiServer() Part {
 			"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
 			// Without it, watches keep the server from ending until it is killed.
 			"--shutdown-watch-termination-grace-period=1s",
+			"--audit-policy-file=" + c.config("audit.yaml"), "--audit-log-path=" + c.Layout.AuditLog(),
 		}, c.featureGates()...),
 		Health: "https://127.0.0.1:6443/readyz",
 		Grace:  grace,
@@ -94,17 +95,25 @@ func (c Config) scheduler() Part {
 	}
 }
 
-// featureGates switches on image volumes where they are not yet: they came with 1.31, are on by default since 1.35, and once that is final
-// the switch will go away.
+// featureGates switches on what this version has and leaves off: image volumes, which came with 1.31, are on by default since 1.35, and once
+// that is final the switch will go away; and the stop signal of a container, which came with 1.33.
 func (c Config) featureGates() []string {
 	fields := strings.Split(c.Kubernetes, ".")
 	if len(fields) < 2 {
 		return nil
 	}
-	if minor, err := strconv.Atoi(fields[1]); err != nil || minor >= 35 {
+	minor, err := strconv.Atoi(fields[1])
+	if err != nil {
 		return nil
 	}
-	return []string{"--feature-gates=ImageVolume=true"}
+	var gates []string
+	if minor < 35 {
+		gates = append(gates, "ImageVolume=true")
+	}
+	if minor >= 33 {
+		gates = append(gates, "ContainerStopSignals=true")
+	}
+	return []string{"--feature-gates=" + strings.Join(gates, ",")}
 }
 
 // program is the path of a built program.

@@ -18,6 +18,8 @@ var (
 	kubeletConfig string
 	//go:embed bridge.conflist
 	bridgeConfig string
+	//go:embed audit.yaml
+	auditPolicy string
 )
 
 // containerd runs the containers. All of its folders are made private by the mount namespace.
@@ -67,6 +69,7 @@ func (c Config) WriteFiles() error {
 		"containerd.toml":     containerdConfig,
 		"kubelet.yaml":        kubeletConfig,
 		"cni/bridge.conflist": bridgeConfig,
+		"audit.yaml":          auditPolicy,
 	} {
 		if err := os.MkdirAll(filepath.Dir(c.config(name)), 0o755); err != nil {
 			return err
