@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,34 +22,48 @@ const (
 // for ever, when its reader is stuck or a terminal is held, and the wrapper has
 // a command to look after: lines that find no room are dropped, and counted.
 type logWriter struct {
-	lines   chan []byte
+	to      io.Writer
+	begin   sync.Once // of the goroutine, with the first line
+	begun   atomic.Bool
+	lines   chan logLine
 	dropped int
-	pending atomic.Int32 // lines that are not written yet
+}
+
+// logLine is a line to write, or a mark to close when all before it are.
+type logLine struct {
+	text []byte
+	mark chan<- struct{}
 }
 
 func newLogWriter(to io.Writer) *logWriter {
-	w := &logWriter{lines: make(chan []byte, logLines)}
-	go func() {
-		for line := range w.lines {
-			_, _ = to.Write(line) // there is nobody to tell
-			w.pending.Add(-1)
+	return &logWriter{to: to, lines: make(chan logLine, logLines)}
+}
+
+// run writes what is queued.
+func (w *logWriter) run() {
+	for line := range w.lines {
+		if line.mark != nil {
+			close(line.mark)
+			continue
 		}
-	}()
-	return w
+		_, _ = w.to.Write(line.text) // there is nobody to tell
+	}
 }
 
 // Write queues one line. Never blocks; slog calls it for one line at a time.
 func (w *logWriter) Write(line []byte) (int, error) {
+	w.begin.Do(func() {
+		w.begun.Store(true)
+		go w.run()
+	})
 	text := append([]byte(nil), line...)
 	if w.dropped > 0 {
 		text = append(fmt.Appendf(nil, "koordinator: %d log lines dropped\n", w.dropped), text...)
 	}
-	w.pending.Add(1)
 	select {
-	case w.lines <- text:
+	case w.lines <- logLine{text: text}:
 		w.dropped = 0
 	default:
-		w.pending.Add(-1)
 		w.dropped++
 	}
 	return len(line), nil
@@ -57,9 +72,19 @@ func (w *logWriter) Write(line []byte) (int, error) {
 // flush gives the lines so far a moment to be written. Others may come: what
 // runs beside the wrapper's loop ends with the process.
 func (w *logWriter) flush() {
-	over := time.Now().Add(logFlush)
-	for w.pending.Load() > 0 && time.Now().Before(over) {
-		time.Sleep(50 * time.Microsecond)
+	if !w.begun.Load() {
+		return
+	}
+	mark := make(chan struct{})
+	over := time.After(logFlush)
+	select {
+	case w.lines <- logLine{mark: mark}:
+	case <-over:
+		return
+	}
+	select {
+	case <-mark:
+	case <-over:
 	}
 }
 

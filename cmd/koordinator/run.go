@@ -37,6 +37,7 @@ func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adap
 		heard.Also(s.RequestSignal)
 	}
 	if s.Mode != spec.ExecMode || len(s.StartDeps) > 0 { // else there is nobody to pass them on to
+		heard.Common()
 		go heard.Rest()
 	}
 	debug.SetGCPercent(25)              // a heap of 1 MiB at least, not of 4

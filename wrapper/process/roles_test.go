@@ -58,6 +58,7 @@ func complain(err error) int {
 // on, reaps, and exits as the command did.
 func supervise(argv []string) int {
 	heard := Signals()
+	heard.Common()
 	heard.Rest()
 	signals, children := heard.Signals, heard.Children
 	runtime.LockOSThread()

@@ -38,9 +38,10 @@ type Heard struct {
 //   - signals 32 and 34 (SIGRTMIN), which Go cannot catch: PID 1 ignores them,
 //     any other wrapper dies of them
 //
-// Those that containers are sent in practice are caught when it returns;
-// Heard.Rest catches the others. Go takes some 20 µs for each, which together
-// would be half of what starting a command costs. Until then they go nowhere.
+// Those that end a program are caught when it returns. Heard.Common catches
+// those that containers are sent in practice, Heard.Rest all others. Go takes
+// some 20 µs for each, which together would be half of what starting a command
+// costs. Until then they go nowhere, but for SIGPIPE.
 //
 // Catching SIGTSTP, SIGTTIN and SIGTTOU keeps the wrapper from being stopped,
 // when nobody would continue it. Nothing is ignored by signal.Ignore, since a
@@ -50,10 +51,15 @@ func Signals() Heard {
 	died := make(chan os.Signal, 1)
 	signal.Notify(heard, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP) // these end us
 	signal.Notify(died, syscall.SIGCHLD)
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	signal.Notify(heard, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGCONT,
-		syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
 	return Heard{heard, died, heard}
+}
+
+// Common catches what containers are sent in practice. It belongs before the
+// command's start, unless the command takes the wrapper's place at once.
+func (h Heard) Common() {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signal.Notify(h.heard, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGWINCH, syscall.SIGCONT,
+		syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU)
 }
 
 // Also catches one signal more, before Rest does.
