@@ -40,7 +40,7 @@ const leaderLease = "koordinator-webhook"
 // long it tries to speak before it gives up, which ends the process and with it
 // admission: an API server that restarts must not take that long. A replica
 // that ends on request hands over at once.
-var (
+const (
 	leaseDuration = time.Minute
 	renewDeadline = 50 * time.Second
 )
@@ -92,8 +92,8 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		LeaderElection:                o.LeaderElection,
 		LeaderElectionID:              leaderLease,
 		LeaderElectionNamespace:       o.Namespace,
-		LeaseDuration:                 &leaseDuration,
-		RenewDeadline:                 &renewDeadline,
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
 		LeaderElectionReleaseOnCancel: true, // Run's return ends the process
 	})
 	if err != nil {

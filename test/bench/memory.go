@@ -136,7 +136,7 @@ func rest(pid int) (usage, error) {
 			return usage{}, nil
 		}
 		if child := firstChild(pid); child != 0 && name(child) == "sleep" {
-			time.Sleep(500 * time.Millisecond) // what starts beside it comes to rest
+			time.Sleep(3 * time.Second) // what starts beside it comes to rest
 			return read(pid)
 		}
 	}

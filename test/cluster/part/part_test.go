@@ -39,11 +39,13 @@ func TestEveryPartIsStoppedOnce(t *testing.T) {
 	}
 }
 
-func TestImageVolumesAreSwitchedOnWhereTheyAreNot(t *testing.T) {
-	for version, want := range map[string]bool{"1.33.13": true, "1.34.4": true, "1.35.4": false, "1.36.3": false} {
+func TestFeaturesAreSwitchedOnWhereTheyAreNot(t *testing.T) {
+	for version, want := range map[string]string{
+		"1.32.1": "ImageVolume=true", "1.34.4": "ImageVolume=true,ContainerStopSignals=true", "1.36.3": "ContainerStopSignals=true",
+	} {
 		for _, p := range All(Config{Kubernetes: version}) {
-			got := slices.Contains(p.Args, "--feature-gates=ImageVolume=true")
-			if concerned := p.Name == APIServer || p.Name == Kubelet; got != (want && concerned) {
+			got := slices.Contains(p.Args, "--feature-gates="+want)
+			if concerned := p.Name == APIServer || p.Name == Kubelet; got != concerned {
 				t.Errorf("%s %s: %q", p.Name, version, p.Args)
 			}
 		}
@@ -57,7 +59,7 @@ func TestConfigurationFilesAreComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	placeholder := regexp.MustCompile(`<[A-Z]+>`)
-	for _, name := range []string{"containerd.toml", "kubelet.yaml", "cni/bridge.conflist"} {
+	for _, name := range []string{"containerd.toml", "kubelet.yaml", "cni/bridge.conflist", "audit.yaml"} {
 		content, err := os.ReadFile(filepath.Join(c.Layout.Config(), name))
 		if err != nil {
 			t.Fatal(err)

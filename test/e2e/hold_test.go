@@ -1,0 +1,142 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// held is the spec of a pod whose main takes its time to end. PRESTOP stands
+// for its preStop hook.
+const held = `
+  terminationGracePeriodSeconds: 30
+  containers:
+    - name: main
+      image: busybox:1.37
+      command: [sh, -c, "echo main runs; trap 'echo got SIGTERM; sleep 2; echo main ends; exit 0' TERM; sleep 3600 & wait $!"]
+      lifecycle: {preStop: PRESTOP}
+    - name: proxy
+      image: busybox:1.37
+      command: [sh, -c, "echo proxy runs; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]
+`
+
+// TestADependencyIsStoppedAfterItsDependants: with hooks longer than a stop
+// request is held for a container that is restarted alone.
+func TestADependencyIsStoppedAfterItsDependants(t *testing.T) {
+	t.Parallel()
+	start := notes{"start-deps": "main: proxy"}
+	for name, tt := range map[string]struct {
+		manifest string
+		preStop  string // to put for PRESTOP
+		sleeps   time.Duration
+	}{
+		"of a pod": {podOf("held", start, held), "", 0},
+		"of a pod with a hook that runs a command":     {podOf("held", start, held), "{exec: {command: [sleep, '4']}}", 4 * time.Second},
+		"of a Deployment's pod with a hook that waits": {deploymentOf("held", start, held), "{sleep: {seconds: 4}}", 4 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ns := namespace(t, enabled)
+			hook := "lifecycle: {preStop: " + tt.preStop + "}"
+			if tt.preStop == "" {
+				hook = ""
+			}
+			apply(t, ns, strings.Replace(tt.manifest, "lifecycle: {preStop: PRESTOP}", hook, 1))
+			eventually(t, wait, "the pod", func() (bool, string) { return len(pods(t, ns, "e2e")) == 1, "" })
+			pod := onePod(t, ns, "e2e").Name
+			says(t, ns, pod, "main", "main runs")
+			main, proxy := follow(t, ns, pod, "main"), follow(t, ns, pod, "proxy")
+			asked := time.Now()
+			kubectl(t, "-n", ns, "delete", "pod", pod, "--wait=false")
+			m, p := main(), proxy()
+			inOrder(t,
+				moment{"the hook is over", asked.Add(tt.sleeps)},
+				moment{"main gets SIGTERM", m.when(t, "got SIGTERM")},
+				moment{"main ends", m.when(t, "main ends")},
+				moment{"proxy gets SIGTERM", p.when(t, "got SIGTERM")},
+			)
+			if late := p.when(t, "got SIGTERM").Sub(m.when(t, "main ends")); late > 5*time.Second {
+				t.Errorf("proxy got SIGTERM %s after main's end: not because of it", late)
+			}
+		})
+	}
+}
+
+// deploymentOf is a Deployment of one such pod.
+func deploymentOf(name string, n notes, spec string) string {
+	d := jobOf(name, n, "selector: {matchLabels: {e2e: ''}}", spec)
+	return strings.Replace(d, "apiVersion: batch/v1\nkind: Job", "apiVersion: apps/v1\nkind: Deployment", 1)
+}
+
+// TestAContainerRestartedAloneIsNotHeldForLong fails the liveness probe of a
+// container that another one depends on.
+func TestAContainerRestartedAloneIsNotHeldForLong(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	apply(t, ns, podOf("alone", notes{"start-deps": "main: proxy"}, `
+  terminationGracePeriodSeconds: 30
+  containers:
+    - name: main
+      image: busybox:1.37
+      command: [sh, -c, "echo main runs; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]
+    - name: proxy
+      image: busybox:1.37
+      command: [sh, -c, "echo proxy runs; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]
+      livenessProbe: {exec: {command: [sh, -c, "! test -e /tmp/dead"]}, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 10}
+`))
+	says(t, ns, "alone", "main", "main runs")
+	whole := follow(t, ns, "alone", "proxy")
+	kubectl(t, "-n", ns, "exec", "alone", "-c", "proxy", "--", "touch", "/tmp/dead")
+	proxy := whole()
+	if held := proxy.when(t, "got SIGTERM").Sub(proxy.when(t, "stop request held")); held > 8*time.Second {
+		t.Errorf("proxy's stop request was held for %s, want about 2s", held)
+	}
+	eventually(t, wait, "the proxy's restart", func() (bool, string) {
+		s := status(t, onePod(t, ns, "e2e"), "proxy")
+		return s.RestartCount == 1 && s.State.Running != nil, s.State.String()
+	})
+	if s := status(t, onePod(t, ns, "e2e"), "main"); s.State.Running == nil || s.RestartCount != 0 {
+		t.Errorf("main does not run on: %+v", s)
+	}
+	if out := logs(t, ns, "alone", "main"); out.has("got SIGTERM") {
+		t.Errorf("main was stopped:\n%s", out)
+	}
+}
+
+// TestTheContainersOwnStopSignalIsUsed for the pod's stop request and, by
+// koordinator, when a stop dependency holds.
+func TestTheContainersOwnStopSignalIsUsed(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	apply(t, ns, podOf("signals", notes{"start-deps": "main: proxy", "stop-deps": "beside: done"}, `
+  restartPolicy: Never
+  os: {name: linux}
+  containers:
+    - name: main
+      image: busybox:1.37
+      command: [sh, -c, "echo main runs; trap 'echo got SIGTERM; sleep 1; echo main ends; exit 0' TERM; sleep 3600 & wait $!"]
+    - name: proxy
+      image: busybox:1.37
+      command: [sh, -c, "echo proxy runs; trap 'echo got SIGUSR1; exit 0' USR1; trap 'echo got SIGTERM; exit 1' TERM; sleep 3600 & wait $!"]
+      lifecycle: {stopSignal: SIGUSR1}
+    - name: beside
+      image: busybox:1.37
+      command: [sh, -c, "trap 'echo got SIGUSR2; exit 0' USR2; trap 'echo got SIGTERM; exit 1' TERM; sleep 3600 & wait $!"]
+      lifecycle: {stopSignal: SIGUSR2}
+    - {name: done, image: "busybox:1.37", command: [sleep, "3"]}
+`))
+	ends(t, ns, "beside")
+	if out := logs(t, ns, "signals", "beside"); !out.has("got SIGUSR2") || out.has("got SIGTERM") {
+		t.Errorf("beside was not stopped by SIGUSR2:\n%s", out)
+	}
+	says(t, ns, "signals", "main", "main runs")
+	main, proxy := follow(t, ns, "signals", "main"), follow(t, ns, "signals", "proxy")
+	kubectl(t, "-n", ns, "delete", "pod", "signals", "--wait=false")
+	m, p := main(), proxy()
+	inOrder(t, moment{"main ends", m.when(t, "main ends")}, moment{"proxy gets SIGUSR1", p.when(t, "got SIGUSR1")})
+	if p.has("got SIGTERM") {
+		t.Errorf("proxy got SIGTERM, too:\n%s", p)
+	}
+}

@@ -1,0 +1,75 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// notes are annotations, their names without koordinator.io/.
+type notes map[string]string
+
+// metadata is a pod's metadata as JSON, which is YAML as well.
+func (n notes) metadata(name string) string {
+	annotations := map[string]string{}
+	for key, value := range n {
+		annotations["koordinator.io/"+key] = value
+	}
+	data, err := json.Marshal(map[string]any{"name": name, "labels": map[string]string{"e2e": ""}, "annotations": annotations})
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// podOf is the manifest of a pod with the label e2e. Spec is YAML, indented by
+// two, and begins with a new line.
+func podOf(name string, n notes, spec string) string {
+	return "apiVersion: v1\nkind: Pod\nmetadata: " + n.metadata(name) + "\nspec:" + spec
+}
+
+// jobOf is the manifest of a Job of such a pod. Own is a line of the Job's own
+// spec.
+func jobOf(name string, n notes, own, spec string) string {
+	return fmt.Sprintf("apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s}\nspec:\n  %s\n  template:\n    metadata: %s\n    spec:%s",
+		name, own, n.metadata(name), strings.ReplaceAll(spec, "\n", "\n    "))
+}
+
+// says waits until a container's log holds text. Pod is a name, or job/NAME.
+func says(t *testing.T, ns, pod, container, text string) {
+	t.Helper()
+	eventually(t, wait, container+" to say "+text, func() (bool, string) {
+		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "logs", pod, "-c", container)
+		return err == nil && strings.Contains(out, text), out
+	})
+}
+
+// ends waits until containers of the namespace's one pod have ended, and
+// returns the pod.
+func ends(t *testing.T, ns string, containers ...string) corev1.Pod {
+	t.Helper()
+	var pod corev1.Pod
+	eventually(t, wait, "the end of "+strings.Join(containers, ", "), func() (bool, string) {
+		found := pods(t, ns, "e2e")
+		if len(found) != 1 {
+			return false, fmt.Sprintf("%d pods", len(found))
+		}
+		pod = found[0]
+		ended := map[string]bool{}
+		for _, s := range pod.Status.ContainerStatuses {
+			ended[s.Name] = s.State.Terminated != nil
+		}
+		for _, name := range containers {
+			if !ended[name] {
+				return false, fmt.Sprintf("%s: %+v", name, pod.Status.ContainerStatuses)
+			}
+		}
+		return true, ""
+	})
+	return pod
+}
