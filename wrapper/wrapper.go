@@ -244,7 +244,7 @@ func (l *loop) watchStatus(needed bool) {
 
 // freeMemory gives back, in a moment, what is needed no longer.
 func (l *loop) freeMemory() {
-	time.AfterFunc(settled, func() { l.call(process.FreeProgram) })
+	time.AfterFunc(settled, process.FreeMemory)
 }
 
 // rewrite is how long after a failure the record is written again.

@@ -1,22 +1,25 @@
 package process
 
 import (
+	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// FreeProgram gives back the memory of this process's own program. It is the
+// FreeMemory gives back the memory of this process's own program. It is the
 // page cache's, so that it costs nothing to have again: what waiting takes
 // comes back within microseconds, and what only the start took does not.
 // Nothing is lost where it cannot be done.
-func FreeProgram() {
-	smaps, err := os.ReadFile("/proc/self/smaps")
+func FreeMemory() {
+	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
+	defer smaps.Close()
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
 		return
@@ -30,24 +33,39 @@ func FreeProgram() {
 type mapping struct{ from, to uintptr }
 
 // programMappings are those of a file that are exactly what the file says: not
-// writable, and no page of them was ever changed (proc_pid_smaps(5)).
-func programMappings(smaps []byte, program string) []mapping {
+// writable, and no page of them was ever changed (proc_pid_smaps(5)). It takes
+// little memory itself.
+func programMappings(smaps io.Reader, program string) []mapping {
 	var found []mapping
-	open := false // the lines are about a mapping that may be among them
 	var m mapping
-	for line := range bytes.Lines(smaps) {
-		fields := bytes.Fields(line)
-		if first, last, header := bytes.Cut(fields[0], []byte("-")); header {
-			from, err1 := strconv.ParseUint(string(first), 16, 64)
-			to, err2 := strconv.ParseUint(string(last), 16, 64)
-			ours := len(fields) > 5 && string(bytes.Join(fields[5:], []byte(" "))) == program
-			open = ours && fields[1][1] == '-' && err1 == nil && err2 == nil
-			m = mapping{uintptr(from), uintptr(to)}
-			continue
+	open := false // the lines are about a mapping that may be among them
+	lines := bufio.NewReaderSize(smaps, 1024)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if err != nil {
+			return found // the end, or a line too long to be ours
 		}
-		if open && string(fields[0]) == "Anonymous:" && string(fields[1]) == "0" {
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0:
+		case line[0] >= '0' && line[0] <= '9' || line[0] >= 'a' && line[0] <= 'f':
+			m, open = header(line, program)
+		case open && bytes.HasPrefix(line, []byte("Anonymous:")) && bytes.HasSuffix(line, []byte(" 0 kB")):
 			found = append(found, m)
 		}
 	}
-	return found
+}
+
+// header reads the first line about a mapping, as
+// "00400000-00500000 r-xp 00000000 00:21 123   /koordinator/bin/koordinator".
+func header(line []byte, program string) (m mapping, ours bool) {
+	if !bytes.HasSuffix(line, []byte(" "+program)) {
+		return m, false
+	}
+	addresses, rest, _ := bytes.Cut(line, []byte(" "))
+	first, last, _ := bytes.Cut(addresses, []byte("-"))
+	from, err1 := strconv.ParseUint(string(first), 16, 64)
+	to, err2 := strconv.ParseUint(string(last), 16, 64)
+	writable := len(rest) < 2 || rest[1] != '-'
+	return mapping{uintptr(from), uintptr(to)}, err1 == nil && err2 == nil && !writable
 }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -22,7 +23,7 @@ Anonymous:             0 kB
 VmFlags: rd mr mw me
 `
 	want := []mapping{{0x400000, 0x500000}, {0x7ffc000000000000, 0x7ffc000000001000}}
-	if got := programMappings([]byte(smaps), "/koordinator/bin/koordinator"); !slices.Equal(got, want) {
+	if got := programMappings(strings.NewReader(smaps), "/koordinator/bin/koordinator"); !slices.Equal(got, want) {
 		t.Fatalf("have %x, want %x", got, want)
 	}
 }

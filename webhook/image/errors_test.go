@@ -1,0 +1,98 @@
+package image
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// contextOf has a deadline that is short, and still far longer than what it is
+// for takes.
+func contextOf(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), 2*time.Second)
+}
+
+func TestSentences(t *testing.T) {
+	for _, tt := range []struct {
+		err  Error
+		want string
+	}{
+		{
+			Error{Kind: BadReference, Image: "A:b:c", Cause: "this is not registry/name:tag or registry/name@digest"},
+			`image "A:b:c": this is not registry/name:tag or registry/name@digest: correct the image`,
+		},
+		{
+			Error{Kind: Unauthorized, Image: "reg.example/a", Registry: "reg.example", Cause: "401 Unauthorized", Tried: []string{`secret "shop/pull"`, "none"}},
+			`image "reg.example/a" at registry reg.example: 401 Unauthorized (credentials tried: secret "shop/pull", none): name a pull secret that may read it in imagePullSecrets of the pod or of its service account, or correct the name`,
+		},
+		{
+			Error{Kind: NotFound, Image: "a", Registry: "docker.io", Cause: "404 Not Found"},
+			`image "a" at registry docker.io: 404 Not Found: correct the name, tag or digest, or push the image`,
+		},
+		{
+			Error{Kind: Timeout, Image: "a", Registry: "docker.io", Cause: "no answer in time", Tried: []string{"none"}},
+			`image "a" at registry docker.io: no answer in time: try again, and see whether the registry can be reached from the koordinator webhook`,
+		},
+	} {
+		if have := tt.err.Error(); have != tt.want {
+			t.Errorf("want %s\nhave %s", tt.want, have)
+		}
+	}
+}
+
+func TestEveryKindHasARemedy(t *testing.T) {
+	seen := map[string]Kind{}
+	for _, k := range []Kind{BadReference, Forbidden, Unauthorized, NotFound, RateLimited, Unreachable, TLS, Invalid, Unsupported} {
+		if other, ok := seen[k.remedy()]; ok {
+			t.Errorf("%s has the remedy of %s", k, other)
+		}
+		seen[k.remedy()] = k
+	}
+}
+
+func TestClassify(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		kind Kind
+		text string
+	}{
+		{"a deadline", context.DeadlineExceeded, Timeout, "no answer in time"},
+		{"a deadline of a connection", &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}, Timeout, "no answer in time"},
+		{"given up", context.Canceled, Timeout, "the request was given up"},
+		{"a slow DNS", &net.DNSError{IsTimeout: true}, Timeout, "no answer in time"},
+		{"an unknown name", &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}, Unreachable, "the host is not known to DNS"},
+		{"no TLS", tls.RecordHeaderError{Msg: "hunter2"}, TLS, "it does not speak TLS"},
+		{"an alert", &net.OpError{Op: "remote error", Err: errors.New("tls: handshake failure")}, TLS, "tls: handshake failure"},
+		{"an address that is refused", &net.OpError{Op: "dial", Net: "tcp", Err: errAddress}, Forbidden, errAddress.Error()},
+		{"a connection that is refused", &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", errors.New("connection refused"))}, Unreachable, "dial tcp: connect: connection refused"},
+		{"401", &transport.Error{StatusCode: 401}, Unauthorized, "401 Unauthorized"},
+		{"403", &transport.Error{StatusCode: 403}, Unauthorized, "403 Forbidden"},
+		{"404", &transport.Error{StatusCode: 404}, NotFound, "404 Not Found"},
+		{"429", &transport.Error{StatusCode: 429}, RateLimited, "429 Too Many Requests"},
+		{"500", &transport.Error{StatusCode: 500}, Unreachable, "500 Internal Server Error"},
+		{"400", &transport.Error{StatusCode: 400, Errors: []transport.Diagnostic{{Message: "hunter2"}}}, Invalid, "400 Bad Request"},
+		{"anything else", errors.New("hunter2"), Invalid, "its answer is not a registry's, is broken off, or has another digest"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if kind, text := classify(fmt.Errorf("within: %w", tt.err)); kind != tt.kind || text != tt.text {
+				t.Errorf("want %s %q, have %s %q", tt.kind, tt.text, kind, text)
+			}
+		})
+	}
+}
+
+func TestAnErrorKeepsItsDetailsForLogs(t *testing.T) {
+	cause := errors.New("details")
+	if err := error(failure("reg.example", cause)); !errors.Is(err, cause) {
+		t.Errorf("have %v", err)
+	}
+}
