@@ -129,24 +129,37 @@ func TestHooks(t *testing.T) {
 	}{
 		"postStart runs after the start": {
 			`{"postStart":{"exec":{"command":["hello"]}}}`,
-			&rig{helperEnd: map[string]int{"hello": 0}}, outcome{4, "", 10 * time.Second}, []string{"hello"}, 0, true,
+			&rig{helperEnd: map[string]int{"hello": 0}},
+			outcome{4, "", 10 * time.Second},
+			[]string{"hello"},
+			0, true,
 		},
 		"a postStart hook that fails ends the container": {
 			`{"postStart":{"exec":{"command":["hello"]}}}`,
 			&rig{helperEnd: map[string]int{"hello": 7}, onSignal: term},
-			outcome{0, `koordinator: stopped: postStart hook: "hello": exit code 7`, 0}, []string{"hello"}, 0, false,
+			outcome{0, `koordinator: stopped: postStart hook: "hello": exit code 7`, 0},
+			[]string{"hello"},
+			0, false,
 		},
 		"preStop runs before a stop dependency's stop": {
 			`{"stopDeps":["main"],"preStop":{"exec":{"command":["bye"]}}}`,
-			&rig{helperEnd: map[string]int{"bye": 0}, onSignal: term}, outcome{0, "", time.Second}, []string{"bye"}, time.Second, false,
+			&rig{helperEnd: map[string]int{"bye": 0}, onSignal: term},
+			outcome{0, "", time.Second},
+			[]string{"bye"},
+			time.Second, false,
 		},
 		"a preStop hook that hangs is waited for as long as the stop timeout": {
 			`{"stopDeps":["main"],"stopTimeout":"3s","preStop":{"exec":{"command":["bye"]}}}`,
-			&rig{onSignal: term}, outcome{0, "", 4 * time.Second}, []string{"bye"}, 4 * time.Second, false,
+			&rig{onSignal: term},
+			outcome{0, "", 4 * time.Second},
+			[]string{"bye"},
+			4 * time.Second, false,
 		},
 		"preStop may be a pause": {
 			`{"stopDeps":["main"],"preStop":{"sleep":{"seconds":2}}}`,
-			&rig{onSignal: term}, outcome{0, "", 3 * time.Second}, nil, 3 * time.Second, false,
+			&rig{onSignal: term},
+			outcome{0, "", 3 * time.Second},
+			nil, 3 * time.Second, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,23 +198,36 @@ func TestRequests(t *testing.T) {
 	}{
 		"stopHTTP instead of the signal": {
 			`{"stopDeps":["main"],"stopHTTP":"` + stop + `"}`, nil, 3 * time.Second,
-			outcome{0, "", 3 * time.Second}, []string{stop}, nil,
+			outcome{0, "", 3 * time.Second},
+			[]string{stop},
+			nil,
 		},
 		"the signal when it fails": {
-			`{"stopDeps":["main"],"stopHTTP":"` + stop + `"}`, map[string]error{stop: errors.New("refused")}, 3 * time.Second,
-			outcome{0, "", 3 * time.Second}, []string{stop}, []signalled{{syscall.SIGTERM, time.Second, false}},
+			`{"stopDeps":["main"],"stopHTTP":"` + stop + `"}`,
+			map[string]error{stop: errors.New("refused")},
+			3 * time.Second,
+			outcome{0, "", 3 * time.Second},
+			[]string{stop},
+			[]signalled{{syscall.SIGTERM, time.Second, false}},
 		},
 		"the signal when nothing ends": {
 			`{"stopDeps":["main"],"stopHTTP":"` + stop + `","stopTimeout":"4s"}`, nil, 4 * time.Second,
-			outcome{0, "", 4 * time.Second}, []string{stop}, []signalled{{syscall.SIGTERM, 3 * time.Second, false}},
+			outcome{0, "", 4 * time.Second},
+			[]string{stop},
+			[]signalled{{syscall.SIGTERM, 3 * time.Second, false}},
 		},
 		"exitHTTP after the end, whatever the answer": {
-			`{"exitHTTP":["GET http://127.0.0.1:1/a","POST http://127.0.0.1:1/b"]}`, map[string]error{"GET http://127.0.0.1:1/a": errors.New("refused")}, time.Second,
-			outcome{4, "", time.Second}, []string{"GET http://127.0.0.1:1/a", "POST http://127.0.0.1:1/b"}, nil,
+			`{"exitHTTP":["GET http://127.0.0.1:1/a","POST http://127.0.0.1:1/b"]}`,
+			map[string]error{"GET http://127.0.0.1:1/a": errors.New("refused")},
+			time.Second,
+			outcome{4, "", time.Second},
+			[]string{"GET http://127.0.0.1:1/a", "POST http://127.0.0.1:1/b"},
+			nil,
 		},
 		"exitHTTP not before a restart": {
 			`{"exitHTTP":["GET http://127.0.0.1:1/a"],"restart":{"policy":"OnFailure"}}`, nil, time.Second,
-			outcome{4, "", time.Second}, nil, nil,
+			outcome{4, "", time.Second},
+			nil, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

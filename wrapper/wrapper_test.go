@@ -75,7 +75,7 @@ func (r *rig) Replace(goOn func() bool) error {
 	return r.startError
 }
 
-func (r *rig) Check(_ context.Context, h spec.Handler) error { return r.answer("check") }
+func (r *rig) Check(context.Context, spec.Handler) error { return r.answer("check") }
 
 func (r *rig) Hook(_ context.Context, g spec.HTTPGet) error { return r.answer("hook " + g.Path) }
 

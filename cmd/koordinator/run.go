@@ -40,7 +40,7 @@ func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adap
 		heard.Common()
 		go heard.Rest()
 	}
-	debug.SetGCPercent(25)              // a heap of 1 MiB at least, not of 4
+	debug.SetGCPercent(50)              // a heap of 2 MiB at least, not of 4
 	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
 	out := newLogWriter(c.stderr)
 	defer out.flush()
