@@ -106,8 +106,11 @@ func TestExitHTTP(t *testing.T) {
 			running(exits(42), on(Swept{}, Exit{Code: 42})),
 		},
 		{"sent where the command was never started", `{` + requests + `,"startDeps":["a"],"restart":{"policy":"Never"}}`, []step{
-			waitFor("a to be ready"), on(Signal{term}, send...),
-			on(ExitSent{}, never(143, "stopped by SIGTERM while waiting for a to be ready")),
+			waitFor("a to be ready"), on(a(failed), send...),
+			on(ExitSent{}, never(69, "a will never be ready: it exited with code 3")),
+		}},
+		{"not sent where it was stopped before it was started", `{` + requests + `,"startDeps":["a"],"restart":{"policy":"Never"}}`, []step{
+			waitFor("a to be ready"), on(Signal{term}, never(143, "stopped by SIGTERM while waiting for a to be ready")),
 		}},
 		{"sent where it was killed for a stop dependency", `{` + requests + `,"stopDeps":["a"],"restart":{"policy":"OnFailure"},"killedExitCode":0}`, running(
 			on(a(failed), askedBy("a exited with code 3")...), on(Fired{StopTimeout}, Kill{"it did not end within 30s"}), exits(137),
