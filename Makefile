@@ -48,7 +48,7 @@ unit: ## the fast part: no cluster
 
 .PHONY: explore
 explore: ## random pods through the wrapper's state machine, for EXPLORE
-	EXPLORE=$(EXPLORE) go test -count=1 -timeout 30m -v -run Explore ./wrapper/lifecycle
+	EXPLORE=$(EXPLORE) go test -count=1 -timeout 30m -v -run ExploreLargerPods ./wrapper/lifecycle
 
 .PHONY: e2e
 e2e: ## the real cluster: koordinator on it, and the cluster itself

@@ -17,6 +17,10 @@ var (
 	tagForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
+// longestPath bounds a name in a registry, also one that gets its "library/"
+// only as it is read (github.com/distribution/reference).
+const longestPath = 255
+
 // hub are Docker Hub's names. The first is the one people write, the second
 // the one that credentials are stored under.
 var hub = [...]string{"docker.io", "index.docker.io", "registry-1.docker.io"}
@@ -48,6 +52,9 @@ func parseReference(text string, plain []string) (reference, error) {
 	}
 	if !hostForm.MatchString(repo.RegistryStr()) {
 		return reference{}, fmt.Errorf("%q is not the host of a registry", repo.RegistryStr())
+	}
+	if n := len(repo.RepositoryStr()); n > longestPath {
+		return reference{}, fmt.Errorf("the name in the registry has %d bytes, the container runtime takes %d", n, longestPath)
 	}
 	if !pathForm.MatchString(repo.RepositoryStr()) {
 		return reference{}, fmt.Errorf("%q is not a name in a registry: lower-case words and digits, joined by single . _ or -, separated by /", repo.RepositoryStr())

@@ -71,7 +71,7 @@ func TestPlainHTTPIsForListedHosts(t *testing.T) {
 }
 
 func FuzzReference(f *testing.F) {
-	for _, text := range []string{"nginx", "reg.example:5000/a/b:1", "[::1]:1/a@" + someDigest, "a/../b:..", "a@b@c", "x:y/z?q#f%2e"} {
+	for _, text := range []string{"nginx", "reg.example:5000/a/b:1", "[::1]:1/a@" + someDigest, "a/../b:..", "a@b@c", "x:y/z?q#f%2e", strings.Repeat("0", 250)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -1,0 +1,53 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRestrictedContainersOfDifferentUsers keep records under everything that
+// Pod Security "restricted" asks for, on read-only root file systems, and none
+// of them can write another's.
+func TestRestrictedContainersOfDifferentUsers(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled, "pod-security.kubernetes.io/enforce=restricted")
+	container := func(name, uid, script, more string) string {
+		return strings.NewReplacer("NAME", name, "UID", uid, "SCRIPT", script, "MORE", more).Replace(`
+    - name: NAME
+      image: busybox:1.37
+      command: [sh, -c, "SCRIPT"]
+      securityContext:
+        runAsUser: UID
+        runAsNonRoot: true
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        capabilities: {drop: [ALL]}
+        seccompProfile: {type: RuntimeDefault}MORE`)
+	}
+	steal := "touch /koordinator/peers/main/record /koordinator/record/mine && echo forged; echo ready; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait"
+	apply(t, ns, podOf("restricted", notes{
+		"start-deps": "main: proxy", "stop-deps": "proxy: main", "source": "local",
+	}, `
+  restartPolicy: Never
+  containers:`+
+		container("main", "1001", "echo main runs; id -u", "")+
+		container("proxy", "1002", steal, "\n      readinessProbe: {exec: {command: [test, -e, /koordinator/record/mine]}, periodSeconds: 10}")))
+	pod := ends(t, ns, "main", "proxy")
+	main, proxy := logs(t, ns, pod.Name, "main"), logs(t, ns, pod.Name, "proxy")
+	inOrder(t,
+		moment{"main waits", main.when(t, "msg=waiting")},
+		moment{"the proxy is ready", proxy.when(t, "ready")},
+		moment{"main runs", main.when(t, "main runs")},
+		moment{"the proxy gets SIGTERM", proxy.when(t, "got SIGTERM")},
+	)
+	if proxy.has("forged") || !proxy.has("Read-only file system") {
+		t.Errorf("the proxy could write main's record:\n%s", proxy)
+	}
+	for _, name := range []string{"main", "proxy"} {
+		if e := terminated(t, pod, name); e.ExitCode != 0 {
+			t.Errorf("%s exited with %d (%s), want 0", name, e.ExitCode, e.Message)
+		}
+	}
+}
