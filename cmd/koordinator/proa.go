@@ -101,7 +101,8 @@ func (r *proaRun) find() bool {
 }
 
 // others are the regular containers but our own, whose name the mount of its
-// termination message tells, or else that none is like us: proa takes the first.
+// termination message tells. Where nothing tells it we are among them: ready as
+// soon as we run, and waited for in vain at the end, for othersTimeout.
 func others(s podwatch.Snapshot) []string {
 	own := ""
 	if f, err := os.Open("/proc/self/mountinfo"); err == nil {
