@@ -285,8 +285,9 @@ func (o output) String() string {
 }
 
 // skew is how much later than what follows from it a line may be logged: the
-// runtime reads each container's output by itself.
-const skew = 50 * time.Millisecond
+// runtime reads each container's output by itself, when it gets a processor.
+// 105 ms were seen on two busy ones. What must not happen is seconds away.
+const skew = 500 * time.Millisecond
 
 // inOrder checks that times ascend, but for the skew.
 func inOrder(t *testing.T, moments ...moment) {
