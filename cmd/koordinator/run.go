@@ -27,7 +27,11 @@ func (c command) run(argv []string) int {
 	if err != nil {
 		return c.refuse(s, err)
 	}
-	return c.supervise(s, argv, heard, nil)
+	words, err := s.CommandOn(runtime.GOOS + "/" + runtime.GOARCH)
+	if err != nil {
+		return c.refuse(s, err)
+	}
+	return c.supervise(s, slices.Concat(words, argv), heard, nil)
 }
 
 // supervise runs a command to its end. adapt, where there is one, changes how.

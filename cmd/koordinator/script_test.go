@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -69,6 +70,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("API_DIR", api.dir)
 			env.Setenv("RECORD_DIR", filepath.Join(env.WorkDir, "record"))
 			env.Setenv("PEERS_DIR", filepath.Join(env.WorkDir, "peers"))
+			env.Setenv("GOARCH", runtime.GOARCH)
 			return errors.Join(os.Mkdir(filepath.Join(env.WorkDir, "record"), 0o777), os.Mkdir(filepath.Join(env.WorkDir, "peers"), 0o777))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

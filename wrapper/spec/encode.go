@@ -43,6 +43,8 @@ type wire struct {
 	PreStop       *Handler `json:"preStop,omitempty"`
 	RequestSignal string   `json:"requestSignal,omitempty"`
 	MessagePath   string   `json:"messagePath,omitempty"`
+
+	Commands map[string][]string `json:"commands,omitempty"`
 }
 
 // Encode writes the spec as JSON that Parse reads back to an equal Spec.
@@ -75,6 +77,7 @@ func (s Spec) Encode() string {
 		PreStop:         s.PreStop,
 		RequestSignal:   signalText(s.RequestSignal),
 		MessagePath:     unless(s.MessagePath, Message),
+		Commands:        s.Commands,
 	}
 	if s.StopHTTP != nil {
 		w.StopHTTP = s.StopHTTP.String()

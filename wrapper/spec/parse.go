@@ -106,6 +106,7 @@ var fields = map[string]func(*Spec, json.RawMessage) error{
 	"preStop":       func(s *Spec, v json.RawMessage) (err error) { s.PreStop, err = parseHandler(v); return },
 	"requestSignal": func(s *Spec, v json.RawMessage) error { return parseRequestSignal(v, &s.RequestSignal) },
 	"messagePath":   func(s *Spec, v json.RawMessage) error { return parsePath(v, &s.MessagePath) },
+	"commands":      func(s *Spec, v json.RawMessage) error { return strict(v, &s.Commands) },
 }
 
 func (p *parser) member(key string, value json.RawMessage) {

@@ -109,6 +109,12 @@ func TestParse(t *testing.T) {
 				s.PreStop = &Handler{Sleep: &Sleep{Seconds: 5}}
 			}),
 		},
+		"a command for each platform": {
+			`{"commands":{"linux/amd64":["/a","$x"],"linux/arm64":["/b"]}}`,
+			with(func(s *Spec) {
+				s.Commands = map[string][]string{"linux/amd64": {"/a", "$x"}, "linux/arm64": {"/b"}}
+			}),
+		},
 		"what only the webhook writes": {
 			`{"version":1,"container":"main","requestSignal":"QUIT","messagePath":"/tmp/msg","startTimeout":"1m30s"}`,
 			with(func(s *Spec) {
@@ -143,7 +149,7 @@ func TestParseRefuses(t *testing.T) {
 		"a list":                             {`["a"]`, `want a JSON object {…}, have ["a"]`},
 		"null":                               {`null`, "want a JSON object {…}, have null"},
 		"something behind":                   {`{} {}`, "something follows the JSON object: remove it"},
-		"an unknown field":                   {`{"startdeps":["a"]}`, "startdeps: unknown field (known: container, exitHTTP,"},
+		"an unknown field":                   {`{"startdeps":["a"]}`, "startdeps: unknown field (known: commands, container, exitHTTP,"},
 		"an unknown version":                 {`{"version":2}`, "version: version 2 is not known to this koordinator (it reads version 1): let the webhook and the wrapper image be of the same release"},
 		"no request":                         {`{"stopHTTP":"http://x/"}`, `stopHTTP: "http://x/" is no request: write GET, POST or PUT and a URL, as "POST http://127.0.0.1:15020/quitquitquit"`},
 		"no server":                          {`{"exitHTTP":["GET /quit"]}`, `exitHTTP: "/quit" is no URL of a server: write scheme, host and port`},

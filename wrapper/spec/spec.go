@@ -182,6 +182,11 @@ type Spec struct {
 	PreStop       *Handler       // run before the command is asked to stop for a stop dependency
 	RequestSignal syscall.Signal // by which the runtime asks this container to stop; 0: not known
 	MessagePath   string         // the container's terminationMessagePath
+
+	// Commands are words that come before the wrapper's arguments, by the node's
+	// platform ("linux/amd64", "linux/arm/v7"), where an image runs something
+	// else on each; nil where it does not.
+	Commands map[string][]string
 }
 
 // Default is the spec of an empty JSON object.
