@@ -12,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rogpeppe/go-internal/txtar"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -24,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
+	"koordinator.io/koordinator/webhook/image"
 	"koordinator.io/koordinator/webhook/inject"
 )
 
@@ -43,10 +46,21 @@ func testSettings() inject.Settings {
 	}
 }
 
+// testHandler looks into no images.
+func testHandler() *handler {
+	log := slog.New(slog.DiscardHandler)
+	m := newMetrics(prometheus.NewRegistry())
+	c := &commands{
+		index: &mounted[image.Index]{}, credentials: &mounted[image.Keys]{},
+		timeout: time.Second, metrics: m, log: log,
+	}
+	return &handler{settings: testSettings(), commands: c, metrics: m, log: log}
+}
+
 // ask is what the handler answers to the creation of a pod.
 func ask(t *testing.T, pod []byte) admission.Response {
 	t.Helper()
-	h := &handler{settings: testSettings(), log: slog.New(slog.DiscardHandler)}
+	h := testHandler()
 	req := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		UID: "1", Namespace: "shop", Operation: admissionv1.Create,
 		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
@@ -150,7 +164,7 @@ func checkUntouched(t *testing.T, raw []byte) {
 		t.Fatal(err)
 	}
 	before := pod.DeepCopy()
-	inject.Inject(&pod, parse(pod.ObjectMeta).Asked, testSettings())
+	inject.Inject(&pod, parse(pod.ObjectMeta).Asked, inject.Commands{}, testSettings())
 	if diff := cmp.Diff(before, &pod); diff != "" {
 		t.Errorf("the pod that was read has changed (-before +after):\n%s", diff)
 	}

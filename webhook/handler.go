@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,57 +29,100 @@ const (
 // writes nothing, so a dry run is answered like any other.
 type handler struct {
 	settings inject.Settings
+	commands *commands
+	metrics  *metrics
 	log      *slog.Logger
 }
 
 // Handle implements admission.Handler.
-func (h *handler) Handle(_ context.Context, req admission.Request) admission.Response {
+func (h *handler) Handle(ctx context.Context, req admission.Request) admission.Response {
+	began := time.Now()
+	d := h.decide(ctx, req)
+	h.metrics.decided(d.decision, d.reason, time.Since(began))
+	return d.response
+}
+
+// decision is an answer and how it is counted.
+type decision struct {
+	decision, reason string
+	response         admission.Response
+}
+
+// skip is the answer to a pod that is left as it is.
+func skip(reason string, warnings ...string) decision {
+	return decision{skipped, reason, admission.Allowed("").WithWarnings(warnings...)}
+}
+
+// deny is the answer to a user's mistakes.
+func deny(reason string, pod *corev1.Pod, problems []inject.Problem, warnings ...string) decision {
+	return decision{denied, reason, refused(pod, problems).WithWarnings(warnings...)}
+}
+
+// decide decides about a request.
+func (h *handler) decide(ctx context.Context, req admission.Request) decision {
 	if req.Operation != admissionv1.Create || req.Resource.Resource != "pods" || req.SubResource != "" {
-		return admission.Allowed("")
+		return skip("no_new_pod")
 	}
 	var pod corev1.Pod
 	if err := json.Unmarshal(req.Object.Raw, &pod); err != nil {
-		return admission.Errored(http.StatusBadRequest, fmt.Errorf("decode the pod: %w", err))
+		return decision{denied, "not_decoded", admission.Errored(http.StatusBadRequest, fmt.Errorf("decode the pod: %w", err))}
 	}
 	if !concerned(pod.ObjectMeta) {
-		return admission.Allowed("")
+		return skip("not_annotated")
 	}
-	if reason := untouchable(&pod); reason != "" {
-		return admission.Allowed("").WithWarnings("koordinator: left alone: " + reason)
+	if reason, text := untouchable(&pod); reason != "" {
+		return skip(reason, "koordinator: left alone: "+text)
 	}
 	if problem, large := tooLarge(&pod); large {
-		return refused([]inject.Problem{problem})
+		return deny("too_large", &pod, []inject.Problem{problem})
 	}
-	asked := parse(pod.ObjectMeta)
-	if asked.leaveAlone {
-		return admission.Allowed("")
-	}
-	result := inject.Inject(&pod, asked.Asked, h.settings)
-	problems := append(asked.problems, result.Problems...)
-	warnings := result.Warnings
-	log := h.log.With("namespace", req.Namespace, "pod", pod.Name+pod.GenerateName)
-	if len(problems) > 0 {
-		log.Info("pod refused", "problems", len(problems), "first", problems[0].String())
-		return refused(problems).WithWarnings(warnings...)
-	}
-	if len(result.Patch) > 0 {
-		log.Info("pod injected", "wrapped", result.Wrapped)
-	}
-	return admission.Patched("", result.Patch...).WithWarnings(warnings...)
+	return h.injected(ctx, &pod, req.Namespace)
 }
 
-// untouchable says why a pod cannot be injected however much it asks for it,
-// or "".
-func untouchable(pod *corev1.Pod) string {
+// injected decides about a pod that may ask for something.
+func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string) decision {
+	asked := parse(pod.ObjectMeta)
+	if asked.leaveAlone {
+		return skip("inject_false")
+	}
+	log := h.log.With("namespace", namespace, "pod", pod.Name+pod.GenerateName)
+	reason := "mistakes"
+	result := inject.Inject(pod, asked.Asked, inject.Commands{Assume: true}, h.settings)
+	if len(result.Assumed) > 0 {
+		if len(asked.problems)+len(result.Problems) == 0 {
+			reason = "command_unknown"
+		}
+		found := h.commands.find(ctx, pod, namespace, result.Assumed)
+		result = inject.Inject(pod, asked.Asked, inject.Commands{Found: found}, h.settings)
+	}
+	problems := append(asked.problems, result.Problems...)
+	switch {
+	case len(problems) > 0:
+		log.Info("pod refused", "problems", len(problems), "first", problems[0].String())
+		return deny(reason, pod, problems, result.Warnings...)
+	case result.Skipped:
+		log.Warn("pod left alone", "reason", result.Warnings)
+		return decision{skipped, "lookup_failed", admission.Patched("", result.Patch...).WithWarnings(result.Warnings...)}
+	case len(result.Wrapped) == 0:
+		return skip("nothing_to_wrap", result.Warnings...)
+	case len(result.Patch) > 0:
+		log.Info("pod injected", "wrapped", result.Wrapped)
+	}
+	return decision{injected, "", admission.Patched("", result.Patch...).WithWarnings(result.Warnings...)}
+}
+
+// untouchable says in a word and in a sentence why a pod cannot be injected
+// however much it asks for it; both are "" where it can.
+func untouchable(pod *corev1.Pod) (reason, text string) {
 	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
-		return "this is the mirror of a static pod, which the kubelet has started already"
+		return "mirror", "this is the mirror of a static pod, which the kubelet has started already"
 	}
 	windows := pod.Spec.OS != nil && pod.Spec.OS.Name == corev1.Windows ||
 		pod.Spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
 	if windows {
-		return "koordinator runs on Linux only, this is a Windows pod"
+		return "windows", "koordinator runs on Linux only, this is a Windows pod"
 	}
-	return ""
+	return "", ""
 }
 
 // tooLarge says what of a pod is more than is read.
@@ -98,8 +142,13 @@ func tooLarge(pod *corev1.Pod) (inject.Problem, bool) {
 	return inject.Problem{}, false
 }
 
-// refused is the answer to a user's mistakes.
-func refused(problems []inject.Problem) admission.Response {
+// refused is the answer to a user's mistakes. Each is a cause with its field,
+// for clients that list those; the message is for the rest.
+func refused(pod *corev1.Pod, problems []inject.Problem) admission.Response {
+	details := &metav1.StatusDetails{Kind: "Pod", Name: pod.Name + pod.GenerateName}
+	for _, p := range problems[:min(len(problems), maxProblems)] {
+		details.Causes = append(details.Causes, cause(pod, p))
+	}
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Allowed: false,
 		Result: &metav1.Status{
@@ -107,6 +156,7 @@ func refused(problems []inject.Problem) admission.Response {
 			Code:    http.StatusUnprocessableEntity,
 			Reason:  metav1.StatusReasonInvalid,
 			Message: listProblems(problems),
+			Details: details,
 		},
 	}}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -36,7 +35,7 @@ func TestOnlyNewPodsAreLookedAt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			req := create
 			change(&req)
-			resp := (&handler{settings: testSettings(), log: slog.New(slog.DiscardHandler)}).
+			resp := testHandler().
 				Handle(context.Background(), admission.Request{AdmissionRequest: req})
 			if !resp.Allowed || len(resp.Patches) > 0 || len(resp.Warnings) > 0 {
 				t.Errorf("have %+v, want it allowed as it is", resp)
@@ -272,7 +271,7 @@ func TestContainersThatCannotBeWrapped(t *testing.T) {
 	}{
 		{
 			"no command", func(_ *corev1.Pod, main *corev1.Container) { main.Command = nil },
-			`container "main": the image "main" of pod "web" decides what is run, and this version cannot look into images: set command: in the pod, or the annotation koordinator.io/command: {"main": ["/path/to/program", "arg"]}`,
+			`container "main": pod "web": the command is not known: the image "main" decides what is run, and this installation does not look into images; or set command: in the pod, or the annotation koordinator.io/command: {"main": ["/path/to/program", "arg"]}, or have the operator of koordinator add the image to the command index`,
 		},
 		{
 			"a pod name of the user's", func(_ *corev1.Pod, main *corev1.Container) {

@@ -19,6 +19,7 @@ import (
 // options are the webhook's settings, as its flags give them.
 type options struct {
 	Inject         inject.Settings
+	Lookups        lookups
 	Port           int    // of the admission server
 	HealthAddress  string // of /healthz and /readyz
 	MetricsAddress string // of /metrics; "0": none
@@ -49,9 +50,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	cpu := f.String("install-cpu", "50m", "CPU request and limit of the init container")
 	memory := f.String("install-memory", "32Mi", "memory request and limit of the init container")
 	late := f.String("late-sidecars", "istio-proxy,linkerd-proxy,vault-agent", "containers that other webhooks add and that may be named before they are there")
+	o.Lookups.flags(f)
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
+	o.Inject.SkipTrouble = o.Lookups.onError == skipOnError
 	o.Inject.PullPolicy = corev1.PullPolicy(*pull)
 	o.Inject.Version = spec.Release
 	for name := range strings.SplitSeq(*late, ",") {
@@ -101,5 +104,5 @@ func (o *options) validate() error {
 	if o.Namespace == "" {
 		return errors.New("--namespace is missing: name the namespace the webhook runs in")
 	}
-	return nil
+	return o.Lookups.validate()
 }

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
@@ -105,7 +106,12 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err := rbac.Add(mgr, inject.StatusAnnotation, log); err != nil {
 		return fmt.Errorf("set up the grants: %w", err)
 	}
-	mgr.GetWebhookServer().Register(path, &admission.Webhook{Handler: &handler{settings: o.Inject, log: log}})
+	m := newMetrics(ctrlmetrics.Registry)
+	c, err := o.Lookups.commands(mgr.GetAPIReader(), m, log)
+	if err != nil {
+		return err
+	}
+	mgr.GetWebhookServer().Register(path, &admission.Webhook{Handler: &handler{settings: o.Inject, commands: c, metrics: m, log: log}})
 	err = errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("webhook", inTurn(cert.ready, server.StartedChecker())),

@@ -78,11 +78,15 @@ func proxy(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*u
 		return nil
 	}
 	return func(req *http.Request) (*url.URL, error) {
+		through, err := choose(req)
+		if through == nil || err != nil {
+			return nil, err // the dialer sees the address
+		}
 		ip, err := netip.ParseAddr(req.URL.Hostname())
 		if err == nil && refused(ip) {
 			return nil, errAddress
 		}
-		return choose(req)
+		return through, nil
 	}
 }
 

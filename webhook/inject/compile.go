@@ -36,6 +36,7 @@ func (j *job) begin(m *member) {
 	if m.spec.Source == spec.SourceAuto && !m.hasToken() {
 		m.spec.Source = spec.SourceLocal
 	}
+	j.imageSays(m)
 	if m.Lifecycle == nil || m.Lifecycle.StopSignal == nil {
 		return
 	}

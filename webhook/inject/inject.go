@@ -40,6 +40,10 @@ type Settings struct {
 	Resources    corev1.ResourceRequirements // of the init container
 	LateSidecars []string                    // containers that another webhook may still add
 	Version      string                      // noted in the status annotation
+
+	// SkipTrouble leaves a pod alone that cannot be injected because an image
+	// could not be looked up and that is nobody's mistake; else it is refused.
+	SkipTrouble bool
 }
 
 // Asked is what a pod's annotations and labels ask for.
@@ -91,23 +95,27 @@ func (p Problem) String() string { return p.Place + ": " + p.Text }
 // Status is the value of the status annotation.
 type Status struct {
 	Version string      `json:"version,omitempty"`
-	Wrapped []string    `json:"wrapped"`          // containers, init containers first
+	Wrapped []string    `json:"wrapped,omitempty"` // containers, init containers first
 	Source  spec.Source `json:"source,omitempty"` // local when none of them asks the API server
+
+	Skipped bool `json:"skipped,omitempty"` // the pod was left alone, for trouble that is not its own
 }
 
 // Result is either a patch or problems.
 type Result struct {
 	Patch    []jsonpatch.Operation // empty when there is nothing to change
 	Wrapped  []string              // containers that run under koordinator
+	Assumed  []string              // of those, the ones whose command was taken for known
+	Skipped  bool                  // the pod is left alone, for trouble that is not its own
 	Warnings []string
 	Problems []Problem
 }
 
 // Inject works out the patch for a pod as the API server sent it, or sent it
 // back after other webhooks changed it: what is in place already is left.
-func Inject(pod *corev1.Pod, asked Asked, settings Settings) Result {
+func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) Result {
 	j := &job{
-		pod: pod, rest: asked.Rest, wishes: maps.Clone(asked.Wishes), settings: settings,
+		pod: pod, rest: asked.Rest, wishes: maps.Clone(asked.Wishes), commands: commands, settings: settings,
 		containers: list(pod), told: map[Problem]bool{},
 	}
 	j.essential(asked.Essential)
@@ -116,6 +124,7 @@ func Inject(pod *corev1.Pod, asked Asked, settings Settings) Result {
 	j.checkOrder()
 	j.choose()
 	j.checkIdle()
+	j.checkUnwrapped()
 	j.compile()
 	for _, m := range j.members {
 		j.checkMember(m)
@@ -127,7 +136,10 @@ func Inject(pod *corev1.Pod, asked Asked, settings Settings) Result {
 		j.install()
 		j.marks()
 	}
-	if len(j.result.Problems) == 0 {
+	if len(j.skipped) > 0 {
+		j.skip()
+	}
+	if len(j.result.Problems)+len(j.result.Assumed) == 0 {
 		j.result.Patch = j.patch
 	}
 	return j.result
@@ -138,11 +150,13 @@ type job struct {
 	pod        *corev1.Pod
 	wishes     map[string]Wish // what essential containers ask of the others included
 	rest       Wish
+	commands   Commands
 	settings   Settings
 	containers []container
 	members    []*member        // in the order of containers
 	holds      spec.Graph       // who holds for whom when the pod is stopped
 	told       map[Problem]bool // warnings too
+	skipped    []string         // why the pod is to be left alone
 	patch      patch
 	result     Result
 }

@@ -54,11 +54,6 @@ func (j *job) member(name string) *member {
 // not change what we do, so it is wrapped only when it is asked for.
 func (j *job) late(name string) bool { return slices.Contains(j.settings.LateSidecars, name) }
 
-// commandKnown reports whether a container could be wrapped.
-func (j *job) commandKnown(c container) bool {
-	return len(c.Command) > 0 || j.wishes[c.Name].Command != nil
-}
-
 // choose finds the containers to wrap: those that are asked to take part, and
 // those that others depend on, where the command is known. Of an init container
 // that has ended by then nobody needs to know anything.
@@ -126,7 +121,7 @@ func (j *job) stopWith(c container, e Essential) {
 		j.warn(e.Place, fmt.Sprintf("%q is not stopped: another webhook adds it, and it is not asked to take part", c.Name))
 		return
 	case e.Label && !j.commandKnown(c):
-		j.warn(e.Place, fmt.Sprintf(`%q is not stopped: its image decides what is run: set command: in the pod, or the annotation %scommand: {%q: ["/path/to/program", "arg"]}`, c.Name, Prefix, c.Name))
+		j.warn(e.Place, fmt.Sprintf("%q is not stopped: its image decides what is run, and that is not known: %s", c.Name, commandRemedies(c)))
 		return
 	}
 	w.Spec.StopDeps = append(slices.Clone(w.Spec.StopDeps), e.Dependency)

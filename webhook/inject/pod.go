@@ -184,10 +184,15 @@ func (j *job) marks() {
 	if j.allLocal() {
 		mark.Source = spec.SourceLocal
 	}
-	status, err := json.Marshal(mark)
+	j.patch.put(j.pod.Labels, InjectedLabel, "true", "metadata", "labels")
+	j.status(mark)
+}
+
+// status writes the status annotation.
+func (j *job) status(s Status) {
+	text, err := json.Marshal(s)
 	if err != nil {
 		panic("encode strings: " + err.Error()) // cannot happen
 	}
-	j.patch.put(j.pod.Labels, InjectedLabel, "true", "metadata", "labels")
-	j.patch.put(j.pod.Annotations, StatusAnnotation, string(status), "metadata", "annotations")
+	j.patch.put(j.pod.Annotations, StatusAnnotation, string(text), "metadata", "annotations")
 }

@@ -19,53 +19,11 @@ var ourEnv = []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNa
 // wrap puts koordinator in front of a container's command. Each part that is
 // already as it should be is left alone.
 func (j *job) wrap(m *member) {
-	j.command(m.container, m.wish)
+	j.command(m)
 	j.env(m)
 	j.mounts(m)
 	j.gate(m)
 	j.hooks(m)
-}
-
-// command puts the wrapper before the real command. The pod's args stay where
-// they are: the runtime appends them to the command, so they reach it behind
-// the "--". A command from the annotation is complete and replaces both.
-func (j *job) command(c container, w Wish) {
-	own := c.Command
-	if wrappedWithin(c) {
-		return
-	}
-	if w.Command != nil && len(own) > 0 && own[0] != spec.Binary {
-		j.warn(w.Places["command"], "replaces the command and args in the pod")
-	}
-	if len(own) > 0 && own[0] == spec.Binary {
-		if len(own) < 3 || own[1] != "--" {
-			j.refuse(c.place(), fmt.Sprintf("command: %s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary))
-			return
-		}
-		own = own[2:]
-	}
-	if w.Command != nil {
-		own = w.Command
-		if len(c.Args) > 0 {
-			j.patch.remove(c.pointer("args")...)
-		}
-	}
-	if len(own) == 0 {
-		j.refuse(c.place(), fmt.Sprintf("the image %q of pod %q decides what is run, and this version cannot look into images: set command: in the pod, or the annotation %scommand: {%q: [\"/path/to/program\", \"arg\"]}", c.Image, j.podName(), Prefix, c.Name))
-		return
-	}
-	want := append([]string{spec.Binary, "--"}, own...)
-	if !slices.Equal(c.Command, want) {
-		j.patch.set(want, c.pointer("command")...)
-	}
-}
-
-// wrappedWithin reports whether another webhook has put a program of its own
-// before ours since we wrapped the container, moving our command to the args.
-func wrappedWithin(c container) bool {
-	words := slices.Concat(c.Command, c.Args)
-	i := slices.Index(words, spec.Binary)
-	return i > 0 && i+1 < len(words) && words[i+1] == "--"
 }
 
 // env hands over the spec and the pod's address.

@@ -1,0 +1,146 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"koordinator.io/koordinator/webhook/image"
+	"koordinator.io/koordinator/webhook/inject"
+)
+
+// commands finds out what containers run whose pod does not say: from the
+// operator's command index, else from the registries.
+type commands struct {
+	index       *mounted[image.Index]
+	credentials *mounted[image.Keys] // the operator's, tried after the pod's own
+	registries  *image.Registries    // nil: images are not looked up
+	secrets     client.Reader        // for pods' pull secrets; nil: they are not read
+	timeout     time.Duration        // for everything that is asked for one pod
+	metrics     *metrics
+	log         *slog.Logger
+}
+
+// find looks at the images of a pod's containers, all at the same time. It
+// returns when the time is over, at the latest, and what is not known by then
+// is a problem. Containers of which nobody was to be asked are left out.
+func (c *commands) find(ctx context.Context, pod *corev1.Pod, namespace string, names []string) map[string]inject.Command {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	keys := sync.OnceValues(func() (image.Keys, []string) { return c.keys(ctx, pod, namespace) })
+	found := make([]inject.Command, len(names))
+	var wait sync.WaitGroup
+	for i, name := range names {
+		container := containerOf(pod, name)
+		wait.Go(func() { found[i] = c.one(ctx, container, keys) })
+	}
+	wait.Wait()
+	byName := map[string]inject.Command{}
+	for i, name := range names {
+		if found[i].Problem != "" || found[i].Words != nil || found[i].ByPlatform != nil {
+			byName[name] = found[i]
+		}
+	}
+	return byName
+}
+
+// containerOf is the pod's container of that name.
+func containerOf(pod *corev1.Pod, name string) *corev1.Container {
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		if i := slices.IndexFunc(list, func(c corev1.Container) bool { return c.Name == name }); i >= 0 {
+			return &list[i]
+		}
+	}
+	return &corev1.Container{Name: name}
+}
+
+// one looks at one container's image.
+func (c *commands) one(ctx context.Context, container *corev1.Container, keys func() (image.Keys, []string)) inject.Command {
+	if facts, _, ok := c.index.get().Find(container.Image); ok {
+		c.metrics.lookedUp("index", 0)
+		return described(facts, container)
+	}
+	if c.registries == nil {
+		return inject.Command{}
+	}
+	began := time.Now()
+	own, notes := keys()
+	facts, err := c.registries.Look(ctx, image.Query{
+		Image: container.Image,
+		Fresh: container.ImagePullPolicy == corev1.PullAlways,
+		Keys:  slices.Concat(own, c.credentials.get()),
+	})
+	var problem *image.Error
+	if errors.As(err, &problem) {
+		c.metrics.lookedUp(string(problem.Kind), time.Since(began))
+		c.log.Info("image not looked up", "image", container.Image, "kind", problem.Kind, "error", err, "detail", problem.Unwrap())
+		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
+		return inject.Command{Problem: text, Trouble: problem.Kind != image.BadReference}
+	}
+	c.metrics.lookedUp(hit(facts), time.Since(began))
+	found := described(facts, container)
+	if found.Problem == "" && !strings.Contains(container.Image, "@") {
+		found.Warning = fmt.Sprintf("what it runs was looked up for the image %q, whose tag may be moved to another image: name it by its digest, as %s@%s, or set command:", container.Image, container.Image, facts.Digest)
+	}
+	return found
+}
+
+// hit is how an answer was found, for the metrics.
+func hit(facts image.Facts) string {
+	if facts.Cached {
+		return "hit"
+	}
+	return "miss"
+}
+
+// described is what a container runs by what is known of its image.
+func described(facts image.Facts, container *corev1.Container) inject.Command {
+	run, err := facts.Run(nil, container.Args)
+	if err != nil {
+		return inject.Command{Problem: fmt.Sprintf("image %q: %v", container.Image, err)}
+	}
+	return inject.Command{Words: image.Escape(run.FromImage), ByPlatform: run.ByPlatform, StopSignal: run.StopSignal}
+}
+
+// keys are the credentials of a pod's pull secrets; those of its service
+// account have been put there by the API server. Notes tell of secrets that
+// could not be used, as the kubelet goes on without them, too.
+func (c *commands) keys(ctx context.Context, pod *corev1.Pod, namespace string) (keys image.Keys, notes []string) {
+	if c.secrets == nil && len(pod.Spec.ImagePullSecrets) > 0 {
+		return nil, []string{"this installation does not read pull secrets"}
+	}
+	for _, ref := range pod.Spec.ImagePullSecrets {
+		var secret corev1.Secret
+		err := c.secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
+		if err == nil {
+			var more image.Keys
+			more, err = image.ParseSecret(&secret)
+			keys = append(keys, more...)
+		}
+		if err != nil {
+			c.log.Info("pull secret not used", "namespace", namespace, "secret", ref.Name, "error", err)
+			notes = append(notes, note(ref.Name, err))
+		}
+	}
+	return keys, notes
+}
+
+// note says to whoever creates the pod why a pull secret was not used.
+func note(name string, err error) string {
+	switch {
+	case apierrors.IsNotFound(err):
+		return fmt.Sprintf("the pull secret %q does not exist", name)
+	case apierrors.ReasonForError(err) != "":
+		return fmt.Sprintf("the pull secret %q could not be read", name)
+	}
+	return err.Error()
+}

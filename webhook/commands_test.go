@@ -1,0 +1,421 @@
+package webhook
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	admissionv1 "k8s.io/api/admission/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"koordinator.io/koordinator/webhook/image"
+	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// shop is a registry behind basic authentication, whose user is "team" with
+// the password "secret", and a handler that knows it.
+type shop struct {
+	*handler
+
+	host  string
+	asked atomic.Int64                       // requests it got
+	stuck atomic.Pointer[chan struct{}]      // not nil: it answers when that is closed
+	files string                             // directory of the command index
+	reg   *prometheus.Registry               // with the handler's metrics
+	keys  map[client.ObjectKey]corev1.Secret // of the cluster
+}
+
+// newShop starts the registry.
+func newShop(t *testing.T) *shop {
+	t.Helper()
+	s := &shop{files: t.TempDir(), reg: prometheus.NewRegistry(), keys: map[client.ObjectKey]corev1.Secret{}}
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.asked.Add(1)
+		if stuck := s.stuck.Load(); stuck != nil {
+			select {
+			case <-*stuck:
+			case <-r.Context().Done():
+			}
+		}
+		if user, password, _ := r.BasicAuth(); r.Method == http.MethodGet && (user != "team" || password != "secret") {
+			w.Header().Set("WWW-Authenticate", `Basic realm="shop"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s.host = server.Listener.Addr().String()
+
+	m := newMetrics(s.reg)
+	l := lookups{enabled: true, timeout: 5 * time.Second, pullSecrets: true, index: s.files}
+	l.image = image.Settings{Loopback: []string{s.host}, PlainHTTP: []string{s.host}}
+	c, err := l.commands(secretReader{keys: s.keys}, m, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.handler = &handler{settings: testSettings(), commands: c, metrics: m, log: slog.New(slog.DiscardHandler)}
+	auth := base64.StdEncoding.EncodeToString([]byte("team:secret"))
+	s.keys[client.ObjectKey{Namespace: "shop", Name: "pull"}] = corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "pull"}, Type: corev1.SecretTypeDockerConfigJson,
+		Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{"` + s.host + `":{"auth":"` + auth + `"}}}`)},
+	}
+	return s
+}
+
+// secretReader is the cluster's secrets.
+type secretReader struct {
+	client.Reader
+
+	keys map[client.ObjectKey]corev1.Secret
+}
+
+func (r secretReader) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+	secret, found := r.keys[key]
+	if !found {
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, key.Name)
+	}
+	*into.(*corev1.Secret) = secret
+	return nil
+}
+
+// push makes an image of platforms with their configurations.
+func (s *shop) push(t *testing.T, as string, configs map[string]v1.Config) string {
+	t.Helper()
+	ref, err := name.ParseReference(s.host+"/"+as, name.Insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := mutate.IndexMediaType(empty.Index, "application/vnd.oci.image.index.v1+json")
+	for platform, config := range configs {
+		p, err := v1.ParsePlatform(platform)
+		if err != nil {
+			t.Fatal(err)
+		}
+		img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: p.OS, Architecture: p.Architecture, Config: config})
+		if err != nil {
+			t.Fatal(err)
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: p}})
+	}
+	if err := remote.WriteIndex(ref, index, remote.WithTransport(asTeam{})); err != nil {
+		t.Fatal(err)
+	}
+	return s.host + "/" + as
+}
+
+// asTeam sends every request with the password.
+type asTeam struct{}
+
+func (asTeam) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.SetBasicAuth("team", "secret")
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// create is the answer to the creation of a Job's pod in which "main" waits for
+// "proxy" and ends it, and the pod that comes of it.
+func (s *shop) create(t *testing.T, change func(main, proxy *corev1.Container)) (admission.Response, corev1.Pod) {
+	t.Helper()
+	var pod corev1.Pod
+	raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy", "koordinator.io/stop-deps": "proxy: main"})
+	if err := json.Unmarshal(raw, &pod); err != nil {
+		t.Fatal(err)
+	}
+	for i := range pod.Spec.Containers {
+		pod.Spec.Containers[i].Command = []string{"/known"}
+	}
+	pod.Spec.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "gone"}, {Name: "pull"}}
+	change(&pod.Spec.Containers[0], &pod.Spec.Containers[1])
+	raw, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := s.review(t, raw)
+	out := patched(t, raw, resp)
+	if resp.Allowed {
+		if again := s.review(t, out); len(again.Patch) > 0 || !again.Allowed {
+			t.Errorf("a second call answers %s %s", again.Result.Message, again.Patch)
+		}
+	}
+	var after corev1.Pod
+	if err := json.Unmarshal(out, &after); err != nil {
+		t.Fatal(err)
+	}
+	return resp, after
+}
+
+func (s *shop) review(t *testing.T, raw []byte) admission.Response {
+	t.Helper()
+	req := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
+		UID: "1", Namespace: "shop", Operation: admissionv1.Create,
+		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
+		Object:   runtime.RawExtension{Raw: slices.Clone(raw)},
+	}}
+	resp := s.Handle(context.Background(), req)
+	if err := resp.Complete(req); err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+func TestTheCommandOfAnImage(t *testing.T) {
+	s := newShop(t)
+	both := func(c v1.Config) map[string]v1.Config {
+		return map[string]v1.Config{"linux/amd64": c, "linux/arm64": c}
+	}
+	web := s.push(t, "web:1", both(v1.Config{Entrypoint: []string{"/entry", "$HOME"}, Cmd: []string{"serve"}, StopSignal: "SIGQUIT"}))
+	cmdOnly := s.push(t, "cmd:1", both(v1.Config{Cmd: []string{"serve"}}))
+	differs := s.push(t, "differs:1", map[string]v1.Config{"linux/amd64": {Entrypoint: []string{"/x86"}}, "linux/arm64": {Entrypoint: []string{"/arm"}}})
+	for title, tt := range map[string]struct {
+		image    string
+		args     []string
+		command  []string
+		commands map[string][]string
+		signal   string
+	}{
+		"pitfall 13: ENTRYPOINT and CMD":                      {image: web, command: []string{"/entry", "$$HOME", "serve"}, signal: "SIGQUIT"},
+		"pitfall 13: args replace CMD":                        {image: web, args: []string{"$(MINE)"}, command: []string{"/entry", "$$HOME"}, signal: "SIGQUIT"},
+		"pitfall 13: an image with CMD alone runs the args":   {image: cmdOnly, args: []string{"mine"}, command: []string{}},
+		"pitfall 17: something else on each platform":         {image: differs, command: []string{}, commands: map[string][]string{"linux/amd64": {"/x86"}, "linux/arm64": {"/arm"}}},
+		"pitfall 17: something else on each, before the args": {image: differs, args: []string{"a"}, command: []string{}, commands: map[string][]string{"linux/amd64": {"/x86"}, "linux/arm64": {"/arm"}}},
+	} {
+		t.Run(title, func(t *testing.T) {
+			resp, pod := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command, main.Args = tt.image, nil, tt.args })
+			if !resp.Allowed {
+				t.Fatal(resp.Result.Message)
+			}
+			c := pod.Spec.Containers[0]
+			if diff := cmp.Diff(append([]string{spec.Binary, "--"}, tt.command...), c.Command); diff != "" {
+				t.Error(diff)
+			}
+			if diff := cmp.Diff(tt.args, c.Args); diff != "" {
+				t.Error(diff)
+			}
+			got := specOf(t, &pod, "main")
+			if diff := cmp.Diff(tt.commands, got.Commands); diff != "" {
+				t.Error(diff)
+			}
+			if signal := got.RequestSignal; (signal == 0) != (tt.signal == "") || signal != 0 && spec.SignalName(signal) != tt.signal {
+				t.Errorf("stop signal %v, want %q", signal, tt.signal)
+			}
+			if !slices.ContainsFunc(resp.Warnings, func(w string) bool { return strings.Contains(w, "tag may be moved") }) {
+				t.Errorf("no warning of a tag that may be moved: %q", resp.Warnings)
+			}
+		})
+	}
+	t.Run("pitfall 18: an image named by its digest needs no warning", func(t *testing.T) {
+		digest := warned(t, s, web)
+		resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = web+"@"+digest, nil })
+		if len(resp.Warnings) > 0 {
+			t.Error(resp.Warnings)
+		}
+	})
+}
+
+// warned is the digest that the warning of a mutable tag names.
+func warned(t *testing.T, s *shop, image string) string {
+	t.Helper()
+	resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = image, nil })
+	_, digest, found := strings.Cut(strings.Join(resp.Warnings, " "), image+"@")
+	if !found {
+		t.Fatalf("no digest in %q", resp.Warnings)
+	}
+	digest, _, _ = strings.Cut(digest, ",")
+	return digest
+}
+
+func TestWhatAnswersBeforeALookup(t *testing.T) {
+	s := newShop(t)
+	if err := os.WriteFile(filepath.Join(s.files, "commands.yaml"), []byte("indexed: {entrypoint: [/indexed, $x], cmd: [a]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.asked.Store(0)
+	for title, change := range map[string]func(main, proxy *corev1.Container){
+		"pitfall 12: the pod's command":   func(*corev1.Container, *corev1.Container) {},
+		"the cluster's index of commands": func(main, _ *corev1.Container) { main.Image, main.Command = "indexed:1", nil },
+	} {
+		t.Run(title, func(t *testing.T) {
+			resp, pod := s.create(t, change)
+			if !resp.Allowed || len(resp.Warnings) > 0 {
+				t.Fatal(resp.Result, resp.Warnings)
+			}
+			if have := pod.Spec.Containers[0].Command; len(have) < 3 || have[0] != spec.Binary {
+				t.Errorf("command %q", have)
+			}
+		})
+	}
+	if n := s.asked.Load(); n != 0 {
+		t.Errorf("%d requests to the registry, want none", n)
+	}
+}
+
+func TestALookupThatFails(t *testing.T) {
+	s := newShop(t)
+	missing := s.host + "/missing:1"
+	t.Run("refuses a container that must be wrapped, with three remedies", func(t *testing.T) {
+		resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = missing, nil })
+		if resp.Allowed {
+			t.Fatal("allowed")
+		}
+		for _, part := range []string{
+			`container "main": pod "web": `, missing, "404", `the pull secret "gone" does not exist`,
+			"set command: in the pod", `koordinator.io/command: {"main": `, "command index",
+		} {
+			if !strings.Contains(resp.Result.Message, part) {
+				t.Errorf("no %q in %s", part, resp.Result.Message)
+			}
+		}
+		if c := resp.Result.Details.Causes; len(c) != 1 || c[0].Field != "spec.containers[0]" {
+			t.Errorf("causes %+v", c)
+		}
+	})
+	t.Run("says where credentials are missing", func(t *testing.T) {
+		delete(s.keys, client.ObjectKey{Namespace: "shop", Name: "pull"})
+		private := s.push(t, "private:1", map[string]v1.Config{"linux/amd64": {Entrypoint: []string{"/x"}}})
+		resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = private, nil })
+		if resp.Allowed || !strings.Contains(resp.Result.Message, "401") || !strings.Contains(resp.Result.Message, `the pull secret "pull" does not exist`) {
+			t.Error(resp.Result.Message)
+		}
+	})
+	t.Run("leaves a container unwrapped that is only depended on", func(t *testing.T) {
+		var pod corev1.Pod
+		raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy"})
+		if err := json.Unmarshal(raw, &pod); err != nil {
+			t.Fatal(err)
+		}
+		pod.Spec.Containers[1].Image, pod.Spec.Containers[1].Command = missing, nil
+		pod.Spec.Containers[0].Command = []string{"/known"}
+		raw, _ = json.Marshal(pod)
+		resp := s.review(t, raw)
+		if !resp.Allowed || !strings.Contains(strings.Join(resp.Warnings, " "), `container "proxy": is not wrapped`) {
+			t.Fatal(resp.Result.Message, resp.Warnings)
+		}
+		if err := json.Unmarshal(patched(t, raw, resp), &pod); err != nil {
+			t.Fatal(err)
+		}
+		if len(pod.Spec.Containers[1].Command) > 0 || pod.Spec.Containers[0].Command[0] != spec.Binary {
+			t.Errorf("commands %q, %q", pod.Spec.Containers[0].Command, pod.Spec.Containers[1].Command)
+		}
+	})
+	t.Run("leaves the whole pod alone where the operator wants that", func(t *testing.T) {
+		s.settings.SkipTrouble = true
+		defer func() { s.settings.SkipTrouble = false }()
+		resp, pod := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = missing, nil })
+		if !resp.Allowed || !strings.Contains(strings.Join(resp.Warnings, " "), "the pod is left alone") {
+			t.Fatal(resp.Result.Message, resp.Warnings)
+		}
+		if have := pod.Annotations[inject.StatusAnnotation]; have != `{"version":"test","skipped":true}` {
+			t.Errorf("status %s", have)
+		}
+		if len(pod.Spec.InitContainers) > 0 || pod.Labels[inject.InjectedLabel] != "" || pod.Spec.Containers[1].Command[0] != "/known" {
+			t.Error("the pod was changed")
+		}
+	})
+	t.Run("pitfall 22: an image that says nothing is refused whatever the operator wants", func(t *testing.T) {
+		s.settings.SkipTrouble = true
+		defer func() { s.settings.SkipTrouble = false }()
+		s.keys[client.ObjectKey{Namespace: "shop", Name: "pull"}] = newShop(t).keys[client.ObjectKey{Namespace: "shop", Name: "pull"}]
+		s.commands.credentials.value, _ = image.ParseConfig("test", []byte(`{"auths":{"`+s.host+`":{"username":"team","password":"secret"}}}`))
+		silent := s.push(t, "silent:1", map[string]v1.Config{"linux/amd64": {}})
+		resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = silent, nil })
+		if resp.Allowed || !strings.Contains(resp.Result.Message, "neither ENTRYPOINT nor CMD") {
+			t.Error(resp.Result.Message)
+		}
+	})
+	if n := testutil.ToFloat64(s.metrics.reviews.WithLabelValues(denied, "command_unknown")); n != 3 {
+		t.Errorf("%v reviews denied for a command that is not known, want 3", n)
+	}
+	if n := testutil.ToFloat64(s.metrics.lookups.WithLabelValues("not_found")); n == 0 {
+		t.Error("no lookup counted as not found")
+	}
+}
+
+func TestARegistryThatHangsHoldsNoAdmissionPastItsDeadline(t *testing.T) {
+	s := newShop(t)
+	s.commands.timeout = 300 * time.Millisecond
+	open := make(chan struct{})
+	defer close(open)
+	s.stuck.Store(&open)
+	done := make(chan admission.Response)
+	go func() {
+		resp, _ := s.create(t, func(main, proxy *corev1.Container) {
+			main.Image, main.Command = s.host+"/a:1", nil
+			proxy.Image, proxy.Command = s.host+"/b:1", nil
+		})
+		done <- resp
+	}()
+	select {
+	case resp := <-done:
+		if resp.Allowed || strings.Count(resp.Result.Message, "the command is not known") != 2 {
+			t.Error(resp.Result.Message)
+		}
+	case <-time.After(10 * time.Second): // the API server's patience
+		t.Fatal("no answer")
+	}
+}
+
+func TestMountedFilesAreReadAgainWhenTheyWereReplaced(t *testing.T) {
+	dir := t.TempDir()
+	m := &mounted[int]{dir: dir, log: slog.New(slog.DiscardHandler), parse: func(files map[string]string) (int, []error) {
+		return len(files["a"]), []error{errors.New("told")}
+	}}
+	put := func(version, text string) { // as the kubelet does
+		t.Helper()
+		if err := errors.Join(
+			os.Mkdir(filepath.Join(dir, version), 0o755),
+			os.WriteFile(filepath.Join(dir, version, "a"), []byte(text), 0o600),
+			os.Symlink(version, filepath.Join(dir, "..tmp")),
+			os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")),
+		); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("..1", "x")
+	if err := os.Symlink("..data/a", filepath.Join(dir, "a")); err != nil {
+		t.Fatal(err)
+	}
+	for i, text := range []string{"x", "xx", "xxx"} {
+		if i > 0 {
+			put("..new"+text, text)
+		}
+		if have := m.get(); have != len(text) {
+			t.Errorf("%d, want %d", have, len(text))
+		}
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if have := m.get(); have != 3 {
+		t.Errorf("%d of a directory that is gone, want what was there", have)
+	}
+}

@@ -1,0 +1,143 @@
+package image
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"sigs.k8s.io/yaml"
+)
+
+// Index is what an operator has written down of images, so that no registry is
+// asked for them. The zero value knows none.
+type Index struct{ entries []indexEntry } // the most specific first
+
+// indexEntry is what images run whose names match.
+type indexEntry struct {
+	pattern string // as it was written
+	name    string // host/path, each word of it may be a glob as path.Match reads it
+	tag     string // glob; "" for every tag and digest
+	config  Config
+}
+
+// indexed is one image's entry as it is written: ENTRYPOINT, CMD and
+// STOPSIGNAL as in a Dockerfile. A list alone is the ENTRYPOINT.
+type indexed struct {
+	Entrypoint []string `json:"entrypoint"`
+	Cmd        []string `json:"cmd"`
+	StopSignal string   `json:"stopSignal"`
+}
+
+// ParseIndex reads documents by name, each a YAML map from image pattern to
+// what it runs. A pattern is written as an image is in a pod, "nginx" or
+// "shop.example/team/*"; a word of it may have "*" and "?", and without a tag
+// it stands for every tag and digest. What cannot be read is left out of the
+// index and told in the errors.
+func ParseIndex(documents map[string]string) (Index, []error) {
+	var index Index
+	var problems []error
+	places := map[string]string{}
+	for _, document := range slices.Sorted(maps.Keys(documents)) {
+		var entries map[string]json.RawMessage
+		if err := yaml.UnmarshalStrict([]byte(documents[document]), &entries); err != nil {
+			problems = append(problems, fmt.Errorf("%s: want a YAML map from image to command: %w", document, err))
+			continue
+		}
+		for _, pattern := range slices.Sorted(maps.Keys(entries)) {
+			e, err := parseEntry(pattern, entries[pattern])
+			if before, twice := places[e.name+":"+e.tag]; twice && err == nil {
+				err = fmt.Errorf("given in %s, too: keep one", before)
+			}
+			if err != nil {
+				problems = append(problems, fmt.Errorf("%s: %q: %w", document, pattern, err))
+				continue
+			}
+			places[e.name+":"+e.tag] = document
+			index.entries = append(index.entries, e)
+		}
+	}
+	slices.SortStableFunc(index.entries, func(a, b indexEntry) int { return b.weight() - a.weight() })
+	return index, problems
+}
+
+// parseEntry reads one entry.
+func parseEntry(pattern string, value json.RawMessage) (indexEntry, error) {
+	e := indexEntry{pattern: pattern, name: pattern}
+	if i := strings.LastIndexByte(pattern, ':'); i > strings.LastIndexByte(pattern, '/') {
+		e.name, e.tag = pattern[:i], pattern[i+1:]
+	}
+	words := strings.Split(e.name, "/")
+	switch {
+	case len(words) == 1:
+		words = append([]string{hub[0], "library"}, words...)
+	case !strings.ContainsAny(words[0], ".:") && words[0] != "localhost":
+		words = append([]string{hub[0]}, words...)
+	case isHub(words[0]):
+		words[0] = hub[0]
+	}
+	e.name = strings.Join(words, "/")
+	for _, glob := range slices.Concat(words, []string{cmp.Or(e.tag, "*")}) {
+		if _, err := path.Match(glob, ""); err != nil || glob == "" || strings.Contains(glob, "@") {
+			return e, errors.New("this is no pattern of images: write registry/name or registry/name:tag, words of it with * and ?")
+		}
+	}
+	var form indexed
+	if bytes.HasPrefix(value, []byte("[")) {
+		value = append(append([]byte(`{"entrypoint":`), value...), '}')
+	}
+	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&form); err != nil {
+		return e, fmt.Errorf("want a list of strings, or {entrypoint: […], cmd: […], stopSignal: …}: %w", err)
+	}
+	if len(form.Entrypoint)+len(form.Cmd) == 0 {
+		return e, errors.New("names no program: give entrypoint or cmd")
+	}
+	e.config = Config{Entrypoint: form.Entrypoint, Cmd: form.Cmd, StopSignal: form.StopSignal}
+	return e, nil
+}
+
+// weight puts names without globs first, then patterns with a tag, then those
+// with more to match.
+func (e indexEntry) weight() int {
+	weight := len(e.name) + len(e.tag)
+	if !strings.ContainsAny(e.name, "*?[") {
+		weight += 1 << 21
+	}
+	if e.tag != "" {
+		weight += 1 << 20
+	}
+	return weight
+}
+
+// Find is what the index says of an image as it stands in a pod, and the
+// pattern that it matched. The most specific pattern wins: one whose name has
+// no globs, then one with a tag, then the longest.
+func (x Index) Find(image string) (facts Facts, pattern string, found bool) {
+	if len(x.entries) == 0 {
+		return Facts{}, "", false
+	}
+	ref, err := parseReference(image, nil)
+	if err != nil {
+		return Facts{}, "", false
+	}
+	full, tag := ref.host+"/"+ref.Context().RepositoryStr(), ""
+	if t, ok := ref.Reference.(name.Tag); ok {
+		tag = t.TagStr()
+	}
+	for _, e := range x.entries {
+		nameFits, _ := path.Match(e.name, full)
+		tagFits, _ := path.Match(e.tag, tag)
+		if nameFits && (e.tag == "" || tagFits) {
+			return Facts{Platforms: []Platform{{Name: "any", Config: e.config}}, Cached: true}, e.pattern, true
+		}
+	}
+	return Facts{}, "", false
+}

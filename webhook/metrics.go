@@ -1,0 +1,63 @@
+package webhook
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// What became of a review.
+const (
+	injected = "injected" // patched
+	skipped  = "skipped"  // allowed, without a patch or with nothing but a mark
+	denied   = "denied"
+)
+
+// metrics counts what the webhook decides. No label has a pod's, an image's or
+// a namespace's name in it: all of them are chosen by users.
+type metrics struct {
+	reviews        *prometheus.CounterVec   // decision, reason
+	duration       *prometheus.HistogramVec // decision; seconds
+	lookups        *prometheus.CounterVec   // result
+	lookupDuration prometheus.Histogram     // seconds
+}
+
+// newMetrics registers the metrics.
+func newMetrics(registry prometheus.Registerer) *metrics {
+	m := &metrics{
+		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "koordinator_admission_reviews_total",
+			Help: "Pods that were reviewed, by what was decided and why.",
+		}, []string{"decision", "reason"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "koordinator_admission_duration_seconds",
+			Help:    "Time to decide about a pod, image lookups included, by what was decided.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 2.5, 5},
+		}, []string{"decision"}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "koordinator_image_lookups_total",
+			Help: "Images that were looked up: index, hit (of the cache), miss, or the kind of failure.",
+		}, []string{"result"}),
+		lookupDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "koordinator_image_lookup_duration_seconds",
+			Help:    "Time to look up an image at registries, the cache's answers included.",
+			Buckets: []float64{.0001, .001, .01, .05, .1, .25, .5, 1, 2.5, 5},
+		}),
+	}
+	registry.MustRegister(m.reviews, m.duration, m.lookups, m.lookupDuration)
+	return m
+}
+
+// decided counts one review. reason is one of a few words of ours.
+func (m *metrics) decided(decision, reason string, took time.Duration) {
+	m.reviews.WithLabelValues(decision, reason).Inc()
+	m.duration.WithLabelValues(decision).Observe(took.Seconds())
+}
+
+// lookedUp counts one image.
+func (m *metrics) lookedUp(result string, took time.Duration) {
+	m.lookups.WithLabelValues(result).Inc()
+	if result != "index" {
+		m.lookupDuration.Observe(took.Seconds())
+	}
+}
