@@ -19,6 +19,6 @@ part() {
 	} >"$file"
 }
 
-part manager/manager.yaml serviceaccount secret deployment service
+part manager/manager.yaml serviceaccount secret configmap deployment service
 part rbac/rbac.yaml rbac
 part webhook/webhook.yaml webhook

@@ -73,7 +73,7 @@ func prepare(ctx context.Context) error {
 	if err := c.Images(ctx); err != nil {
 		return err
 	}
-	if err := c.Install(ctx); err != nil {
+	if err := c.Install(ctx, "--set", "registry.plainHTTP={"+registryHost+"}"); err != nil {
 		return err
 	}
 	cluster = c

@@ -165,12 +165,13 @@ func (c *Cluster) Images(ctx context.Context) error {
 	return nil
 }
 
-// Install installs the chart, or upgrades it, and waits until it serves.
-func (c *Cluster) Install(ctx context.Context) error {
-	args := []string{
+// Install installs the chart, or upgrades it, and waits until it serves. more
+// are further arguments for helm, as values.
+func (c *Cluster) Install(ctx context.Context, more ...string) error {
+	args := append([]string{
 		"upgrade", "--install", "koordinator", "charts/koordinator",
 		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
-	}
+	}, more...)
 	if c.Kind != Current {
 		image, err := os.ReadFile(filepath.Join(c.Root, "bin/images/webhook.tar"))
 		if err != nil {
