@@ -30,7 +30,10 @@ type commands struct {
 	log         *slog.Logger
 }
 
-// find looks at the images of a pod's containers, all at the same time. It
+// lookupsAbreast is how many images of one pod are looked up at the same time.
+const lookupsAbreast = 16
+
+// find looks at the images of a pod's containers, some at the same time. It
 // returns when the time is over, at the latest, and what is not known by then
 // is a problem. Containers of which nobody was to be asked are left out.
 func (c *commands) find(ctx context.Context, pod *corev1.Pod, namespace string, names []string) map[string]inject.Command {
@@ -39,9 +42,14 @@ func (c *commands) find(ctx context.Context, pod *corev1.Pod, namespace string, 
 	keys := sync.OnceValues(func() (image.Keys, []string) { return c.keys(ctx, pod, namespace) })
 	found := make([]inject.Command, len(names))
 	var wait sync.WaitGroup
+	free := make(chan struct{}, lookupsAbreast)
 	for i, name := range names {
 		container := containerOf(pod, name)
-		wait.Go(func() { found[i] = c.one(ctx, container, keys) })
+		free <- struct{}{} // no lookup outlives the context
+		wait.Go(func() {
+			found[i] = c.one(ctx, container, keys)
+			<-free
+		})
 	}
 	wait.Wait()
 	byName := map[string]inject.Command{}
