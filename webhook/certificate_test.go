@@ -34,9 +34,13 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "koordinator"},
 		Webhooks:   []admissionregistrationv1.MutatingWebhook{{Name: "pods.koordinator.io"}},
 	}
-	api := fake.NewClientBuilder().WithObjects(secret, configuration).Build()
+	workloads := &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "koordinator"},
+		Webhooks:   []admissionregistrationv1.ValidatingWebhook{{Name: "workloads.koordinator.io"}},
+	}
+	api := fake.NewClientBuilder().WithObjects(secret, configuration, workloads).Build()
 	c := &certificate{
-		reader: api, secret: client.ObjectKeyFromObject(secret), configuration: "koordinator",
+		reader: api, secret: client.ObjectKeyFromObject(secret), configuration: "koordinator", workloads: "koordinator",
 		mark: filepath.Join(t.TempDir(), certFile), log: slog.New(slog.DiscardHandler),
 	}
 	expect := func(step, want string) {
@@ -68,6 +72,9 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 	expect("before the API server knows", "no certificate authority of ours")
 	configuration.Webhooks[0].ClientConfig.CABundle = secret.Data[caFile]
 	change(configuration)
+	expect("before it knows for workloads", "configuration for workloads koordinator has no certificate authority of ours")
+	workloads.Webhooks[0].ClientConfig.CABundle = secret.Data[caFile]
+	change(workloads)
 	expect("when it knows", "")
 
 	first, err := c.get(&tls.ClientHelloInfo{})
