@@ -1,0 +1,220 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// policies are the release's ValidatingAdmissionPolicies, as the API server
+// has them.
+type policies struct {
+	Items []struct {
+		Metadata struct{ Name string }
+		Status   struct {
+			ObservedGeneration int64
+			TypeChecking       struct{ ExpressionWarnings []any }
+		}
+		Spec map[string]any
+	}
+}
+
+func TestThePoliciesAreSoundForTheAPIServer(t *testing.T) {
+	t.Parallel()
+	eventually(t, wait, "the API server's look at the policies", func() (bool, string) {
+		var list policies
+		text := kubectl(t, "get", "validatingadmissionpolicy", "-l", "app.kubernetes.io/instance=koordinator", "-o", "json")
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			t.Fatal(err)
+		}
+		if len(list.Items) != 4 {
+			t.Fatalf("%d policies, want 4", len(list.Items))
+		}
+		for _, p := range list.Items {
+			if w := p.Status.TypeChecking.ExpressionWarnings; len(w) > 0 {
+				t.Errorf("%s: %v", p.Metadata.Name, w)
+			}
+			if p.Status.ObservedGeneration == 0 {
+				return false, p.Metadata.Name
+			}
+		}
+		return true, ""
+	})
+}
+
+// unread is the beginning of the warning about annotations that nobody reads.
+const unread = "nobody reads this here"
+
+func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	off, on := namespace(t), namespace(t, enabled)
+	n := notes{"start-deps": "main: proxy", "stop-deps": "proxy: main"}
+	manifests := workloads(n)
+	manifests["Pod"] = podOf("x", n, twoContainers)
+	for kind, manifest := range manifests {
+		for _, annotation := range []string{"start-deps", "stop-deps"} {
+			if said := told(t, manifest, "-n", off, "create", "--dry-run=server", "-f", "-"); !strings.Contains(said, "koordinator.io/"+annotation) ||
+				!strings.Contains(said, unread) || !strings.Contains(said, "kubectl label namespace "+off+" koordinator.io/injection=enabled") {
+				t.Errorf("a %s: said %q", kind, said)
+			}
+		}
+		if said := told(t, manifest, "-n", on, "create", "--dry-run=server", "-f", "-"); said != "" {
+			t.Errorf("a %s in an enabled namespace: said %q", kind, said)
+		}
+	}
+	for ns, manifest := range map[string]string{
+		"kube-system":        podOf("x", n, twoContainers),
+		"koordinator-system": workloads(n)["Job"],
+		off:                  podOf("x", notes{"start-deps": "main: proxy", "inject": "false"}, twoContainers),
+	} {
+		if said := told(t, manifest, "-n", ns, "create", "--dry-run=server", "-f", "-"); strings.Contains(said, unread) {
+			t.Errorf("namespace %s: said %q", ns, said)
+		}
+	}
+	apply(t, off, workloads(n)["Deployment"])
+	for patch, want := range map[string]bool{
+		`{"metadata":{"labels":{"a":"b"}}}`:                                           false,
+		`{"spec":{"template":{"metadata":{"labels":{"a":"b"}}}}}`:                     true,
+		`{"metadata":{"annotations":{"koordinator.io/start-deps":"of no template"}}}`: false,
+	} {
+		if said := told(t, "", "-n", off, "patch", "deployment", "x", "-p", patch); strings.Contains(said, unread) != want {
+			t.Errorf("patch %s: said %q", patch, said)
+		}
+	}
+}
+
+// refusesUninjected is the name of the policy.
+const refusesUninjected = "koordinator-refuse-uninjected"
+
+// unguarded makes a namespace that the webhook is not called for, and has the
+// policy watch over it all the same, as it does over an enabled one whose
+// webhook has gone.
+func unguarded(t *testing.T) string {
+	t.Helper()
+	ns := namespace(t)
+	var policy struct {
+		Spec map[string]any `json:"spec"`
+	}
+	if err := json.Unmarshal([]byte(kubectl(t, "get", "validatingadmissionpolicy", refusesUninjected, "-o", "json")), &policy); err != nil {
+		t.Fatal(err)
+	}
+	object := func(kind string, spec map[string]any) string {
+		data, err := json.Marshal(map[string]any{
+			"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": map[string]string{"name": ns}, "spec": spec,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	apply(t, ns, object("ValidatingAdmissionPolicy", policy.Spec)+"\n---\n"+object("ValidatingAdmissionPolicyBinding", map[string]any{
+		"policyName": ns, "validationActions": []string{"Deny"},
+		"matchResources": map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]string{"kubernetes.io/metadata.name": ns}}},
+	}))
+	t.Cleanup(func() { kubectl(t, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", ns) })
+	eventually(t, wait, "the policy", func() (bool, string) {
+		said := told(t, podOf("x", notes{"start-deps": "main: proxy"}, twoContainers), "-n", ns, "create", "--dry-run=server", "-f", "-")
+		return strings.Contains(said, "denied request"), said
+	})
+	return ns
+}
+
+// TestOnlyPodsThatAskAndWereNotInjectedAreRefused has each pod judged by the
+// policy alone, and by the webhook and the policy together: what the policy
+// refuses the webhook injects, and what the webhook leaves alone the policy
+// does.
+func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
+	t.Parallel()
+	without, with := unguarded(t), namespace(t, enabled)
+	const one = "\n  restartPolicy: Never\n  containers:\n    - {name: main, image: \"busybox:1.37\", command: [\"true\"]}\n"
+	always := strings.Replace(twoContainers, "Never", "Always", 1)
+	images := strings.ReplaceAll(twoContainers, `, command: ["true"]`, "")
+	meshed := one + "    - {name: istio-proxy, image: \"busybox:1.37\", command: [\"true\"]}\n"
+	label := func(spec string) string {
+		return "apiVersion: v1\nkind: Pod\nmetadata: {name: x, labels: {essential-containers: main}}\nspec:" + spec
+	}
+	for _, tt := range []struct {
+		name, pod string
+		asks      string // annotation that the refusal names; "" when it passes
+	}{
+		{"a start dependency", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers), "koordinator.io/start-deps"},
+		{"as JSON", podOf("x", notes{"start-deps": ` { "main": ["proxy"] }`}, twoContainers), "koordinator.io/start-deps"},
+		{"behind a comment", podOf("x", notes{"stop-deps": "# first\n  # main: proxy\nproxy: [main=exited]"}, twoContainers), "koordinator.io/stop-deps"},
+		{"two of them", podOf("x", notes{"stop-deps": "proxy: main", "stop-delay": "main: 5s"}, twoContainers), "koordinator.io/stop-delay, koordinator.io/stop-deps"},
+		{"a request", podOf("x", notes{"exit-http": "main: POST http://127.0.0.1/quit"}, one), "koordinator.io/exit-http"},
+		{"a spec", podOf("x", notes{"spec": "main:\n  logLevel: debug\n  startDeps:\n  - proxy\n"}, twoContainers), "koordinator.io/spec"},
+		{"a spec as JSON", podOf("x", notes{"spec": `{"main":{"stopTimeout":"3s"}}`}, twoContainers), "koordinator.io/spec"},
+		{"an essential container", podOf("x", notes{"essential": "main"}, twoContainers), "koordinator.io/essential"},
+		{"a list of them", podOf("x", notes{"essential": "\n- main\n- proxy=failed"}, twoContainers), "koordinator.io/essential"},
+		{"the older label", label(twoContainers), "label essential-containers"},
+		{"marks of ours without the rest", strings.Replace(podOf("x", notes{"start-deps": "main: proxy", "status": "{}"}, twoContainers), `"labels":{`, `"labels":{"koordinator.io/injected":"true",`, 1), "koordinator.io/start-deps"},
+
+		{"nothing asked", podOf("x", notes{}, twoContainers), ""},
+		{"inject false", podOf("x", notes{"start-deps": "main: proxy", "inject": " false\n"}, twoContainers), ""},
+		{"Windows", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  os: {name: windows}\n"), ""},
+		{"Windows nodes", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  nodeSelector: {kubernetes.io/os: windows}\n"), ""},
+		{"an empty map", podOf("x", notes{"start-deps": "{}"}, twoContainers), ""},
+		{"an empty map with a comment", podOf("x", notes{"start-deps": "{ # main: proxy\n}", "stop-deps": "# main: proxy\n{}"}, twoContainers), ""},
+		{"how to wrap only", podOf("x", notes{"command": `{main: ["true"]}`, "gate": "main: false", "log-level": "main: debug", "mode": "main: supervise", "source": "main: pod"}, twoContainers), ""},
+		{"values for every wrapped container", podOf("x", notes{"stop-timeout": "5s", "stop-signal": "SIGINT", "start-timeout": "1m30s"}, twoContainers), ""},
+		{"a spec of how only", podOf("x", notes{"spec": "main: {logLevel: debug} # startDeps: proxy"}, twoContainers), ""},
+		{"an essential container alone", podOf("x", notes{"essential": "main"}, one), ""},
+		{"an essential container beside another webhook's", podOf("x", notes{"essential": "main"}, meshed), ""},
+		{"no essential container", podOf("x", notes{"essential": "[] # main"}, twoContainers), ""},
+		{"the older label where it has no effect", label(always), ""},
+		{"the older label where commands are not known", label(images), ""},
+		{"the older label alone", label(one), ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			said := told(t, tt.pod, "-n", without, "create", "--dry-run=server", "-f", "-")
+			refused := strings.Contains(said, "denied request: "+tt.asks+": the pod asks koordinator for an order of its containers")
+			if tt.asks != "" && !refused || tt.asks == "" && said != "" {
+				t.Errorf("without the webhook: said %q", said)
+			}
+			both, err := cluster.Kubectl(t.Context(), tt.pod, "-n", with, "create", "--dry-run=server", "-f", "-", "-o", `jsonpath={.metadata.labels.koordinator\.io/injected}`)
+			switch {
+			case err != nil && (tt.name != "the older label where commands are not known" || strings.Contains(err.Error(), refusesUninjected)):
+				t.Errorf("with the webhook: %v", err)
+			case both == "" && tt.asks != "":
+				t.Error("the policy refuses what the webhook leaves alone")
+			}
+		})
+	}
+}
+
+// TestWhatTheWebhookAcceptsIsNotRefusedAfterwards sends every pod of the
+// injector's own tests through the webhook and the policy.
+func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	paths, err := filepath.Glob(filepath.Join(cluster.Root, "webhook/testdata/inject/*.txtar"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no pods: %v", err)
+	}
+	var all strings.Builder
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range txtar.Parse(data).Files {
+			if f.Name == "pod.yaml" {
+				fmt.Fprintf(&all, "%s\n---\n", f.Data)
+			}
+		}
+	}
+	accepted, err := cluster.Kubectl(t.Context(), all.String(), "-n", ns, "create", "--dry-run=server", "-f", "-")
+	if err != nil && strings.Contains(err.Error(), refusesUninjected) {
+		t.Error(err)
+	}
+	if n := strings.Count(accepted, "created (server dry run)"); n < len(paths)/2 {
+		t.Errorf("only %d of %d pods are accepted: %v", n, len(paths), err)
+	}
+}
