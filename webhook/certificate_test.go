@@ -88,3 +88,27 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 		t.Error("the old certificate is still served")
 	}
 }
+
+// Somebody may have removed the configuration for workloads: pods are served
+// all the same.
+func TestCertificateNeedsNoConfigurationForWorkloads(t *testing.T) {
+	data := pair(t)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "cert"}, Data: data}
+	configuration := &admissionregistrationv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "koordinator"},
+		Webhooks:   []admissionregistrationv1.MutatingWebhook{{ClientConfig: admissionregistrationv1.WebhookClientConfig{CABundle: data[caFile]}}},
+	}
+	for _, name := range []string{"", "removed"} {
+		c := &certificate{
+			reader: fake.NewClientBuilder().WithObjects(secret, configuration).Build(),
+			secret: client.ObjectKeyFromObject(secret), configuration: "koordinator", workloads: name,
+			mark: filepath.Join(t.TempDir(), certFile), log: slog.New(slog.DiscardHandler),
+		}
+		if err := c.load(t.Context()); err != nil {
+			t.Errorf("configuration %q: %v", name, err)
+		}
+		if err := c.ready(nil); err != nil {
+			t.Errorf("configuration %q: %v", name, err)
+		}
+	}
+}
