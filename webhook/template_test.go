@@ -3,6 +3,7 @@ package webhook
 import (
 	"encoding/json"
 	"log/slog"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -99,5 +100,39 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 				t.Errorf("(-want +have):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A template is told what its pods would be told, where the template knows all
+// that the pods know.
+func TestAnyTemplateIsToldWhatItsPodsAre(t *testing.T) {
+	said := 0
+	for seed := range uint64(1000) {
+		pod := pods{rand.New(rand.NewPCG(seed, 2))}.pod()
+		for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+			for i := range list {
+				list[i].VolumeMounts = nil
+				if len(list[i].Command) == 0 {
+					list[i].Command = []string{"/" + list[i].Name}
+				}
+			}
+		}
+		resp := checkTemplate(testSettings(), slog.New(slog.DiscardHandler))(pod.DeepCopy(), "spec.template")
+		have := strings.ReplaceAll(words(resp), "spec.template: ", "")
+		mountToken(&pod)
+		raw, err := json.Marshal(pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := words(ask(t, raw))
+		if want != "" {
+			said++
+		}
+		if diff := cmp.Diff(want, have); diff != "" {
+			t.Fatalf("seed %d (-pod +template):\n%s", seed, diff)
+		}
+	}
+	if said < 100 {
+		t.Errorf("%d answers with words say little", said)
 	}
 }
