@@ -140,6 +140,15 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 	label := func(spec string) string {
 		return "apiVersion: v1\nkind: Pod\nmetadata: {name: x, labels: {essential-containers: main}}\nspec:" + spec
 	}
+	large := strings.Builder{} // as large as the webhook reads
+	large.WriteString("\n  restartPolicy: Never\n  containers:\n")
+	for i := range 200 {
+		fmt.Fprintf(&large, "    - {name: c%d, image: \"busybox:1.37\", command: [%q], env: [", i, strings.Repeat("x", 1000))
+		for k := range 20 {
+			fmt.Fprintf(&large, "{name: V%d, value: x}, ", k)
+		}
+		large.WriteString("]}\n")
+	}
 	for _, tt := range []struct {
 		name, pod string
 		asks      string // annotation that the refusal names; "" when it passes
@@ -155,6 +164,7 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 		{"a list of them", podOf("x", notes{"essential": "\n- main\n- proxy=failed"}, twoContainers), "koordinator.io/essential"},
 		{"the older label", label(twoContainers), "label essential-containers"},
 		{"marks of ours without the rest", strings.Replace(podOf("x", notes{"start-deps": "main: proxy", "status": "{}"}, twoContainers), `"labels":{`, `"labels":{"koordinator.io/injected":"true",`, 1), "koordinator.io/start-deps"},
+		{"a very large pod", podOf("x", notes{"start-deps": "# " + strings.Repeat("x", 30<<10) + "\nc0: c1", "spec": "c2: {stopTimeout: 3s} # " + strings.Repeat("x", 30<<10)}, large.String()), "koordinator.io/start-deps, koordinator.io/spec"},
 
 		{"nothing asked", podOf("x", notes{}, twoContainers), ""},
 		{"inject false", podOf("x", notes{"start-deps": "main: proxy", "inject": " false\n"}, twoContainers), ""},
