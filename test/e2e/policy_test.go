@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // policies are the release's ValidatingAdmissionPolicies, as the API server
@@ -55,19 +58,27 @@ const unread = "nobody reads this here"
 func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	off, on := namespace(t), namespace(t, enabled)
-	n := notes{"start-deps": "main: proxy", "stop-deps": "proxy: main"}
-	manifests := workloads(n)
-	manifests["Pod"] = podOf("x", n, twoContainers)
-	for kind, manifest := range manifests {
-		for _, annotation := range []string{"start-deps", "stop-deps"} {
-			if said := told(t, manifest, "-n", off, "create", "--dry-run=server", "-f", "-"); !strings.Contains(said, "koordinator.io/"+annotation) ||
-				!strings.Contains(said, unread) || !strings.Contains(said, "kubectl label namespace "+off+" koordinator.io/injection=enabled") {
-				t.Errorf("a %s: said %q", kind, said)
-			}
+	n := notes{"start-deps": "main: proxy", "stop-timeout": "main: 5s"}
+	all, each := podOf("x", n, twoContainers), podOf("x", notes{"x-pod": ""}, twoContainers)
+	policies := map[string]string{"x-pod": "pods"} // by an annotation that one kind has; kubectl shows the same text once
+	for kind, manifest := range workloads(n) {
+		all += "\n---\n" + manifest
+		own := "x-" + strings.ToLower(kind)
+		each += "\n---\n" + workloads(notes{own: ""})[kind]
+		if policies[own] = "workloads"; kind == "CronJob" {
+			policies[own] = "cronjobs"
 		}
-		if said := told(t, manifest, "-n", on, "create", "--dry-run=server", "-f", "-"); said != "" {
-			t.Errorf("a %s in an enabled namespace: said %q", kind, said)
+	}
+	said := told(t, each, "-n", off, "create", "--dry-run=server", "-f", "-")
+	for annotation, policy := range policies {
+		warning := "'koordinator-warn-unlabelled-" + policy + "': koordinator.io/" + annotation + ": " + unread +
+			", the containers start unordered: koordinator is on only in namespaces with its label: kubectl label namespace " + off + " koordinator.io/injection=enabled\n"
+		if !strings.Contains(said, warning) {
+			t.Errorf("want %q: said %q", warning, said)
 		}
+	}
+	if said := told(t, all, "-n", on, "create", "--dry-run=server", "-f", "-"); said != "" {
+		t.Errorf("in an enabled namespace: said %q", said)
 	}
 	for ns, manifest := range map[string]string{
 		"kube-system":        podOf("x", n, twoContainers),
@@ -142,16 +153,16 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 	}
 	large := strings.Builder{} // as large as the webhook reads
 	large.WriteString("\n  restartPolicy: Never\n  containers:\n")
-	for i := range 200 {
+	for i := range 199 {
 		fmt.Fprintf(&large, "    - {name: c%d, image: \"busybox:1.37\", command: [%q], env: [", i, strings.Repeat("x", 1000))
 		for k := range 20 {
 			fmt.Fprintf(&large, "{name: V%d, value: x}, ", k)
 		}
 		large.WriteString("]}\n")
 	}
-	for _, tt := range []struct {
+	cases := []struct {
 		name, pod string
-		asks      string // annotation that the refusal names; "" when it passes
+		asks      string // what the refusal names; "" when it passes
 	}{
 		{"a start dependency", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers), "koordinator.io/start-deps"},
 		{"as JSON", podOf("x", notes{"start-deps": ` { "main": ["proxy"] }`}, twoContainers), "koordinator.io/start-deps"},
@@ -181,18 +192,27 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 		{"the older label where it has no effect", label(always), ""},
 		{"the older label where commands are not known", label(images), ""},
 		{"the older label alone", label(one), ""},
-	} {
+	}
+	var all strings.Builder
+	for i, tt := range cases {
+		all.WriteString(strings.Replace(strings.Replace(tt.pod, `"name":"x"`, fmt.Sprintf(`"name":"x%d"`, i), 1), "name: x,", fmt.Sprintf("name: x%d,", i), 1) + "\n---\n")
+	}
+	const injected = `jsonpath={.metadata.name}={.metadata.labels.koordinator\.io/injected}{"\n"}`
+	alone := told(t, all.String(), "-n", without, "create", "--dry-run=server", "-f", "-")
+	both, err := cluster.Kubectl(t.Context(), all.String(), "-n", with, "create", "--dry-run=server", "-f", "-", "-o", injected)
+	for i, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
-			said := told(t, tt.pod, "-n", without, "create", "--dry-run=server", "-f", "-")
-			refused := strings.Contains(said, "denied request: "+tt.asks+": the pod asks koordinator for an order of its containers")
-			if tt.asks != "" && !refused || tt.asks == "" && said != "" {
-				t.Errorf("without the webhook: said %q", said)
+			refusal := fmt.Sprintf("pods %q is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' denied request: %s", fmt.Sprintf("x%d", i), without, without, tt.asks)
+			if tt.asks != "" {
+				refusal += ": the pod asks koordinator for an order of its containers"
 			}
-			both, err := cluster.Kubectl(t.Context(), tt.pod, "-n", with, "create", "--dry-run=server", "-f", "-", "-o", `jsonpath={.metadata.labels.koordinator\.io/injected}`)
+			if strings.Contains(alone, refusal) != (tt.asks != "") {
+				t.Errorf("without the webhook, want %q: %s", refusal, alone)
+			}
 			switch {
-			case err != nil && (tt.name != "the older label where commands are not known" || strings.Contains(err.Error(), refusesUninjected)):
-				t.Errorf("with the webhook: %v", err)
-			case both == "" && tt.asks != "":
+			case !strings.Contains(both, fmt.Sprintf("x%d=", i)):
+				t.Errorf("with the webhook: not accepted: %v", err)
+			case tt.asks != "" && !strings.Contains(both, fmt.Sprintf("x%d=true\n", i)):
 				t.Error("the policy refuses what the webhook leaves alone")
 			}
 		})
@@ -216,7 +236,7 @@ func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
 		}
 		for _, f := range txtar.Parse(data).Files {
 			if f.Name == "pod.yaml" {
-				fmt.Fprintf(&all, "%s\n---\n", f.Data)
+				fmt.Fprintf(&all, "%s\n---\n", creatable(t, f.Data))
 			}
 		}
 	}
@@ -227,4 +247,28 @@ func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
 	if n := strings.Count(accepted, "created (server dry run)"); n < len(paths)/2 {
 		t.Errorf("only %d of %d pods are accepted: %v", n, len(paths), err)
 	}
+}
+
+// creatable is a pod as somebody could create it who is not the API server:
+// without the token's mounts, the service account or fields of no version.
+func creatable(t *testing.T, manifest []byte) []byte {
+	t.Helper()
+	var pod corev1.Pod
+	if err := yaml.Unmarshal(manifest, &pod); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			list[i].VolumeMounts = slices.DeleteFunc(list[i].VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == "token" })
+		}
+	}
+	pod.Spec.ServiceAccountName = ""
+	if pod.Spec.OS == nil {
+		pod.Spec.OS = &corev1.PodOS{Name: corev1.Linux}
+	}
+	data, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -14,79 +15,122 @@ import (
 // webhookAccount is the service account the webhook runs with.
 const webhookAccount = "system:serviceaccount:" + setup.Namespace + ":koordinator"
 
-// can is whether an account may do something. The question is written as for
-// "kubectl auth can-i".
-func can(t *testing.T, account, question string) bool {
+// deed is something an account may do or not. Resource is as "group/resource"
+// or "group/resource/subresource"; without a name it is every object of the
+// namespace, and without a namespace in every one.
+type deed struct{ verb, resource, name, namespace string }
+
+// may is what an account may do of all this.
+func may(t *testing.T, account string, deeds ...deed) []bool {
 	t.Helper()
-	out, err := cluster.Kubectl(t.Context(), "", append(strings.Fields("auth can-i "+question), "--as="+account)...)
-	answer := strings.TrimSpace(out)
-	if answer != "yes" && answer != "no" {
-		t.Fatalf("can-i %s: %q, %v", question, out, err)
+	var reviews strings.Builder
+	for _, d := range deeds {
+		parts := append(strings.Split(d.resource, "/"), "")
+		review := map[string]any{
+			"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+			"spec": map[string]any{"user": account, "groups": []string{"system:serviceaccounts", "system:authenticated"}, "resourceAttributes": map[string]string{
+				"verb": d.verb, "group": parts[0], "resource": parts[1], "subresource": parts[2], "name": d.name, "namespace": d.namespace,
+			}},
+		}
+		if err := json.NewEncoder(&reviews).Encode(review); err != nil {
+			t.Fatal(err)
+		}
+		reviews.WriteString("---\n")
 	}
-	return answer == "yes"
+	out, err := cluster.Kubectl(t.Context(), reviews.String(), "create", "-f", "-", "-o", `jsonpath={.status.allowed}{"\n"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers []bool
+	for answer := range strings.Lines(out) {
+		answers = append(answers, strings.TrimSpace(answer) == "true")
+	}
+	if len(answers) != len(deeds) {
+		t.Fatalf("%d answers to %d questions: %s", len(answers), len(deeds), out)
+	}
+	return answers
 }
 
-// The webhook's account can do what it needs, and nothing else that would be
+// The webhook's account may do what it needs, and nothing else that would be
 // worth having.
 func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 	t.Parallel()
-	const own, everywhere = " -n " + setup.Namespace, " --all-namespaces"
-	for question, want := range map[string]bool{
-		"list pods" + everywhere:            true,
-		"watch pods" + everywhere:           true,
-		"create pods" + everywhere:          false,
-		"update pods" + everywhere:          false,
-		"patch pods" + everywhere:           false,
-		"delete pods" + everywhere:          false,
-		"create pods/exec" + everywhere:     false,
-		"create pods/eviction" + everywhere: false,
-
-		"watch namespaces":  true,
-		"update namespaces": false,
-		"patch namespaces":  false,
-
-		"create rolebindings" + everywhere:                                       true,
-		"update rolebindings/koordinator-pod-reader -n default":                  true,
-		"delete rolebindings/koordinator-pod-reader -n default":                  true,
-		"list rolebindings" + everywhere:                                         false, // only that one
-		"update rolebindings/other -n default":                                   false,
-		"patch rolebindings" + everywhere:                                        false,
-		"delete rolebindings/other -n default":                                   false,
-		"bind clusterroles/koordinator-pod-reader":                               true,
-		"bind clusterroles/view":                                                 false,
-		"bind clusterroles/cluster-admin":                                        false,
-		"bind roles/koordinator-pod-reader -n default":                           false,
-		"escalate clusterroles/koordinator-pod-reader":                           false,
-		"update clusterroles/koordinator-pod-reader":                             false,
-		"create clusterrolebindings":                                             false,
-		"create roles" + everywhere:                                              false,
-		"impersonate serviceaccounts" + everywhere:                               false,
-		"create serviceaccounts/token" + everywhere:                              false,
-		"update secrets/koordinator-cert" + own:                                  true,
-		"update secrets/other" + own:                                             false,
-		"create secrets" + own:                                                   false,
-		"delete secrets/koordinator-cert" + own:                                  false,
-		"list secrets -n default":                                                false,
-		"watch secrets" + everywhere:                                             false,
-		"update secrets -n default":                                              false,
-		"list configmaps -n default":                                             false,
-		"update mutatingwebhookconfigurations/koordinator":                       true,
-		"update mutatingwebhookconfigurations/other":                             false,
-		"update validatingwebhookconfigurations/koordinator":                     true,
-		"update validatingwebhookconfigurations/other":                           false,
-		"create mutatingwebhookconfigurations":                                   false,
-		"delete mutatingwebhookconfigurations/koordinator":                       false,
-		"delete validatingwebhookconfigurations/koordinator":                     false,
-		"update validatingadmissionpolicies/koordinator-refuse-uninjected":       false,
-		"delete validatingadmissionpolicybindings/koordinator-refuse-uninjected": false,
-		"update leases.coordination.k8s.io/koordinator-webhook" + own:            true,
-		"update leases.coordination.k8s.io/other" + own:                          false,
-		"update leases.coordination.k8s.io/koordinator-webhook -n kube-system":   false,
-		"create deployments.apps" + own:                                          false,
-		"get nodes":                                                              false,
-	} {
-		if have := can(t, webhookAccount, question); have != want {
-			t.Errorf("can-i %s: %v, want %v", question, have, want)
+	const (
+		own         = setup.Namespace
+		reader      = "koordinator-pod-reader"
+		rolebinding = "rbac.authorization.k8s.io/rolebindings"
+		clusterrole = "rbac.authorization.k8s.io/clusterroles"
+		mutating    = "admissionregistration.k8s.io/mutatingwebhookconfigurations"
+		validating  = "admissionregistration.k8s.io/validatingwebhookconfigurations"
+		lease       = "coordination.k8s.io/leases"
+	)
+	must := []deed{
+		{"list", "/pods", "", ""},
+		{"watch", "/pods", "", ""},
+		{"watch", "/namespaces", "", ""},
+		{"create", rolebinding, "", ""},
+		{"list", rolebinding, reader, ""},
+		{"update", rolebinding, reader, "default"},
+		{"delete", rolebinding, reader, "default"},
+		{"bind", clusterrole, reader, ""},
+		{"create", "events.k8s.io/events", "", "default"},
+		{"get", mutating, "koordinator", ""},
+		{"update", mutating, "koordinator", ""},
+		{"get", validating, "koordinator", ""},
+		{"update", validating, "koordinator", ""},
+		{"get", "/secrets", "koordinator-cert", own},
+		{"update", "/secrets", "koordinator-cert", own},
+		{"update", lease, "koordinator-webhook", own},
+	}
+	mustNot := []deed{
+		{"create", "/pods", "", "default"},
+		{"update", "/pods", "", "default"},
+		{"patch", "/pods", "", "default"},
+		{"delete", "/pods", "", "default"},
+		{"create", "/pods/exec", "", "default"},
+		{"get", "/pods/log", "", "default"},
+		{"create", "/pods/eviction", "", "default"},
+		{"create", "/pods", "", own},
+		{"create", "apps/deployments", "", own},
+		{"update", "/namespaces", "", ""},
+		{"patch", "/namespaces", "", ""},
+		{"list", rolebinding, "", ""}, // only those of that one name
+		{"patch", rolebinding, reader, "default"},
+		{"update", rolebinding, "other", "default"},
+		{"delete", rolebinding, "other", "default"},
+		{"bind", clusterrole, "", ""},
+		{"bind", clusterrole, "view", ""},
+		{"bind", clusterrole, "cluster-admin", ""},
+		{"bind", "rbac.authorization.k8s.io/roles", "", "default"},
+		{"escalate", clusterrole, reader, ""},
+		{"create", clusterrole, "", ""},
+		{"update", clusterrole, reader, ""},
+		{"create", "rbac.authorization.k8s.io/clusterrolebindings", "", ""},
+		{"create", "rbac.authorization.k8s.io/roles", "", "default"},
+		{"impersonate", "/serviceaccounts", "", "default"},
+		{"create", "/serviceaccounts/token", "", "default"},
+		{"create", "/secrets", "", own},
+		{"update", "/secrets", "other", own},
+		{"delete", "/secrets", "koordinator-cert", own},
+		{"list", "/secrets", "", "default"},
+		{"watch", "/secrets", "", "default"},
+		{"update", "/secrets", "", "default"},
+		{"list", "/configmaps", "", "default"},
+		{"update", mutating, "other", ""},
+		{"create", mutating, "", ""},
+		{"delete", mutating, "koordinator", ""},
+		{"update", validating, "other", ""},
+		{"create", validating, "", ""},
+		{"delete", validating, "koordinator", ""},
+		{"update", "admissionregistration.k8s.io/validatingadmissionpolicies", "koordinator-refuse-uninjected", ""},
+		{"delete", "admissionregistration.k8s.io/validatingadmissionpolicybindings", "koordinator-refuse-uninjected", ""},
+		{"update", lease, "other", own},
+		{"update", lease, "koordinator-webhook", "kube-system"},
+		{"get", "/nodes", "", ""},
+	}
+	for i, allowed := range may(t, webhookAccount, append(must, mustNot...)...) {
+		if want := i < len(must); allowed != want {
+			t.Errorf("%+v: allowed %v, want %v", append(must, mustNot...)[i], allowed, want)
 		}
 	}
 }
@@ -140,7 +184,9 @@ func asker(t *testing.T, ns string) func() bool {
 	t.Helper()
 	kubectl(t, "-n", ns, "create", "serviceaccount", "asker")
 	apply(t, ns, asking)
-	return func() bool { return can(t, "system:serviceaccount:"+ns+":asker", "watch pods -n "+ns) }
+	return func() bool {
+		return may(t, "system:serviceaccount:"+ns+":asker", deed{"watch", "/pods", "", ns})[0]
+	}
 }
 
 // touch makes a file in the proxy.
