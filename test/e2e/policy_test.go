@@ -60,17 +60,17 @@ func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
 	off, on := namespace(t), namespace(t, enabled)
 	n := notes{"start-deps": "main: proxy", "stop-timeout": "main: 5s"}
 	all, each := podOf("x", n, twoContainers), podOf("x", notes{"x-pod": ""}, twoContainers)
-	policies := map[string]string{"x-pod": "pods"} // by an annotation that one kind has; kubectl shows the same text once
+	warnedBy := map[string]string{"x-pod": "pods"} // by an annotation that one kind has; kubectl shows the same text once
 	for kind, manifest := range workloads(n) {
 		all += "\n---\n" + manifest
 		own := "x-" + strings.ToLower(kind)
 		each += "\n---\n" + workloads(notes{own: ""})[kind]
-		if policies[own] = "workloads"; kind == "CronJob" {
-			policies[own] = "cronjobs"
+		if warnedBy[own] = "workloads"; kind == "CronJob" {
+			warnedBy[own] = "cronjobs"
 		}
 	}
 	said := told(t, each, "-n", off, "create", "--dry-run=server", "-f", "-")
-	for annotation, policy := range policies {
+	for annotation, policy := range warnedBy {
 		warning := "'koordinator-warn-unlabelled-" + policy + "': koordinator.io/" + annotation + ": " + unread +
 			", the containers start unordered: koordinator is on only in namespaces with its label: kubectl label namespace " + off + " koordinator.io/injection=enabled\n"
 		if !strings.Contains(said, warning) {
