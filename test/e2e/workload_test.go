@@ -70,10 +70,12 @@ func TestAWorkloadWithWrongAnnotationsIsRefusedAsItIsApplied(t *testing.T) {
 			}
 		})
 	}
-	for kind, manifest := range workloads(notes{"start-deps": "main: proxy"}) {
-		if said := told(t, manifest, "-n", ns, "apply", "-f", "-"); said != "" {
-			t.Errorf("a %s without a fault: %s", kind, said)
-		}
+	var right strings.Builder
+	for _, manifest := range workloads(notes{"start-deps": "main: proxy"}) {
+		right.WriteString(manifest + "\n---\n")
+	}
+	if said := told(t, right.String(), "-n", ns, "apply", "-f", "-"); said != "" {
+		t.Errorf("workloads without a fault: %s", said)
 	}
 }
 
