@@ -22,3 +22,5 @@ part() {
 part manager/manager.yaml serviceaccount secret configmap deployment service
 part rbac/rbac.yaml rbac
 part webhook/webhook.yaml webhook
+part webhook/workloads.yaml workloads
+part webhook/policies.yaml policies

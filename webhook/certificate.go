@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/cert-controller/pkg/rotator"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -37,11 +38,12 @@ const (
 
 // certificate is the server's certificate, as one replica writes it into a
 // secret and all of them read it from there. The leader's rotator makes and
-// renews it and puts its authority into the webhook configuration.
+// renews it and puts its authority into the webhook configurations.
 type certificate struct {
 	reader        client.Reader // past the cache, so that no secret but ours is read
 	secret        client.ObjectKey
 	configuration string
+	workloads     string // name of the configuration for workloads; "": none
 	mark          string // file that tells the rotator that the certificate has come
 	log           *slog.Logger
 
@@ -56,6 +58,10 @@ func addCertificate(mgr manager.Manager, o options, log *slog.Logger) (*certific
 		return nil, fmt.Errorf("make a directory for the certificate: %w", err)
 	}
 	secret := types.NamespacedName{Namespace: o.Namespace, Name: o.Secret}
+	told := []rotator.WebhookInfo{{Name: o.Configuration, Type: rotator.Mutating}}
+	if o.Workloads != "" {
+		told = append(told, rotator.WebhookInfo{Name: o.Workloads, Type: rotator.Validating})
+	}
 	err = rotator.AddRotator(mgr, &rotator.CertRotator{
 		SecretKey:             secret,
 		CertDir:               dir,
@@ -64,13 +70,13 @@ func addCertificate(mgr manager.Manager, o options, log *slog.Logger) (*certific
 		DNSName:               o.Service + "." + o.Namespace + ".svc",
 		IsReady:               make(chan struct{}),
 		RequireLeaderElection: true,
-		Webhooks:              []rotator.WebhookInfo{{Name: o.Configuration, Type: rotator.Mutating}},
+		Webhooks:              told,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up certificate rotation: %w", err)
 	}
 	c := &certificate{
-		reader: mgr.GetAPIReader(), secret: secret, configuration: o.Configuration,
+		reader: mgr.GetAPIReader(), secret: secret, configuration: o.Configuration, workloads: o.Workloads,
 		mark: filepath.Join(dir, certFile), log: log,
 	}
 	return c, mgr.Add(c)
@@ -135,7 +141,32 @@ func (c *certificate) checkTrust(ctx context.Context, ca []byte) error {
 			return fmt.Errorf("webhook configuration %s has no certificate authority of ours yet", c.configuration)
 		}
 	}
+	if err := c.checkWorkloadTrust(ctx, ca); err != nil {
+		return err
+	}
 	c.trusted.Store(true)
+	return nil
+}
+
+// checkWorkloadTrust looks whether it was told so for workloads, too. Where
+// somebody has removed that configuration, pods are served all the same.
+func (c *certificate) checkWorkloadTrust(ctx context.Context, ca []byte) error {
+	if c.workloads == "" {
+		return nil
+	}
+	var configuration admissionregistrationv1.ValidatingWebhookConfiguration
+	err := c.reader.Get(ctx, client.ObjectKey{Name: c.workloads}, &configuration)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the webhook configuration for workloads %s: %w", c.workloads, err)
+	}
+	for _, w := range configuration.Webhooks {
+		if !bytes.Equal(w.ClientConfig.CABundle, ca) {
+			return fmt.Errorf("webhook configuration for workloads %s has no certificate authority of ours yet", c.workloads)
+		}
+	}
 	return nil
 }
 

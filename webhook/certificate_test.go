@@ -34,9 +34,13 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "koordinator"},
 		Webhooks:   []admissionregistrationv1.MutatingWebhook{{Name: "pods.koordinator.io"}},
 	}
-	api := fake.NewClientBuilder().WithObjects(secret, configuration).Build()
+	workloads := &admissionregistrationv1.ValidatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "koordinator"},
+		Webhooks:   []admissionregistrationv1.ValidatingWebhook{{Name: "workloads.koordinator.io"}},
+	}
+	api := fake.NewClientBuilder().WithObjects(secret, configuration, workloads).Build()
 	c := &certificate{
-		reader: api, secret: client.ObjectKeyFromObject(secret), configuration: "koordinator",
+		reader: api, secret: client.ObjectKeyFromObject(secret), configuration: "koordinator", workloads: "koordinator",
 		mark: filepath.Join(t.TempDir(), certFile), log: slog.New(slog.DiscardHandler),
 	}
 	expect := func(step, want string) {
@@ -68,6 +72,9 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 	expect("before the API server knows", "no certificate authority of ours")
 	configuration.Webhooks[0].ClientConfig.CABundle = secret.Data[caFile]
 	change(configuration)
+	expect("before it knows for workloads", "configuration for workloads koordinator has no certificate authority of ours")
+	workloads.Webhooks[0].ClientConfig.CABundle = secret.Data[caFile]
+	change(workloads)
 	expect("when it knows", "")
 
 	first, err := c.get(&tls.ClientHelloInfo{})
@@ -79,5 +86,29 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 	expect("after a renewal", "")
 	if second, _ := c.get(&tls.ClientHelloInfo{}); second == first {
 		t.Error("the old certificate is still served")
+	}
+}
+
+// Somebody may have removed the configuration for workloads: pods are served
+// all the same.
+func TestCertificateNeedsNoConfigurationForWorkloads(t *testing.T) {
+	data := pair(t)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "cert"}, Data: data}
+	configuration := &admissionregistrationv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: "koordinator"},
+		Webhooks:   []admissionregistrationv1.MutatingWebhook{{ClientConfig: admissionregistrationv1.WebhookClientConfig{CABundle: data[caFile]}}},
+	}
+	for _, name := range []string{"", "removed"} {
+		c := &certificate{
+			reader: fake.NewClientBuilder().WithObjects(secret, configuration).Build(),
+			secret: client.ObjectKeyFromObject(secret), configuration: "koordinator", workloads: name,
+			mark: filepath.Join(t.TempDir(), certFile), log: slog.New(slog.DiscardHandler),
+		}
+		if err := c.load(t.Context()); err != nil {
+			t.Errorf("configuration %q: %v", name, err)
+		}
+		if err := c.ready(nil); err != nil {
+			t.Errorf("configuration %q: %v", name, err)
+		}
 	}
 }

@@ -104,7 +104,7 @@ func owners(imported string) func(name string) bool {
 	}
 	switch {
 	case strings.HasPrefix(imported, "sigs.k8s.io/controller-runtime"):
-		return among("webhook", "webhook/rbac")
+		return among("webhook", "webhook/rbac", "webhook/workload")
 	case strings.HasPrefix(imported, "github.com/google/go-containerregistry"):
 		return among("webhook/image")
 	case strings.HasPrefix(imported, "k8s.io/"):

@@ -35,9 +35,9 @@ func fenced(page, language string) map[int]string {
 	return blocks
 }
 
-// workload is as much of a manifest as leads to a pod: of a Pod, of what has a
+// carrier is as much of a manifest as leads to a pod: of a Pod, of what has a
 // pod template, of a CronJob, or of annotations alone.
-type workload struct {
+type carrier struct {
 	Annotations map[string]string `json:"annotations"`
 	Metadata    metav1.ObjectMeta `json:"metadata"`
 	Spec        json.RawMessage   `json:"spec"`
@@ -46,7 +46,7 @@ type workload struct {
 // podIn is the pod that a manifest makes, as the API server hands it to us.
 func podIn(t *testing.T, manifest string) corev1.Pod {
 	t.Helper()
-	var w workload
+	var w carrier
 	if err := yaml.Unmarshal([]byte(manifest), &w); err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func podIn(t *testing.T, manifest string) corev1.Pod {
 		return podFor(w.Annotations)
 	}
 	var inner struct {
-		Template, JobTemplate *workload
+		Template, JobTemplate *carrier
 	}
 	for {
 		inner.Template, inner.JobTemplate = nil, nil
@@ -92,7 +92,11 @@ func podFor(annotations map[string]string) corev1.Pod {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: name, Image: name, Command: []string{"/" + name}})
+		c := corev1.Container{Name: name, Image: name}
+		if asked.Wishes[name].Command == nil {
+			c.Command = []string{"/" + name}
+		}
+		pod.Spec.Containers = append(pod.Spec.Containers, c)
 	}
 	return pod
 }

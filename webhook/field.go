@@ -13,8 +13,8 @@ import (
 )
 
 // cause is a problem as clients list it: the field it is about, as the API
-// server writes them, and what is wrong there.
-func cause(pod *corev1.Pod, p inject.Problem) metav1.StatusCause {
+// server writes them, and what is wrong there. place is as in refused.
+func cause(pod *corev1.Pod, place string, p inject.Problem) metav1.StatusCause {
 	c := metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: "spec", Message: shortened("koordinator: " + p.String())}
 	first, rest, _ := strings.Cut(p.Place, ": ")
 	kind, name := placeParts(first)
@@ -31,6 +31,9 @@ func cause(pod *corev1.Pod, p inject.Problem) metav1.StatusCause {
 		c.Field = element("spec.volumes", slices.IndexFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == name }))
 	case kind == "container", kind == "init container":
 		c.Field = containerField(pod, name)
+	}
+	if place != "" {
+		c.Field = place + "." + c.Field
 	}
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func skip(reason string, warnings ...string) decision {
 
 // deny is the answer to a user's mistakes.
 func deny(reason string, pod *corev1.Pod, problems []inject.Problem, warnings ...string) decision {
-	return decision{denied, reason, refused(pod, problems).WithWarnings(warnings...)}
+	return decision{denied, reason, refused(pod, "", problems).WithWarnings(warnings...)}
 }
 
 // decide decides about a request.
@@ -136,18 +137,32 @@ func tooLarge(pod *corev1.Pod) (inject.Problem, bool) {
 	if size > maxAnnotations {
 		return inject.Problem{Place: inject.Prefix, Text: fmt.Sprintf("the annotations have %d bytes, at most %d are read: shorten them", size, maxAnnotations)}, true
 	}
-	if n := len(pod.Spec.InitContainers) + len(pod.Spec.Containers); n > maxContainers {
+	n := len(pod.Spec.InitContainers) + len(pod.Spec.Containers)
+	if slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == inject.InstallContainer }) {
+		n--
+	}
+	if n > maxContainers {
 		return inject.Problem{Place: "spec.containers", Text: fmt.Sprintf("the pod has %d containers, koordinator orders at most %d: remove its annotations", n, maxContainers)}, true
 	}
 	return inject.Problem{}, false
 }
 
 // refused is the answer to a user's mistakes. Each is a cause with its field,
-// for clients that list those; the message is for the rest.
-func refused(pod *corev1.Pod, problems []inject.Problem) admission.Response {
+// for clients that list those; the message is for the rest. place is the path of
+// the pod template they were made in, "" for a pod.
+func refused(pod *corev1.Pod, place string, problems []inject.Problem) admission.Response {
 	details := &metav1.StatusDetails{Kind: "Pod", Name: pod.Name + pod.GenerateName}
-	for _, p := range problems[:min(len(problems), maxProblems)] {
-		details.Causes = append(details.Causes, cause(pod, p))
+	if place != "" {
+		details = &metav1.StatusDetails{}
+	}
+	problems = slices.Clone(problems)
+	for i, p := range problems {
+		if i < maxProblems {
+			details.Causes = append(details.Causes, cause(pod, place, p))
+		}
+		if place != "" {
+			problems[i].Place = place + ": " + p.Place
+		}
 	}
 	return admission.Response{AdmissionResponse: admissionv1.AdmissionResponse{
 		Allowed: false,

@@ -27,6 +27,7 @@ type options struct {
 	Service        string // that the API server calls it by
 	Secret         string // in the namespace, for the certificate; must exist
 	Configuration  string // name of the MutatingWebhookConfiguration
+	Workloads      string // name of the ValidatingWebhookConfiguration; "": none
 	LeaderElection bool   // among replicas, for everything but admission
 	LogLevel       slog.Level
 }
@@ -43,6 +44,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.Service, "service", "koordinator-webhook", "service by which the API server calls the webhook")
 	f.StringVar(&o.Secret, "secret", "koordinator-webhook-cert", "existing secret to keep the certificate in")
 	f.StringVar(&o.Configuration, "configuration", "koordinator", "MutatingWebhookConfiguration to put the certificate authority into")
+	f.StringVar(&o.Workloads, "workload-configuration", "", `ValidatingWebhookConfiguration to put it into as well, "" for none`)
 	f.BoolVar(&o.LeaderElection, "leader-elect", true, "let one of several replicas write certificates and role bindings")
 	f.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.StringVar(&o.Inject.Image, "wrapper-image", "", "image of the wrapper (required)")

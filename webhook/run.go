@@ -29,10 +29,14 @@ import (
 
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/webhook/rbac"
+	"koordinator.io/koordinator/webhook/workload"
 )
 
-// path is where the API server finds the webhook.
-const path = "/mutate-pods"
+// Where the API server finds the webhook.
+const (
+	podsPath      = "/mutate-pods"
+	workloadsPath = "/validate-workloads"
+)
 
 // leaderLease is the name of the lease by which replicas choose a leader.
 const leaderLease = "koordinator-webhook"
@@ -111,7 +115,8 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	mgr.GetWebhookServer().Register(path, &admission.Webhook{Handler: &handler{settings: o.Inject, commands: c, metrics: m, log: log}})
+	mgr.GetWebhookServer().Register(podsPath, &admission.Webhook{Handler: &handler{settings: o.Inject, commands: c, metrics: m, log: log}})
+	mgr.GetWebhookServer().Register(workloadsPath, &admission.Webhook{Handler: workload.New(checkTemplate(o.Inject, log))})
 	err = errors.Join(
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("webhook", inTurn(cert.ready, server.StartedChecker())),

@@ -144,12 +144,20 @@ func TestAPodWithWrongAnnotationsIsRefusedWithEverythingThatIsWrong(t *testing.T
 	complained(t, err.Error())
 }
 
+// TestAJobWithWrongAnnotationsSaysSoInItsEvents: it was there before the
+// namespace was enabled.
 func TestAJobWithWrongAnnotationsSaysSoInItsEvents(t *testing.T) {
 	t.Parallel()
-	ns := namespace(t, enabled)
+	ns := namespace(t)
 	indent := func(s string) string { return strings.ReplaceAll(s, "\n", "\n    ") }
-	apply(t, ns, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: wrong}\nspec:\n  template:\n    metadata:\n      annotations:"+
+	apply(t, ns, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: wrong}\nspec:\n  suspend: true\n  template:\n    metadata:\n      annotations:"+
 		indent(wrong)+"\n    spec:"+indent(twoContainers))
+	kubectl(t, "label", "namespace", ns, enabled)
+	eventually(t, wait, "the namespace being enabled", func() (bool, string) {
+		said := told(t, strings.Replace(waitingPod, "main: never", "main: nobody", 1), "-n", ns, "apply", "--dry-run=server", "-f", "-")
+		return strings.Contains(said, `no container "nobody"`), said
+	})
+	kubectl(t, "-n", ns, "patch", "job", "wrong", "-p", `{"spec":{"suspend":false}}`)
 	var events string
 	eventually(t, wait, "an event of the Job", func() (bool, string) {
 		events = kubectl(t, "-n", ns, "get", "events", "--field-selector", "involvedObject.kind=Job,reason=FailedCreate", "-o", `jsonpath={range .items[*]}{.message}{"\n"}{end}`)

@@ -204,11 +204,16 @@ func (r *Reconciler) enabled(ctx context.Context, namespace string) (bool, error
 	return ns.Labels[enabledLabel] == enabledValue, nil
 }
 
-// granted are the accounts that a RoleBinding grants something.
+// granted are the accounts of its namespace to which a RoleBinding grants pod
+// reading. One to another role grants none, whoever made it: nobody is to get
+// more by a binding of our name than by what stands in it.
 func granted(b *rbacv1.RoleBinding) []string {
 	var accounts []string
 	for _, s := range b.Subjects {
-		accounts = append(accounts, s.Name)
+		account := s.Kind == rbacv1.ServiceAccountKind && s.Namespace == b.Namespace
+		if account && b.RoleRef == roleRef() {
+			accounts = append(accounts, s.Name)
+		}
 	}
 	return accounts
 }
@@ -279,10 +284,15 @@ func binding(namespace string, accounts []string) *rbacv1.RoleBinding {
 			Name: PodReader, Namespace: namespace,
 			Labels: map[string]string{managedByLabel: managedBy},
 		},
-		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: PodReader},
+		RoleRef: roleRef(),
 	}
 	for _, account := range accounts {
 		b.Subjects = append(b.Subjects, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: account})
 	}
 	return b
+}
+
+// roleRef is the role of every RoleBinding of ours.
+func roleRef() rbacv1.RoleRef {
+	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: PodReader}
 }

@@ -78,6 +78,10 @@ func TestGrants(t *testing.T) {
 	stale := binding("shop", []string{"gone"})
 	otherRole := binding("shop", []string{"a"})
 	otherRole.RoleRef.Name = "admin"
+	people := binding("shop", []string{"a"})
+	people.Subjects = []rbacv1.Subject{
+		{Kind: rbacv1.UserKind, Name: "a"}, {Kind: rbacv1.ServiceAccountKind, Namespace: "other", Name: "a"},
+	}
 	for _, tt := range []struct {
 		name     string
 		disabled bool
@@ -107,6 +111,14 @@ func TestGrants(t *testing.T) {
 			name: "who has it keeps it when the label is removed", disabled: true,
 			objects: []client.Object{pod("p", "a", corev1.PodRunning), pod("q", "b", corev1.PodRunning), binding("shop", []string{"a", "gone"})},
 			want:    []string{"shop/a"},
+		},
+		{
+			name: "a binding to another role says of nobody that they have it", disabled: true,
+			objects: []client.Object{pod("p", "a", corev1.PodRunning), otherRole},
+		},
+		{
+			name: "nor does one to others of that name", disabled: true,
+			objects: []client.Object{pod("p", "a", corev1.PodRunning), people},
 		},
 		{name: "a binding to another role is made anew", objects: []client.Object{pod("p", "a", corev1.PodRunning), otherRole}, want: []string{"shop/a"}},
 	} {

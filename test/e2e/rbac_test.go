@@ -1,0 +1,276 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"koordinator.io/koordinator/test/setup"
+)
+
+// webhookAccount is the service account the webhook runs with.
+const webhookAccount = "system:serviceaccount:" + setup.Namespace + ":koordinator"
+
+// deed is something an account may do or not. Resource is as "group/resource"
+// or "group/resource/subresource"; without a name it is every object of the
+// namespace, and without a namespace in every one.
+type deed struct{ verb, resource, name, namespace string }
+
+// may is what an account may do of all this.
+func may(t *testing.T, account string, deeds ...deed) []bool {
+	t.Helper()
+	var reviews strings.Builder
+	for _, d := range deeds {
+		parts := append(strings.Split(d.resource, "/"), "")
+		review := map[string]any{
+			"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+			"spec": map[string]any{"user": account, "groups": []string{"system:serviceaccounts", "system:authenticated"}, "resourceAttributes": map[string]string{
+				"verb": d.verb, "group": parts[0], "resource": parts[1], "subresource": parts[2], "name": d.name, "namespace": d.namespace,
+			}},
+		}
+		if err := json.NewEncoder(&reviews).Encode(review); err != nil {
+			t.Fatal(err)
+		}
+		reviews.WriteString("---\n")
+	}
+	out, err := cluster.Kubectl(t.Context(), reviews.String(), "create", "-f", "-", "-o", `jsonpath={.status.allowed}{"\n"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers []bool
+	for answer := range strings.Lines(out) {
+		answers = append(answers, strings.TrimSpace(answer) == "true")
+	}
+	if len(answers) != len(deeds) {
+		t.Fatalf("%d answers to %d questions: %s", len(answers), len(deeds), out)
+	}
+	return answers
+}
+
+// The webhook's account may do what it needs, and nothing else that would be
+// worth having.
+func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
+	t.Parallel()
+	const (
+		own         = setup.Namespace
+		reader      = "koordinator-pod-reader"
+		rolebinding = "rbac.authorization.k8s.io/rolebindings"
+		clusterrole = "rbac.authorization.k8s.io/clusterroles"
+		mutating    = "admissionregistration.k8s.io/mutatingwebhookconfigurations"
+		validating  = "admissionregistration.k8s.io/validatingwebhookconfigurations"
+		lease       = "coordination.k8s.io/leases"
+	)
+	must := []deed{
+		{"list", "/pods", "", ""},
+		{"watch", "/pods", "", ""},
+		{"watch", "/namespaces", "", ""},
+		{"create", rolebinding, "", ""},
+		{"list", rolebinding, reader, ""},
+		{"update", rolebinding, reader, "default"},
+		{"delete", rolebinding, reader, "default"},
+		{"bind", clusterrole, reader, ""},
+		{"create", "events.k8s.io/events", "", "default"},
+		{"get", mutating, "koordinator", ""},
+		{"update", mutating, "koordinator", ""},
+		{"get", validating, "koordinator", ""},
+		{"update", validating, "koordinator", ""},
+		{"get", "/secrets", "koordinator-cert", own},
+		{"update", "/secrets", "koordinator-cert", own},
+		{"update", lease, "koordinator-webhook", own},
+	}
+	mustNot := []deed{
+		{"create", "/pods", "", "default"},
+		{"update", "/pods", "", "default"},
+		{"patch", "/pods", "", "default"},
+		{"delete", "/pods", "", "default"},
+		{"create", "/pods/exec", "", "default"},
+		{"get", "/pods/log", "", "default"},
+		{"create", "/pods/eviction", "", "default"},
+		{"create", "/pods", "", own},
+		{"create", "apps/deployments", "", own},
+		{"update", "/namespaces", "", ""},
+		{"patch", "/namespaces", "", ""},
+		{"list", rolebinding, "", ""}, // only those of that one name
+		{"patch", rolebinding, reader, "default"},
+		{"update", rolebinding, "other", "default"},
+		{"delete", rolebinding, "other", "default"},
+		{"bind", clusterrole, "", ""},
+		{"bind", clusterrole, "view", ""},
+		{"bind", clusterrole, "cluster-admin", ""},
+		{"bind", "rbac.authorization.k8s.io/roles", "", "default"},
+		{"escalate", clusterrole, reader, ""},
+		{"create", clusterrole, "", ""},
+		{"update", clusterrole, reader, ""},
+		{"create", "rbac.authorization.k8s.io/clusterrolebindings", "", ""},
+		{"create", "rbac.authorization.k8s.io/roles", "", "default"},
+		{"impersonate", "/serviceaccounts", "", "default"},
+		{"create", "/serviceaccounts/token", "", "default"},
+		{"create", "/secrets", "", own},
+		{"update", "/secrets", "other", own},
+		{"delete", "/secrets", "koordinator-cert", own},
+		{"list", "/secrets", "", "default"},
+		{"watch", "/secrets", "", "default"},
+		{"update", "/secrets", "", "default"},
+		{"list", "/configmaps", "", "default"},
+		{"update", mutating, "other", ""},
+		{"create", mutating, "", ""},
+		{"delete", mutating, "koordinator", ""},
+		{"update", validating, "other", ""},
+		{"create", validating, "", ""},
+		{"delete", validating, "koordinator", ""},
+		{"update", "admissionregistration.k8s.io/validatingadmissionpolicies", "koordinator-refuse-uninjected", ""},
+		{"delete", "admissionregistration.k8s.io/validatingadmissionpolicybindings", "koordinator-refuse-uninjected", ""},
+		{"update", lease, "other", own},
+		{"update", lease, "koordinator-webhook", "kube-system"},
+		{"get", "/nodes", "", ""},
+	}
+	for i, allowed := range may(t, webhookAccount, append(must, mustNot...)...) {
+		if want := i < len(must); allowed != want {
+			t.Errorf("%+v: allowed %v, want %v", append(must, mustNot...)[i], allowed, want)
+		}
+	}
+}
+
+// What RBAC's words cannot say is tried: a RoleBinding can be made, but to no
+// role but one.
+func TestTheWebhookCannotBindAnotherRole(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t)
+	bind := func(role string) string {
+		return told(t, "", "-n", ns, "create", "rolebinding", "koordinator-pod-reader", "--dry-run=server",
+			"--clusterrole="+role, "--serviceaccount="+ns+":default", "--as="+webhookAccount)
+	}
+	if said := bind("koordinator-pod-reader"); said != "" {
+		t.Errorf("its own role: %s", said)
+	}
+	for _, role := range []string{"view", "admin", "cluster-admin"} {
+		if said := bind(role); !strings.Contains(said, "attempting to grant RBAC permissions not currently held") {
+			t.Errorf("bound %s: %s", role, said)
+		}
+	}
+}
+
+// asking is a pod whose main asks the API server for the readiness of its
+// proxy, which comes when the file /shared/ready is there.
+const asking = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: asks
+  labels: {e2e: ""}
+  annotations:
+    koordinator.io/start-deps: "main: proxy"
+    koordinator.io/source: pod
+spec:
+  restartPolicy: Never
+  serviceAccountName: asker
+  containers:
+    - {name: main, image: "busybox:1.37", command: [sh, -c, "echo main runs"]}
+    - name: proxy
+      image: busybox:1.37
+      command: [sh, -c, "while ! test -e /shared/end; do sleep 0.2; done"]
+      readinessProbe: {exec: {command: [test, -e, /shared/ready]}, periodSeconds: 1}
+      volumeMounts: [{name: shared, mountPath: /shared}]
+  volumes: [{name: shared, emptyDir: {}}]
+`
+
+// asker makes the pod and its service account, and returns whether the account
+// may watch pods.
+func asker(t *testing.T, ns string) func() bool {
+	t.Helper()
+	kubectl(t, "-n", ns, "create", "serviceaccount", "asker")
+	apply(t, ns, asking)
+	return func() bool {
+		return may(t, "system:serviceaccount:"+ns+":asker", deed{"watch", "/pods", "", ns})[0]
+	}
+}
+
+// touch makes a file in the proxy.
+func touch(t *testing.T, ns, file string) {
+	t.Helper()
+	kubectl(t, "-n", ns, "exec", "asks", "-c", "proxy", "--", "touch", "/shared/"+file)
+}
+
+func TestAWrapperWithoutItsGrantWaitsAndSaysWhatFor(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	// A RoleBinding of that name that is somebody else's keeps the grant away.
+	kubectl(t, "-n", ns, "create", "rolebinding", "koordinator-pod-reader", "--clusterrole=koordinator-pod-reader", "--serviceaccount="+ns+":other")
+	granted := asker(t, ns)
+	says(t, ns, "asks", "main", "403 Forbidden")
+	says(t, ns, "asks", "main", "needed: get, list, watch on pods in namespace "+ns)
+	touch(t, ns, "ready")
+	eventually(t, wait, "an event that tells why", func() (bool, string) {
+		out := kubectl(t, "-n", ns, "get", "events", "--field-selector", "reason=NotManaged", "-o", "jsonpath={.items[*].message}")
+		return strings.Contains(out, "koordinator needs this name for a RoleBinding of its own"), out
+	})
+	if out := kubectl(t, "-n", ns, "logs", "asks", "-c", "main"); strings.Contains(out, "main runs") {
+		t.Errorf("main did not wait: %s", out)
+	}
+	if granted() {
+		t.Error("the account may watch pods already")
+	}
+	kubectl(t, "-n", ns, "delete", "rolebinding", "koordinator-pod-reader")
+	says(t, ns, "asks", "main", "main runs")
+	touch(t, ns, "end")
+}
+
+func TestAGrantOutlivesTheLabel(t *testing.T) {
+	t.Parallel()
+	ns := namespace(t, enabled)
+	granted := asker(t, ns)
+	eventually(t, wait, "the grant", func() (bool, string) { return granted(), "no" })
+	kubectl(t, "label", "namespace", ns, "koordinator.io/injection-")
+	time.Sleep(3 * time.Second) // proves absence
+	if !granted() {
+		t.Error("the grant went with the label")
+	}
+	eventually(t, wait, "the proxy running", func() (bool, string) {
+		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "exec", "asks", "-c", "proxy", "--", "touch", "/shared/ready")
+		return err == nil, out
+	})
+	says(t, ns, "asks", "main", "main runs")
+	touch(t, ns, "end")
+	eventually(t, wait, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
+}
+
+// TestRunningPodsOutliveTheRelease is not parallel: it takes koordinator from
+// everybody.
+func TestRunningPodsOutliveTheRelease(t *testing.T) {
+	ns := namespace(t, enabled)
+	granted := asker(t, ns)
+	says(t, ns, "asks", "main", "waiting")
+	eventually(t, wait, "the grant", func() (bool, string) { return granted(), "no" })
+
+	if err := cluster.Helm(t.Context(), "uninstall", "koordinator", "--namespace", setup.Namespace, "--wait"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return // it is there again
+		}
+		if err := cluster.Install(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, kind := range []string{"mutatingwebhookconfiguration", "validatingwebhookconfiguration", "validatingadmissionpolicy", "validatingadmissionpolicybinding", "clusterrolebinding"} {
+		if left := kubectl(t, "get", kind, "-l", "app.kubernetes.io/name=koordinator", "-o", "name"); left != "" {
+			t.Errorf("left behind: %s", left)
+		}
+	}
+	if !granted() {
+		t.Fatal("the running pod's account may not watch pods any more")
+	}
+	touch(t, ns, "ready")
+	says(t, ns, "asks", "main", "main runs")
+
+	if err := cluster.Install(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	touch(t, ns, "end")
+	eventually(t, wait, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
+}
