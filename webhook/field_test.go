@@ -15,16 +15,16 @@ func TestTheFieldOfAProblem(t *testing.T) {
 		Volumes:        []corev1.Volume{{Name: "data"}, {Name: "koordinator-bin"}},
 	}}
 	for place, want := range map[string][2]string{
-		"koordinator.io/essential":                       {"metadata.annotations[koordinator.io/essential]", "text"},
-		`koordinator.io/start-deps: container "main"`:    {"metadata.annotations[koordinator.io/start-deps]", `container "main": text`},
+		"koordinator.io/essential":                        {"metadata.annotations[koordinator.io/essential]", "text"},
+		`koordinator.io/start-deps: container "main"`:     {"metadata.annotations[koordinator.io/start-deps]", `container "main": text`},
 		"koordinator.io/spec: container \"a\": stopDelay": {"metadata.annotations[koordinator.io/spec]", `container "a": stopDelay: text`},
-		"label essential-containers":                     {"metadata.labels[essential-containers]", "koordinator: label essential-containers: text"},
-		`container "proxy"`:                              {"spec.containers[1]", `koordinator: container "proxy": text`},
-		`container "first"`:                              {"spec.initContainers[0]", `koordinator: container "first": text`},
-		`init container "first"`:                         {"spec.initContainers[0]", `koordinator: init container "first": text`},
-		`container "gone"`:                               {"spec.containers", `koordinator: container "gone": text`},
-		`volume "koordinator-bin"`:                       {"spec.volumes[1]", `koordinator: volume "koordinator-bin": text`},
-		"spec.containers":                                {"spec", "koordinator: spec.containers: text"},
+		"label essential-containers":                      {"metadata.labels[essential-containers]", "koordinator: label essential-containers: text"},
+		`container "proxy"`:                               {"spec.containers[1]", `koordinator: container "proxy": text`},
+		`container "first"`:                               {"spec.initContainers[0]", `koordinator: container "first": text`},
+		`init container "first"`:                          {"spec.initContainers[0]", `koordinator: init container "first": text`},
+		`container "gone"`:                                {"spec.containers", `koordinator: container "gone": text`},
+		`volume "koordinator-bin"`:                        {"spec.volumes[1]", `koordinator: volume "koordinator-bin": text`},
+		"spec.containers":                                 {"spec", "koordinator: spec.containers: text"},
 	} {
 		t.Run(place, func(t *testing.T) {
 			c := cause(pod, "", inject.Problem{Place: place, Text: "text"})

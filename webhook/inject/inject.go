@@ -96,7 +96,7 @@ func (p Problem) String() string { return p.Place + ": " + p.Text }
 type Status struct {
 	Version string      `json:"version,omitempty"`
 	Wrapped []string    `json:"wrapped,omitempty"` // containers, init containers first
-	Source  spec.Source `json:"source,omitempty"` // local when none of them asks the API server
+	Source  spec.Source `json:"source,omitempty"`  // local when none of them asks the API server
 
 	Skipped bool `json:"skipped,omitempty"` // the pod was left alone, for trouble that is not its own
 }
