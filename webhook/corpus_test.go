@@ -80,7 +80,7 @@ var ownPaths = regexp.MustCompile(`^(` + strings.Join([]string{
 	`/metadata/annotations(/koordinator\.io~1status)?`,
 	`/spec/volumes(/-)?`,
 	`/spec/initContainers(/0)?`,
-	`/spec/(initContainers|containers)/\d+/(command|args|(env|volumeMounts)(/-)?|startupProbe(/\w+)*|lifecycle/(postStart|preStop(/\w+)*))`,
+	`/spec/(initContainers|containers)/\d+/(command|args|(env|volumeMounts)(/-)?|env/\d+/value|startupProbe(/\w+)*|lifecycle/(postStart|preStop(/\w+)*))`,
 }, "|") + `)$`)
 
 // A patch adds and removes what is ours, and never writes over a list or map

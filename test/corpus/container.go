@@ -125,12 +125,15 @@ func (m *maker) hooks(c *corev1.Container) {
 	}
 }
 
+// sleepSeconds is how long hooks sleep that do.
+const sleepSeconds = 5
+
 func (m *maker) hook(c *corev1.Container) *corev1.LifecycleHandler {
 	_, number := m.portOf(c)
 	return one(m, nil,
 		&corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"/bin/sh", "-c", "echo $(REGION) $$ > /proc/1/fd/1"}}},
 		&corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/drain", Port: intstr.FromInt32(number), Scheme: one(m, "", corev1.URISchemeHTTP)}},
-		&corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}},
+		&corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: sleepSeconds}},
 	)
 }
 

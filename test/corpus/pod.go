@@ -27,7 +27,7 @@ var podTraits = []struct {
 	}},
 	{8, func(m *maker, _ *corev1.PodSpec) { m.pod.Finalizers = []string{"shop.example.com/keep"} }},
 	{30, func(m *maker, s *corev1.PodSpec) {
-		s.TerminationGracePeriodSeconds = new(one(m, int64(0), 5, 60, 600))
+		s.TerminationGracePeriodSeconds = new(max(m.sleeps(), one(m, int64(0), 5, 60, 600)))
 	}},
 	{12, func(_ *maker, s *corev1.PodSpec) { s.ActiveDeadlineSeconds = new(int64(3600)) }},
 	{25, func(m *maker, s *corev1.PodSpec) { s.AutomountServiceAccountToken = new(m.chance(30)) }},
@@ -82,6 +82,17 @@ func (m *maker) dressPod() {
 		}
 	}
 	m.securePod()
+}
+
+// sleeps is the shortest grace period that the API server takes: one that is
+// longer than every hook that sleeps, 0 when none does.
+func (m *maker) sleeps() int64 {
+	for _, c := range m.containers() {
+		if l := c.Lifecycle; l != nil && (l.PostStart != nil && l.PostStart.Sleep != nil || l.PreStop != nil && l.PreStop.Sleep != nil) {
+			return sleepSeconds + 1
+		}
+	}
+	return 0
 }
 
 // namespaces of the host, of the pod's own users, or shared. Of the user's own

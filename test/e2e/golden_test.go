@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,15 +75,40 @@ func caseOf(t *testing.T, path string) (pod, result []byte) {
 		return nil, nil
 	}
 	for _, f := range archive.Files {
-		data, err := yaml.YAMLToJSON(f.Data)
-		switch {
-		case err != nil:
-			t.Errorf("%s: %s: %v", path, f.Name, err)
-		case f.Name == "pod.yaml":
-			pod = data
-		case f.Name == "patched.yaml":
-			result = data
+		switch f.Name {
+		case "pod.yaml":
+			pod = withToken(t, f.Data)
+		case "patched.yaml":
+			result = withToken(t, f.Data)
 		}
 	}
 	return pod, result
+}
+
+// withToken is a pod as JSON, with the volume of the service account's token where
+// a container mounts it: in the cases only the mount stands for what the API
+// server adds.
+func withToken(t *testing.T, manifest []byte) []byte {
+	t.Helper()
+	var pod struct {
+		APIVersion string         `json:"apiVersion"`
+		Kind       string         `json:"kind"`
+		Metadata   any            `json:"metadata"`
+		Spec       map[string]any `json:"spec"`
+	}
+	if err := yaml.Unmarshal(manifest, &pod); err != nil {
+		t.Error(err)
+		return nil
+	}
+	volumes, _ := pod.Spec["volumes"].([]any)
+	isToken := func(volume any) bool { return volume.(map[string]any)["name"] == "token" }
+	if strings.Contains(string(manifest), "name: token") && !slices.ContainsFunc(volumes, isToken) {
+		source := map[string]any{"sources": []any{map[string]any{"serviceAccountToken": map[string]any{"path": "token"}}}}
+		pod.Spec["volumes"] = append(volumes, map[string]any{"name": "token", "projected": source})
+	}
+	raw, err := json.Marshal(pod)
+	if err != nil {
+		t.Error(err)
+	}
+	return raw
 }
