@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -103,12 +102,6 @@ func (m *maker) containers() []*corev1.Container {
 		all = append(all, &m.pod.Spec.Containers[i])
 	}
 	return all
-}
-
-// container is the one of that name, which is there.
-func (m *maker) container(name string) *corev1.Container {
-	all := m.containers()
-	return all[slices.IndexFunc(all, func(c *corev1.Container) bool { return c.Name == name })]
 }
 
 // annotate adds an annotation that is not koordinator's.

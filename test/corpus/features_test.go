@@ -172,8 +172,8 @@ var lists = []keys{
 // names are the JSON names of a type's members, which are all optional.
 func names[T any]() []string {
 	var all []string
-	for i := range reflect.TypeFor[T]().NumField() {
-		name, _, _ := strings.Cut(reflect.TypeFor[T]().Field(i).Tag.Get("json"), ",")
+	for field := range reflect.TypeFor[T]().Fields() {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		all = append(all, name)
 	}
 	return all

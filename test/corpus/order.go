@@ -46,11 +46,6 @@ func (m *maker) order() {
 	}
 	m.ungate()
 	m.findSource()
-	for _, key := range []string{"prometheus.io/scrape", "team"} {
-		if m.pod.Annotations[key] == "" && m.chance(10) {
-			m.annotate(key, "shop")
-		}
-	}
 	for key, value := range m.notes {
 		m.annotate(prefix+key, value)
 	}

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -205,7 +206,7 @@ func (m *maker) act(r role) corev1.Container {
 		c.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: r.port, Protocol: one(m, "", corev1.ProtocolTCP)}}
 	}
 	if len(r.command) > 0 && len(r.args) > 0 && m.chance(20) {
-		c.Command, c.Args = append(r.command[:len(r.command):len(r.command)], r.args...), nil
+		c.Command, c.Args = slices.Concat(r.command, r.args), nil
 	}
 	if m.restricted {
 		c.SecurityContext = restrictedContainer()
