@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,40 +25,97 @@ import (
 // senders is how many pods are sent to the API server at the same time.
 const senders = 8
 
+// quota is what an administrator puts into a namespace: each container has
+// resources, its own or these, and there is room for one pod of any size.
+const quota = `
+apiVersion: v1
+kind: LimitRange
+metadata: {name: limits}
+spec:
+  limits:
+    - type: Container
+      default: {cpu: 200m, memory: 256Mi}
+      defaultRequest: {cpu: 100m, memory: 64Mi}
+      min: {cpu: 10m, memory: 8Mi}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: quota}
+spec:
+  hard: {pods: "1", requests.cpu: "10", limits.cpu: "10", requests.memory: 10Gi, limits.memory: 10Gi}
+`
+
 // TestCorpus sends every template to the API server in a dry run: it has to
 // take each as it is, and injected, to which it adds its defaults and holds it
 // against Pod Security. What comes back has the same quality of service class,
 // and when it is sent again, as a restored or a copied pod is, it stays as it is.
+// What a namespace with a quota takes it takes injected.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
-	api := connect(t)
-	plain, injected := pairOfNamespaces(t), pairOfNamespaces(t, enabled)
+	s := sender{connect(t), pairOfNamespaces(t), pairOfNamespaces(t, enabled), pairWithQuota(t)}
+	var fitting atomic.Int64
 	each(corpus.Templates(), func(template corpus.Template) {
 		raw, err := json.Marshal(template.Pod)
-		if err != nil {
-			t.Error(err)
-			return
+		if err == nil {
+			err = s.compare(t.Context(), s.plain[template.Restricted], s.injected[template.Restricted], raw)
 		}
-		before, err := dryRun(t.Context(), api, plain[template.Restricted], raw)
-		if err != nil {
-			t.Errorf("%s: the template itself: %v", template.Name, err)
-			return
-		}
-		after, err := dryRun(t.Context(), api, injected[template.Restricted], raw)
 		if err != nil {
 			t.Errorf("%s: %v", template.Name, err)
 			return
 		}
-		if err := checkInjected(after); err != nil {
-			t.Errorf("%s: %v", template.Name, err)
+		if _, err := dryRun(t.Context(), s.api, s.quota[false], raw); err != nil {
+			return // it does not fit by itself
 		}
-		if before.Status.QOSClass != after.Status.QOSClass {
-			t.Errorf("%s: its class was %s and is %s", template.Name, before.Status.QOSClass, after.Status.QOSClass)
-		}
-		if err := checkAgain(t.Context(), api, after); err != nil {
-			t.Errorf("%s: %v", template.Name, err)
+		fitting.Add(1)
+		if err := s.compare(t.Context(), s.quota[false], s.quota[true], raw); err != nil {
+			t.Errorf("%s, with a quota: %v", template.Name, err)
 		}
 	})
+	if n := fitting.Load(); n < 100 {
+		t.Errorf("only %d templates fit into the quota", n)
+	}
+}
+
+// sender sends pods into namespaces.
+type sender struct {
+	api             kubernetes.Interface
+	plain, injected map[bool]string // without and with koordinator; true: restricted
+	quota           map[bool]string // true: with koordinator
+}
+
+// compare sends a pod into a namespace without and one with koordinator and says
+// what is wrong with the one that is injected.
+func (s sender) compare(ctx context.Context, plain, injected string, raw []byte) error {
+	before, err := dryRun(ctx, s.api, plain, raw)
+	if err != nil {
+		return fmt.Errorf("the template itself: %w", err)
+	}
+	after, err := dryRun(ctx, s.api, injected, raw)
+	if err != nil {
+		return err
+	}
+	if err := checkInjected(after); err != nil {
+		return err
+	}
+	if before.Status.QOSClass != after.Status.QOSClass {
+		return fmt.Errorf("its class was %s and is %s", before.Status.QOSClass, after.Status.QOSClass)
+	}
+	return checkAgain(ctx, s.api, after)
+}
+
+// pairWithQuota makes two namespaces with a quota: true is with koordinator.
+func pairWithQuota(t *testing.T) map[bool]string {
+	t.Helper()
+	pair := map[bool]string{false: namespace(t), true: namespace(t, enabled)}
+	for _, ns := range pair {
+		kubectl(t, "-n", ns, "create", "serviceaccount", corpus.ServiceAccount)
+		apply(t, ns, quota)
+		eventually(t, wait, "the quota to be counted", func() (bool, string) {
+			used := kubectl(t, "-n", ns, "get", "resourcequota", "quota", "-o", "jsonpath={.status.used.pods}")
+			return used == "0", used
+		})
+	}
+	return pair
 }
 
 // connect makes a client that does not hold itself back.
