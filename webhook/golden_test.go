@@ -154,6 +154,10 @@ func golden(t *testing.T, path string, archive *txtar.Archive) {
 	}
 	checkUnknownFields(t, pod)
 	checkUntouched(t, pod)
+	checkSecurity(t, pod, result)
+	if resp.Patch != nil {
+		checkOperations(t, pod, resp)
+	}
 }
 
 // checkUntouched fails when the pod that was read is changed.
