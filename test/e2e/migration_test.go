@@ -212,6 +212,12 @@ func testTaskDefinition(t *testing.T, c change) {
 	strictly(t, c.before, &before)
 	conditions := map[string]string{"START": "=started", "HEALTHY": "", "COMPLETE": "=exited", "SUCCESS": "=succeeded"}
 	want, timeouts, essential := map[string]map[string]bool{}, map[string]string{}, ""
+	waits, late := map[string]string{}, map[string]string{} // until it gives up, by who is waited for and by who waits
+	for _, definition := range before.ContainerDefinitions {
+		if definition.StartTimeout > 0 {
+			waits[definition.Name] = fmt.Sprintf("%ds", definition.StartTimeout)
+		}
+	}
 	for _, definition := range before.ContainerDefinitions {
 		if definition.Essential {
 			essential = definition.Name
@@ -225,11 +231,17 @@ func testTaskDefinition(t *testing.T, c change) {
 				t.Fatalf("%s depends on %s by %q", definition.Name, dependency.ContainerName, dependency.Condition)
 			}
 			put(want, definition.Name, dependency.ContainerName+condition)
+			if timeout, limited := waits[dependency.ContainerName]; limited {
+				late[definition.Name] = timeout
+			}
 		}
 	}
 	var after corev1.Pod
 	strictly(t, c.after, &after)
 	sameOrder(t, after.ObjectMeta, want, timeouts, essential)
+	if diff := cmp.Diff(late, values(t, after.ObjectMeta, "start-timeout")); diff != "" {
+		t.Errorf("start timeouts (-before +after): %s", diff)
+	}
 
 	after.Labels = map[string]string{"e2e": ""}
 	manifest, err := json.Marshal(after)
