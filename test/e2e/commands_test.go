@@ -16,13 +16,13 @@ import (
 )
 
 // TestTheCommandsOfTheDocumentation types what the README's example and
-// docs/operations.md show, but for what is marked, and the installation that
-// has been done already.
+// docs/operations.md show, but for what is marked, the installation, which has
+// been done already, and the removal.
 func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	t.Parallel()
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", "shop", "--ignore-not-found", "--wait=false") })
 	for _, c := range commands(t, "README.md") {
-		if docs.Runnable(c) && !strings.HasPrefix(c.Text, "helm install ") {
+		if docs.Runnable(c) && !strings.HasPrefix(c.Text, "helm install ") && !strings.HasPrefix(c.Text, "kubectl delete ") {
 			typed(t, c)
 		}
 	}
