@@ -8,6 +8,20 @@ FUZZTIME ?= 10s
 # How long random pods of three and four containers are explored.
 EXPLORE ?= 5m
 
+# Images: what they call themselves, for which platforms (empty: this machine's),
+# and where they go. The labels and times in them are the commit's, so that the
+# same commit gives the same digests. Expanded only where used.
+VERSION ?= dev
+PLATFORMS ?=
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null)
+SOURCE ?=
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+IMAGES ?= bin/images
+SBOM ?= bin/sbom
+NAMES := wrapper webhook
+CRANE ?= go run github.com/google/go-containerregistry/cmd/crane@v0.22.1
+COSIGN ?= cosign
+
 HELM ?= go run helm.sh/helm/v4/cmd/helm@v4.3.1
 # What runs the tests keeps their results, from which docs/conformance.md is made.
 RESULTS := bin/results
@@ -24,8 +38,33 @@ build: ## both binaries, static, to bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/webhook
 
 .PHONY: images
-images: ## both images from the Dockerfiles, to bin/images/
-	go run ./test/images
+images: ## both images from the Dockerfiles, to bin/images/ (PLATFORMS=linux/amd64,linux/arm64)
+	go run ./test/images -o $(IMAGES) -version '$(VERSION)' -platforms '$(PLATFORMS)' \
+	  -revision '$(REVISION)' -source '$(SOURCE)' -created $(SOURCE_DATE_EPOCH)
+
+.PHONY: sbom
+sbom: ## what the built images are made of, CycloneDX JSON, to bin/sbom/
+	go run ./test/sbom -o $(SBOM) $(addprefix $(IMAGES)/,$(NAMES))
+
+.PHONY: push
+push: ## push the built images to REGISTRY, e.g. ghcr.io/example
+	@test -n '$(REGISTRY)' || { echo 'make push: set REGISTRY, e.g. ghcr.io/example' >&2; exit 1; }
+	@set -e; for name in $(NAMES); do \
+	  $(CRANE) push --image-refs $(IMAGES)/$$name.ref $(IMAGES)/$$name $(REGISTRY)/$$name:$(VERSION); \
+	done
+
+.PHONY: sign
+sign: ## sign what was pushed and attest its bills of materials (cosign, keyless)
+	@set -e; for name in $(NAMES); do \
+	  $(COSIGN) sign --yes "$$(cat $(IMAGES)/$$name.ref)"; \
+	  for bill in $(SBOM)/$$name-*.cdx.json; do \
+	    $(COSIGN) attest --yes --type cyclonedx --predicate "$$bill" "$$(cat $(IMAGES)/$$name.ref)"; \
+	  done; \
+	done
+
+.PHONY: package
+package: ## the chart as an archive, to bin/chart/ (VERSION=v1.2.3)
+	$(HELM) package charts/koordinator --destination bin/chart --version '$(VERSION:v%=%)' --app-version '$(VERSION)'
 
 .PHONY: demo
 demo: ## the sample Job on a real cluster, with a timeline (CLUSTER=test|current|kind)
@@ -52,7 +91,8 @@ explore: ## random pods through the wrapper's state machine, for EXPLORE
 
 .PHONY: e2e
 e2e: ## the real cluster: koordinator on it, and the cluster itself
-	go vet -tags e2e ./test/e2e
+	go vet -tags e2e ./test/e2e ./test/images
+	go test -tags e2e -count=1 -timeout 20m ./test/images
 	go run ./test/cluster bin
 	@mkdir -p $(RESULTS)
 	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 40m ./test/e2e

@@ -232,28 +232,33 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 		fmt.Fprintf(&many, " c%d", i)
 		fmt.Fprintf(&typos, "main%d: x\n", i)
 	}
-	var full, all, exits strings.Builder // of contradictions
+	var full, stops, exits strings.Builder // of contradictions
 	for i := range 200 {
 		fmt.Fprintf(&full, " c%d", i)
-		fmt.Fprintf(&all, "c%d, ", i)
+		fmt.Fprintf(&stops, "c%d: [", i)
 		fmt.Fprintf(&exits, "c%d: [", i)
-		for k := max(0, i-20); k < i; k++ {
+		for k := max(0, i-10); k < i; k++ {
 			fmt.Fprintf(&exits, "c%d=exited, ", k)
 		}
+		for k := i + 1; k < min(200, i+11); k++ {
+			fmt.Fprintf(&stops, "c%d, ", k)
+		}
+		stops.WriteString("]\n")
 		exits.WriteString("]\n")
 	}
-	for name, tt := range map[string]struct{ containers, deps, essential, want string }{
+	trim := strings.NewReplacer("c0: []\n", "", "c199: []\n", "")
+	for name, tt := range map[string]struct{ containers, deps, stops, want string }{
 		"annotations": {"Never main", chain.String(), "", "koordinator.io/: the annotations have"},
 		"containers":  {"Never" + many.String(), "c0: c1", "", "spec.containers: the pod has 2000 containers"},
 		"problems":    {"Never main", typos.String(), "", "(20 of "},
 		"contradictions": {
-			"Never" + full.String(), strings.ReplaceAll(exits.String(), "c0: []\n", ""), strings.TrimSuffix(all.String(), ", "), "(20 of ",
+			"Never" + full.String(), trim.Replace(exits.String()), trim.Replace(stops.String()), "(20 of ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			annotations := map[string]string{"koordinator.io/start-deps": tt.deps}
-			if tt.essential != "" {
-				annotations["koordinator.io/essential"] = tt.essential
+			if tt.stops != "" {
+				annotations["koordinator.io/stop-deps"] = tt.stops
 			}
 			resp := ask(t, podOf(t, tt.containers, annotations))
 			if resp.Allowed || !strings.Contains(resp.Result.Message, tt.want) || len(resp.Result.Message) > 32<<10 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -55,7 +56,7 @@ func (b *buildah) command(args ...string) []string {
 // steps is one build straight into the archive, with this machine's toolchain.
 // Its modules are a proxy before the usual one: nothing is downloaded twice.
 func (b *buildah) steps(i image) [][]string {
-	argv := b.command("bud", "--isolation", "chroot", "--pull-never", "--timestamp", "0", "--identity-label=false",
+	argv := b.command("bud", "--isolation", "chroot", "--pull-never", "--timestamp", i.epoch(), "--identity-label=false",
 		"--volume", b.tools.GOROOT+":/usr/local/go:ro",
 		"--volume", b.tools.downloads()+":"+modules+":ro",
 		"--build-arg", "GOPROXY=file://"+modules+","+b.tools.GOPROXY,
@@ -69,6 +70,9 @@ func (b *buildah) steps(i image) [][]string {
 func (b *buildah) prepare(ctx context.Context, c *console) error {
 	if err := b.acquire(ctx, c); err != nil {
 		return err
+	}
+	if want := "go" + base[strings.LastIndex(base, ":")+1:]; b.tools.GOVERSION != want {
+		c.say("this machine has %s in the place of the base image's %s: the digests are other ones", b.tools.GOVERSION, want)
 	}
 	return b.ensureStandIn(ctx, c)
 }

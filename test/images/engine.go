@@ -5,19 +5,27 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// image is one image to build.
+// image is one image to build, for one platform.
 type image struct {
-	name    string // builds Dockerfile.NAME
-	version string
-	archive string // absolute path; nothing exists there yet
-	tools   toolchain
+	options
+	name     string // builds Dockerfile.NAME
+	platform v1.Platform
+	archive  string // absolute path; nothing exists there yet
+	tools    toolchain
 }
 
-// tag is the image's name inside its archive.
-func (i image) tag() string { return "koordinator/" + i.name + ":dev" }
+// tag is the image's name inside the engine's archive.
+func (i image) tag() string { return "koordinator/" + i.name + ":dev-" + i.platform.Architecture }
+
+// epoch is when the image was made, in seconds since 1970.
+func (i image) epoch() string { return strconv.FormatInt(i.created.Unix(), 10) }
 
 // engine builds images.
 type engine interface {
@@ -93,8 +101,11 @@ func install(ctx context.Context, c *console, packages []string) error {
 // arguments are those that every builder understands.
 func (i image) arguments() []string {
 	return []string{
-		"--platform", "linux/" + i.tools.GOHOSTARCH,
+		"--platform", i.platform.String(),
 		"--build-arg", "VERSION=" + i.version,
+		"--build-arg", "REVISION=" + i.revision,
+		"--build-arg", "SOURCE=" + i.source,
+		"--build-arg", "CREATED=" + i.created.Format(time.RFC3339),
 		"--build-arg", "GOSUMDB=" + i.tools.GOSUMDB,
 		"-f", "Dockerfile." + i.name,
 	}
@@ -112,9 +123,9 @@ func (n client) steps(i image) [][]string {
 	build := append([]string{string(n), "build"}, i.arguments()...)
 	build = append(build, "--build-arg", "GOPROXY="+i.tools.GOPROXY)
 	if n == "podman" {
-		build = append(build, "--timestamp", "0")
+		build = append(build, "--timestamp", i.epoch())
 	} else {
-		build = append(build, "--build-arg", "SOURCE_DATE_EPOCH=0")
+		build = append(build, "--build-arg", "SOURCE_DATE_EPOCH="+i.epoch())
 	}
 	return [][]string{
 		append(build, "-t", "docker.io/"+i.tag(), "."),

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 func TestChoose(t *testing.T) {
@@ -42,30 +46,35 @@ func TestChoose(t *testing.T) {
 }
 
 func TestSteps(t *testing.T) {
-	i := image{name: "wrapper", version: "v1.2.3", archive: "/out/wrapper.tar.part", tools: toolchain{
-		GOROOT: "/sdk/go", GOHOSTARCH: "arm64", GOPROXY: "https://proxy.example,direct", GOSUMDB: "off", GOMODCACHE: "/mod",
-	}}
-	common := "--platform linux/arm64 --build-arg VERSION=v1.2.3 --build-arg GOSUMDB=off -f Dockerfile.wrapper"
+	i := image{
+		name: "wrapper", platform: v1.Platform{OS: "linux", Architecture: "arm64"}, archive: "/out/wrapper.tar.part",
+		options: options{version: "v1.2.3", revision: "abc", source: "https://git.example/k", created: time.Unix(1800000000, 0).UTC()},
+		tools: toolchain{
+			GOROOT: "/sdk/go", GOHOSTARCH: "amd64", GOPROXY: "https://proxy.example,direct", GOSUMDB: "off", GOMODCACHE: "/mod",
+		},
+	}
+	common := "--platform linux/arm64 --build-arg VERSION=v1.2.3 --build-arg REVISION=abc --build-arg SOURCE=https://git.example/k" +
+		" --build-arg CREATED=2027-01-15T08:00:00Z --build-arg GOSUMDB=off -f Dockerfile.wrapper"
 	for _, tt := range []struct {
 		engine engine
 		want   []string
 	}{
 		{client("docker"), []string{
 			"docker build " + common + " --build-arg GOPROXY=https://proxy.example,direct" +
-				" --build-arg SOURCE_DATE_EPOCH=0 -t docker.io/koordinator/wrapper:dev .",
-			"docker save -o /out/wrapper.tar.part docker.io/koordinator/wrapper:dev",
+				" --build-arg SOURCE_DATE_EPOCH=1800000000 -t docker.io/koordinator/wrapper:dev-arm64 .",
+			"docker save -o /out/wrapper.tar.part docker.io/koordinator/wrapper:dev-arm64",
 		}},
 		{client("podman"), []string{
 			"podman build " + common + " --build-arg GOPROXY=https://proxy.example,direct" +
-				" --timestamp 0 -t docker.io/koordinator/wrapper:dev .",
-			"podman save -o /out/wrapper.tar.part docker.io/koordinator/wrapper:dev",
+				" --timestamp 1800000000 -t docker.io/koordinator/wrapper:dev-arm64 .",
+			"podman save -o /out/wrapper.tar.part docker.io/koordinator/wrapper:dev-arm64",
 		}},
 		{&buildah{dir: "/cache/buildah", tools: i.tools}, []string{
 			"buildah --storage-driver vfs --root /cache/buildah/storage --runroot /cache/buildah/run" +
-				" bud --isolation chroot --pull-never --timestamp 0 --identity-label=false" +
+				" bud --isolation chroot --pull-never --timestamp 1800000000 --identity-label=false" +
 				" --volume /sdk/go:/usr/local/go:ro --volume /mod/cache/download:/modules:ro" +
-				" --build-arg GOPROXY=file:///modules,https://proxy.example,direct --build-arg BUILDPLATFORM=linux/arm64 " +
-				common + " -t docker-archive:/out/wrapper.tar.part:koordinator/wrapper:dev .",
+				" --build-arg GOPROXY=file:///modules,https://proxy.example,direct --build-arg BUILDPLATFORM=linux/amd64 " +
+				common + " -t docker-archive:/out/wrapper.tar.part:koordinator/wrapper:dev-arm64 .",
 		}},
 	} {
 		t.Run(strings.Fields(tt.want[0])[0], func(t *testing.T) {
@@ -81,13 +90,21 @@ func TestSteps(t *testing.T) {
 }
 
 func TestParse(t *testing.T) {
-	all := parse(nil)
-	if all.out != "bin/images" || all.version != "dev" || !slices.Equal(all.images, []string{"wrapper", "webhook"}) {
-		t.Errorf("without arguments: %+v", all)
+	all, err := parse(nil, io.Discard)
+	if err != nil || all.out != "bin/images" || all.version != "dev" || len(all.platforms) > 0 || !slices.Equal(all.images, []string{"wrapper", "webhook"}) {
+		t.Errorf("without arguments: %+v, %v", all, err)
 	}
-	one := parse([]string{"-o", "out", "-version", "v1", "webhook"})
-	if one.out != "out" || one.version != "v1" || !slices.Equal(one.images, []string{"webhook"}) {
-		t.Errorf("with arguments: %+v", one)
+	one, err := parse([]string{"-o", "out", "-version", "v1", "-created", "60", "-platforms", "linux/amd64,linux/arm64", "webhook"}, io.Discard)
+	if err != nil || one.out != "out" || one.version != "v1" || one.created.Unix() != 60 || !slices.Equal(one.images, []string{"webhook"}) {
+		t.Errorf("with arguments: %+v, %v", one, err)
+	}
+	if len(one.platforms) != 2 || one.platforms[1].String() != "linux/arm64" {
+		t.Errorf("platforms: %v", one.platforms)
+	}
+	for _, text := range []string{"arm64", "windows/amd64", "linux/"} {
+		if _, err := parse([]string{"-platforms", text}, io.Discard); err == nil {
+			t.Errorf("platform %q is taken", text)
+		}
 	}
 }
 
@@ -95,7 +112,11 @@ func TestParse(t *testing.T) {
 // Dockerfiles give it.
 func TestDockerfilesBuildFromTheStandIn(t *testing.T) {
 	from := regexp.MustCompile(`(?m)^FROM --platform=\$BUILDPLATFORM (\S+) AS build$`)
-	for _, name := range parse(nil).images {
+	all, err := parse(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all.images {
 		text, err := os.ReadFile("../../Dockerfile." + name)
 		if err != nil {
 			t.Fatal(err)

@@ -1,7 +1,11 @@
-// Command images builds the container images from their Dockerfiles and writes
-// them as archives that docker load and ctr images import read:
+// Command images builds the container images from their Dockerfiles:
 //
-//	go run ./test/images [-o bin/images] [-version dev] [wrapper webhook …]
+//	go run ./test/images [-o bin/images] [-version dev] [-platforms linux/amd64,linux/arm64] [wrapper webhook …]
+//
+// For each it writes NAME.tar, an archive for one platform that docker load and
+// ctr images import read, and NAME, an OCI image layout with an index of all
+// platforms, to be pushed. The same source gives the same digests: see
+// canonical.
 //
 // It uses docker or podman where one answers. Elsewhere it uses buildah, which
 // needs neither a daemon nor a registry: a stand-in made from this machine's
@@ -13,17 +17,25 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, parse(os.Args[1:])); err != nil {
+	o, err := parse(os.Args[1:], os.Stderr)
+	if err == nil {
+		err = run(ctx, os.Stdout, o)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "images:", err)
 		os.Exit(1)
 	}
@@ -31,31 +43,57 @@ func main() {
 
 // options is what the command line says.
 type options struct {
-	out     string   // directory of the archives
-	version string   // what the binaries call themselves
-	images  []string // each has a Dockerfile.NAME
+	out       string        // directory of the results
+	version   string        // what the binaries call themselves
+	revision  string        // commit they are made from, for a label
+	source    string        // URL of the repository, for a label
+	created   time.Time     // of the image and every file in it
+	platforms []v1.Platform // none: this machine's
+	images    []string      // each has a Dockerfile.NAME
 }
 
-// parse reads the command line, or exits. Without names it means every image.
-func parse(args []string) options {
+// parse reads the command line. Without names it means every image. What is
+// not about the arguments goes to stderr.
+func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{images: []string{"wrapper", "webhook"}}
-	flags := flag.NewFlagSet("images", flag.ExitOnError)
-	flags.StringVar(&o.out, "o", "bin/images", "write the archives to this `directory`")
+	flags := flag.NewFlagSet("images", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.out, "o", "bin/images", "write the images to this `directory`")
 	flags.StringVar(&o.version, "version", "dev", "`version` the binaries report")
-	_ = flags.Parse(args) // exits on an error
+	flags.StringVar(&o.revision, "revision", "", "label: the `commit` they are made from")
+	flags.StringVar(&o.source, "source", "", "label: the `URL` of the repository")
+	created := flags.Int64("created", 0, "when the source was made, in `seconds` since 1970")
+	platforms := flags.String("platforms", "", "`list` of OS/ARCHITECTURE, separated by commas (default: this machine's)")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.created = time.Unix(*created, 0).UTC()
+	for text := range strings.SplitSeq(*platforms, ",") {
+		if text == "" {
+			continue
+		}
+		p, err := v1.ParsePlatform(text)
+		if err != nil || p.OS != "linux" || p.Architecture == "" {
+			return o, fmt.Errorf("-platforms: %q is not linux/ARCHITECTURE", text)
+		}
+		o.platforms = append(o.platforms, *p)
+	}
 	if flags.NArg() > 0 {
 		o.images = flags.Args()
 	}
-	return o
+	return o, nil
 }
 
 // run builds the images one after the other; the first failure ends it.
-func run(ctx context.Context, o options) (err error) {
+func run(ctx context.Context, out io.Writer, o options) (err error) {
 	tools, err := readToolchain(ctx)
 	if err != nil {
 		return err
 	}
-	c := newConsole(os.Stdout, tools.root())
+	if len(o.platforms) == 0 {
+		o.platforms = []v1.Platform{tools.host()}
+	}
+	c := newConsole(out, tools.root())
 	e, err := newEngine(ctx, c, tools)
 	if err != nil {
 		return err
@@ -67,8 +105,7 @@ func run(ctx context.Context, o options) (err error) {
 	return buildAll(ctx, c, e, tools, o)
 }
 
-// buildAll writes an archive for each image and then lists them with their
-// sizes.
+// buildAll writes the images, and then lists them with their digests.
 func buildAll(ctx context.Context, c *console, e engine, tools toolchain, o options) error {
 	dir, err := filepath.Abs(o.out)
 	if err != nil {
@@ -77,32 +114,39 @@ func buildAll(ctx context.Context, c *console, e engine, tools toolchain, o opti
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var sizes []string
+	var lines []string
 	for _, name := range o.images {
-		file := filepath.Join(dir, name+".tar")
-		i := image{name: name, version: o.version, archive: file + ".part", tools: tools}
-		size, err := build(ctx, c, e, i, file)
-		if err != nil {
-			return err
+		var built []platformImage
+		for _, p := range o.platforms {
+			i := image{name: name, platform: p, options: o, tools: tools, archive: filepath.Join(dir, name+".tar.part")}
+			made, err := build(ctx, c, e, i)
+			if err != nil {
+				return err
+			}
+			built = append(built, platformImage{p, made})
 		}
-		sizes = append(sizes, fmt.Sprintf("%s  %.1f MB", filepath.Join(o.out, name+".tar"), float64(size)/1e6))
+		line, err := write(filepath.Join(dir, name), name, o, tools.host(), built)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		lines = append(lines, line)
 	}
-	c.say("%s", strings.Join(sizes, "\n        "))
+	c.say("%s", strings.Join(lines, "\n        "))
 	return nil
 }
 
-// build replaces file when the new archive is complete, and returns its size.
-func build(ctx context.Context, c *console, e engine, i image, file string) (int64, error) {
+// build has an engine build an image for one platform, and reads it.
+func build(ctx context.Context, c *console, e engine, i image) (v1.Image, error) {
 	defer func() { _ = os.Remove(i.archive) }()
 	_ = os.Remove(i.archive) // left by a killed build; no builder writes over it
 	for _, argv := range e.steps(i) {
-		if err := c.run(ctx, "build "+i.name, argv...); err != nil {
-			return 0, err
+		if err := c.run(ctx, "build "+i.name+" for "+i.platform.String(), argv...); err != nil {
+			return nil, err
 		}
 	}
-	info, err := os.Stat(i.archive)
+	made, err := canonical(i)
 	if err != nil {
-		return 0, err
+		return nil, fmt.Errorf("read the archive of %s: %w", i.name, err)
 	}
-	return info.Size(), os.Rename(i.archive, file)
+	return made, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	base        = "docker.io/library/golang:1.26"      // the image the Dockerfiles build from
+	base        = "docker.io/library/golang:1.26.8"    // the image the Dockerfiles build from
 	bundle      = "/etc/ssl/certs/ca-certificates.crt" // CA certificates, in the image as on Debian
 	fingerprint = "koordinator.io/made-from"           // label: what a stand-in consists of
 )

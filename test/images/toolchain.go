@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
 // toolchain is what "go env" says about this machine and this module.
 type toolchain struct {
 	GOMOD      string // the module's go.mod
 	GOROOT     string
+	GOVERSION  string // like "go1.26.8"
 	GOHOSTARCH string
 	GOPROXY    string
 	GOSUMDB    string
@@ -33,6 +36,9 @@ func readToolchain(ctx context.Context) (toolchain, error) {
 	}
 	return t, nil
 }
+
+// host is this machine's platform.
+func (t toolchain) host() v1.Platform { return v1.Platform{OS: "linux", Architecture: t.GOHOSTARCH} }
 
 // root is the directory of the Dockerfiles and of everything they copy.
 func (t toolchain) root() string { return filepath.Dir(t.GOMOD) }

@@ -74,25 +74,38 @@ func (j *job) choose() {
 }
 
 // essential gives every other regular container a stop dependency on each
-// essential one, but those that start only after it has exited.
+// essential one, but those that start only after it has exited, and those that
+// have exited before it starts.
 func (j *job) essential(all []Essential) {
 	all = slices.DeleteFunc(slices.Clone(all), func(e Essential) bool { return !j.checkEssential(e) })
 	if len(all) == 0 {
 		return
 	}
-	before := j.specs()
+	after := j.exitsBefore()
 	for _, c := range j.containers {
 		if c.init() {
 			continue
 		}
-		exits := spec.ExitsBefore(before, c.Name)
 		for _, e := range all {
-			startsAfter := slices.ContainsFunc(exits, func(x spec.Exit) bool { return x.Container == e.Container })
-			if c.Name != e.Container && !startsAfter {
+			if c.Name != e.Container && !after[c.Name][e.Container] && !after[e.Container][c.Name] {
 				j.stopWith(c, e)
 			}
 		}
 	}
+}
+
+// exitsBefore says of each container which others have exited for good when it
+// starts.
+func (j *job) exitsBefore() map[string]map[string]bool {
+	specs := j.specs()
+	all := map[string]map[string]bool{}
+	for name := range specs {
+		all[name] = map[string]bool{}
+		for _, exit := range spec.ExitsBefore(specs, name) {
+			all[name][exit.Container] = true
+		}
+	}
+	return all
 }
 
 // checkEssential reports whether others can be stopped by a container.

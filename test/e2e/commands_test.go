@@ -1,0 +1,91 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/docs"
+)
+
+// TestTheCommandsOfTheDocumentation types what the README's example and
+// docs/operations.md show, but for what is marked, the installation, which has
+// been done already, and the removal.
+func TestTheCommandsOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	t.Cleanup(func() { kubectl(t, "delete", "namespace", "shop", "--ignore-not-found", "--wait=false") })
+	for _, c := range commands(t, "README.md") {
+		if docs.Runnable(c) && !strings.HasPrefix(c.Text, "helm install ") && !strings.HasPrefix(c.Text, "kubectl delete ") {
+			typed(t, c)
+		}
+	}
+	if _, condition := job(t, "shop", "job-with-sidecar"); condition != "Complete" {
+		t.Errorf("the README's Job is %s, want Complete", condition)
+	}
+	for _, c := range commands(t, "docs/operations.md") {
+		if c.Section != "Upgrade and rollback" && c.Section != "Removal" && (docs.Runnable(c) || strings.HasPrefix(c.Text, "make package ")) {
+			t.Run(c.Text, func(t *testing.T) { typed(t, c) })
+		}
+	}
+}
+
+// TestUpgradeAndRemovalAsDocumented types what docs/operations.md shows for
+// both, while no other test runs, and installs koordinator again. A pod that was
+// injected before outlives it all.
+func TestUpgradeAndRemovalAsDocumented(t *testing.T) {
+	t.Cleanup(func() {
+		if err := cluster.Install(context.Background()); err != nil {
+			t.Errorf("install again: %v", err)
+		}
+	})
+	ns := namespace(t, enabled)
+	apply(t, ns, waitingPod)
+	eventually(t, wait, "the grant", func() (bool, string) {
+		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader")
+		return err == nil, out
+	})
+	for _, c := range commands(t, "docs/operations.md") {
+		if c.Section == "Removal" && strings.HasPrefix(c.Text, "kubectl delete ") {
+			if pod := onePod(t, ns, "e2e"); pod.Status.Phase != corev1.PodRunning {
+				t.Errorf("the pod is %s after the removal, want %s", pod.Status.Phase, corev1.PodRunning)
+			}
+		}
+		if c.Section == "Upgrade and rollback" || c.Section == "Removal" {
+			typed(t, c)
+		}
+	}
+	left := kubectl(t, "get", "mutatingwebhookconfiguration,clusterrole,clusterrolebinding", "-o", "name") +
+		kubectl(t, "get", "rolebinding", "--all-namespaces", "-o", "jsonpath={range .items[*]}{.metadata.name}{\"\\n\"}{end}")
+	if strings.Contains(left, "koordinator") {
+		t.Errorf("something is left:\n%s", left)
+	}
+}
+
+// commands are those of a page.
+func commands(t *testing.T, page string) []docs.Command {
+	t.Helper()
+	all, err := docs.Commands(filepath.Join(cluster.Root, page))
+	if err != nil || len(all) == 0 {
+		t.Fatalf("commands of %s: %v, %v", page, all, err)
+	}
+	return all
+}
+
+// typed runs a command in a shell, from the repository's root. It must succeed
+// and print something.
+func typed(t *testing.T, c docs.Command) {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", "-c", c.Text)
+	cmd.Dir = cluster.Root
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig, "PATH="+cluster.Bin()+":"+os.Getenv("PATH"))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) == 0 {
+		t.Errorf("line %d: %s: %v\n%s", c.Line, c.Text, err, out)
+	}
+}

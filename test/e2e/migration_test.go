@@ -1,0 +1,299 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// change is one section of docs/migration.md.
+type change struct{ before, after string }
+
+// changes are the sections by their titles: each has two YAML blocks.
+func changes(t *testing.T) map[string]change {
+	t.Helper()
+	page, err := os.ReadFile(filepath.Join(cluster.Root, "docs", "migration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]change{}
+	for _, section := range strings.Split(string(page), "\n## ")[1:] {
+		title, text, _ := strings.Cut(section, "\n")
+		var blocks []string
+		for _, part := range strings.Split(text, "```yaml\n")[1:] {
+			block, _, _ := strings.Cut(part, "```")
+			blocks = append(blocks, block)
+		}
+		if len(blocks) != 2 {
+			t.Fatalf("%s has %d YAML blocks, want a before and an after", title, len(blocks))
+		}
+		all[title] = change{blocks[0], blocks[1]}
+	}
+	return all
+}
+
+// TestMigration runs the examples of docs/migration.md: what is not here is not
+// in it.
+func TestMigration(t *testing.T) {
+	t.Parallel()
+	all := changes(t)
+	for title, run := range map[string]func(t *testing.T, c change){
+		"From kubexit":              testBoth,
+		"From HBT koordinator":      testBoth,
+		"From proa":                 testBoth,
+		"From essential-containers": testBoth,
+		"From scuttle":              testScuttle,
+		"From native sidecars":      testBoth,
+		"Back to native sidecars":   testBoth,
+		"From Compose":              testCompose,
+		"From ECS task definitions": testTaskDefinition,
+	} {
+		c, found := all[title]
+		if !found {
+			t.Errorf("docs/migration.md has no section %q", title)
+			continue
+		}
+		delete(all, title)
+		t.Run(title, func(t *testing.T) {
+			t.Parallel()
+			run(t, c)
+		})
+	}
+	for title := range all {
+		t.Errorf("nothing runs %q", title)
+	}
+}
+
+// testBoth runs a Job before and after.
+func testBoth(t *testing.T, c change) {
+	for name, manifest := range map[string]string{"before": c.before, "after": c.after} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testCompletes(t, manifest)
+		})
+	}
+}
+
+// testCompletes runs a Job in an enabled namespace, where pods may be read as
+// the predecessors need it. It completes, every container of it reports 0, and
+// main has seen the proxy.
+func testCompletes(t *testing.T, manifest string) {
+	var wanted batchv1.Job
+	strictly(t, manifest, &wanted)
+	ns := namespace(t, enabled)
+	kubectl(t, "-n", ns, "create", "role", "reader", "--verb=get,list,watch", "--resource=pods")
+	kubectl(t, "-n", ns, "create", "rolebinding", "reader", "--role=reader", "--serviceaccount="+ns+":default")
+	apply(t, ns, manifest)
+	pod, condition := job(t, ns, wanted.Name)
+	if condition != "Complete" {
+		t.Errorf("the Job is %s, want Complete", condition)
+	}
+	for _, c := range wanted.Spec.Template.Spec.Containers {
+		if e := terminated(t, pod, c.Name); e.ExitCode != 0 {
+			t.Errorf("%s exited with %d (%s), want 0", c.Name, e.ExitCode, e.Message)
+		}
+	}
+	if out := logs(t, ns, pod.Name, "main"); !out.has("rows") {
+		t.Errorf("main never saw the proxy:\n%s", out)
+	}
+}
+
+// strictly reads a manifest as kubectl does with --validate=strict.
+func strictly(t *testing.T, manifest string, object any) {
+	t.Helper()
+	if err := yaml.UnmarshalStrict([]byte(manifest), object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// istio stands in for Istio's proxy: the readiness, the port and the way to
+// quit are the real one's, and an app's traffic passes once it is ready.
+const istio = `
+name: istio-proxy
+image: busybox:1.37
+command: [sh, -c]
+args:
+  - |
+    mkdir -p /tmp/www && echo rows >/tmp/www/rows
+    printf 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n' >/tmp/answer
+    printf 'read line; echo "$line" >>/tmp/asked; cat /tmp/answer' >/tmp/serve
+    sleep 2
+    httpd -p 8080 -h /tmp/www
+    nc -ll -p 15020 -e sh /tmp/serve &
+    until grep -q 'POST /quitquitquit' /tmp/asked; do sleep 0.1; done
+    echo was asked to quit
+readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+`
+
+// testScuttle has only its after run, with the proxy that Istio would add.
+func testScuttle(t *testing.T, c change) {
+	var before, after batchv1.Job
+	strictly(t, c.before, &before)
+	strictly(t, c.after, &after)
+	quit := before.Spec.Template.Spec.Containers[0].Env[1]
+	if want := "POST " + quit.Value + "/quitquitquit"; quit.Name != "ISTIO_QUIT_API" || !strings.Contains(after.Spec.Template.Annotations["koordinator.io/exit-http"], want) {
+		t.Errorf("scuttle asks %s=%s, the annotation does not", quit.Name, quit.Value)
+	}
+	var proxy corev1.Container
+	strictly(t, istio, &proxy)
+	after.Spec.Template.Spec.Containers = append(after.Spec.Template.Spec.Containers, proxy)
+	manifest, err := json.Marshal(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testCompletes(t, string(manifest))
+}
+
+// testCompose compares the conditions and runs the after.
+func testCompose(t *testing.T, c change) {
+	var before struct {
+		Services map[string]struct {
+			Image, Command  string
+			StopGracePeriod string         `json:"stop_grace_period"`
+			Healthcheck     map[string]any `json:"healthcheck"`
+			DependsOn       map[string]struct {
+				Condition string
+				Required  *bool
+			} `json:"depends_on"`
+		}
+	}
+	strictly(t, c.before, &before)
+	conditions := map[string]string{"service_started": "=started", "service_healthy": "", "service_completed_successfully": "=succeeded"}
+	want, timeouts := map[string]map[string]bool{}, map[string]string{}
+	for name, service := range before.Services {
+		if service.StopGracePeriod != "" {
+			timeouts[name] = service.StopGracePeriod
+		}
+		for on, dependency := range service.DependsOn {
+			condition, known := conditions[dependency.Condition]
+			if !known {
+				t.Fatalf("%s depends on %s by %q", name, on, dependency.Condition)
+			}
+			if dependency.Condition == "service_healthy" && before.Services[on].Healthcheck == nil {
+				t.Errorf("%s waits for the health of %s, which has no check", name, on)
+			}
+			if dependency.Required != nil && !*dependency.Required {
+				condition += "?"
+			}
+			put(want, name, on+condition)
+		}
+	}
+	var after batchv1.Job
+	strictly(t, c.after, &after)
+	sameOrder(t, after.Spec.Template.ObjectMeta, want, timeouts, "main")
+	testCompletes(t, c.after)
+}
+
+// testTaskDefinition compares the conditions and runs the after.
+func testTaskDefinition(t *testing.T, c change) {
+	var before struct {
+		Family               string
+		ContainerDefinitions []struct {
+			Name, Image               string
+			Essential                 bool
+			Command                   []string
+			HealthCheck               map[string]any
+			StartTimeout, StopTimeout int
+			DependsOn                 []struct{ ContainerName, Condition string }
+		}
+	}
+	strictly(t, c.before, &before)
+	conditions := map[string]string{"START": "=started", "HEALTHY": "", "COMPLETE": "=exited", "SUCCESS": "=succeeded"}
+	want, timeouts, essential := map[string]map[string]bool{}, map[string]string{}, ""
+	waits, late := map[string]string{}, map[string]string{} // until it gives up, by who is waited for and by who waits
+	for _, definition := range before.ContainerDefinitions {
+		if definition.StartTimeout > 0 {
+			waits[definition.Name] = fmt.Sprintf("%ds", definition.StartTimeout)
+		}
+	}
+	for _, definition := range before.ContainerDefinitions {
+		if definition.Essential {
+			essential = definition.Name
+		}
+		if definition.StopTimeout > 0 {
+			timeouts[definition.Name] = fmt.Sprintf("%ds", definition.StopTimeout)
+		}
+		for _, dependency := range definition.DependsOn {
+			condition, known := conditions[dependency.Condition]
+			if !known {
+				t.Fatalf("%s depends on %s by %q", definition.Name, dependency.ContainerName, dependency.Condition)
+			}
+			put(want, definition.Name, dependency.ContainerName+condition)
+			if timeout, limited := waits[dependency.ContainerName]; limited {
+				late[definition.Name] = timeout
+			}
+		}
+	}
+	var after corev1.Pod
+	strictly(t, c.after, &after)
+	sameOrder(t, after.ObjectMeta, want, timeouts, essential)
+	if diff := cmp.Diff(late, values(t, after.ObjectMeta, "start-timeout")); diff != "" {
+		t.Errorf("start timeouts (-before +after): %s", diff)
+	}
+
+	after.Labels = map[string]string{"e2e": ""}
+	manifest, err := json.Marshal(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := namespace(t, enabled)
+	apply(t, ns, string(manifest))
+	pod := ends(t, ns, "proxy", "log", "warm-up", "migrate", "main")
+	for name, want := range map[string]int32{"proxy": 0, "log": 0, "warm-up": 1, "migrate": 0, "main": 0} {
+		if e := terminated(t, pod, name); e.ExitCode != want {
+			t.Errorf("%s exited with %d (%s), want %d", name, e.ExitCode, e.Message, want)
+		}
+	}
+	inOrder(t,
+		moment{"migrate runs", logs(t, ns, pod.Name, "migrate").when(t, "rows")},
+		moment{"main runs", logs(t, ns, pod.Name, "main").when(t, "rows")},
+	)
+}
+
+// put adds a dependency to a container's.
+func put(all map[string]map[string]bool, container, dependency string) {
+	if all[container] == nil {
+		all[container] = map[string]bool{}
+	}
+	all[container][dependency] = true
+}
+
+// sameOrder compares the annotations of an after with what its before says.
+func sameOrder(t *testing.T, meta metav1.ObjectMeta, want map[string]map[string]bool, timeouts map[string]string, essential string) {
+	t.Helper()
+	got := map[string]map[string]bool{}
+	for container, list := range values(t, meta, "start-deps") {
+		for dependency := range strings.SplitSeq(list, ",") {
+			put(got, container, strings.TrimSpace(dependency))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("start dependencies (-before +after): %s", diff)
+	}
+	if diff := cmp.Diff(timeouts, values(t, meta, "stop-timeout")); diff != "" {
+		t.Errorf("stop timeouts (-before +after): %s", diff)
+	}
+	if e := meta.Annotations["koordinator.io/essential"]; e != essential {
+		t.Errorf("essential is %q, want %q", e, essential)
+	}
+}
+
+// values are an annotation's, by container.
+func values(t *testing.T, meta metav1.ObjectMeta, annotation string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	strictly(t, meta.Annotations["koordinator.io/"+annotation], &all)
+	return maps.Clone(all)
+}
