@@ -92,7 +92,10 @@ func podFor(annotations map[string]string) corev1.Pod {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: name, Image: name, Command: []string{"/" + name}})
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{
+			Name: name, Image: name, Command: []string{"/" + name},
+			ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/ready"}}}},
+		})
 	}
 	return pod
 }

@@ -34,6 +34,8 @@ func (j *job) gate(m *member) {
 			j.patch.set(gateProbe(), m.pointer("startupProbe")...)
 		}
 	case sameProbe(own, gateProbe()):
+	case isGate(own) && own.TimeoutSeconds != takenTimeout && m.before.Container != "":
+		j.patch.set(gateProbe(), m.pointer("startupProbe")...) // of another release, in the copy of a pod
 	case isGate(own):
 		if !m.gated() || m.before.StartupProbe == nil || own.TimeoutSeconds != takenTimeout || own.InitialDelaySeconds != 0 {
 			j.refuse(m.place(), "startupProbe: "+spec.Binary+" is koordinator's own: write the real probe, or none")
