@@ -46,7 +46,13 @@ func testSettings() inject.Settings {
 // ask is what the handler answers to the creation of a pod.
 func ask(t *testing.T, pod []byte) admission.Response {
 	t.Helper()
-	h := &handler{settings: testSettings(), log: slog.New(slog.DiscardHandler)}
+	return askBy(t, testSettings(), pod)
+}
+
+// askBy is what it answers with other settings.
+func askBy(t *testing.T, settings inject.Settings, pod []byte) admission.Response {
+	t.Helper()
+	h := &handler{settings: settings, log: slog.New(slog.DiscardHandler)}
 	req := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		UID: "1", Namespace: "shop", Operation: admissionv1.Create,
 		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},

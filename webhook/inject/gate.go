@@ -35,13 +35,32 @@ func (j *job) gate(m *member) {
 		}
 	case sameProbe(own, gateProbe()):
 	case isGate(own) && own.TimeoutSeconds != takenTimeout && m.before.Container != "":
-		j.patch.set(gateProbe(), m.pointer("startupProbe")...) // of another release, in the copy of a pod
+		j.renewGate(m) // of another release, in the copy of a pod
 	case isGate(own):
 		if !m.gated() || m.before.StartupProbe == nil || own.TimeoutSeconds != takenTimeout || own.InitialDelaySeconds != 0 {
 			j.refuse(m.place(), "startupProbe: "+spec.Binary+" is koordinator's own: write the real probe, or none")
 		}
 	case m.gated():
 		j.replaceStartup(m)
+	}
+}
+
+// renewGate gives a gate of ours the numbers that it should have.
+func (j *job) renewGate(m *member) {
+	at, want := m.pointer("startupProbe"), gateProbe()
+	for _, n := range []struct {
+		name       string
+		have, want int32
+	}{
+		{"timeoutSeconds", m.StartupProbe.TimeoutSeconds, want.TimeoutSeconds},
+		{"periodSeconds", m.StartupProbe.PeriodSeconds, want.PeriodSeconds},
+		{"successThreshold", m.StartupProbe.SuccessThreshold, want.SuccessThreshold},
+		{"failureThreshold", m.StartupProbe.FailureThreshold, want.FailureThreshold},
+		{"initialDelaySeconds", m.StartupProbe.InitialDelaySeconds, want.InitialDelaySeconds},
+	} {
+		if n.have != n.want {
+			j.patch.set(n.want, append(at, n.name)...)
+		}
 	}
 }
 

@@ -54,18 +54,18 @@ func installs(c corev1.Container) bool {
 }
 
 // installAlso has the init container at that index make places for the records
-// of all wrapped containers, and lets it run before those that need it.
+// of all wrapped containers. It cannot be moved: an operation that does it knows
+// not all of it.
 func (j *job) installAlso(at int) {
-	have, want := j.pod.Spec.InitContainers[at].DeepCopy(), j.installer()
+	have, want := j.pod.Spec.InitContainers[at], j.installer()
+	for _, m := range j.members {
+		if m.init() && m.index < at {
+			j.refuse(fmt.Sprintf("init container %q", InstallContainer), fmt.Sprintf("%q comes before it and needs what it installs: put %s first, or ask nothing of %q", m.Name, InstallContainer, m.Name))
+		}
+	}
 	missing := slices.DeleteFunc(installMounts(), func(our corev1.VolumeMount) bool {
 		return slices.ContainsFunc(have.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, our) })
 	})
-	if slices.ContainsFunc(j.members, func(m *member) bool { return m.init() && m.index < at }) {
-		have.Args, have.VolumeMounts = want.Args, append(have.VolumeMounts, missing...)
-		j.patch.remove("spec", "initContainers", strconv.Itoa(at))
-		j.patch.set(have, "spec", "initContainers", "0")
-		return
-	}
 	if !slices.Equal(have.Args, want.Args) {
 		j.patch.set(want.Args, "spec", "initContainers", strconv.Itoa(at), "args")
 	}
