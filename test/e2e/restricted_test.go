@@ -38,6 +38,7 @@ func restricted(t *testing.T) corev1.Pod {
 		"start-deps": "main: proxy", "stop-deps": "proxy: main", "source": "local",
 	}, `
   restartPolicy: Never
+  securityContext: {fsGroup: 2000}
   containers:`+
 		container("main", "1001", "echo main runs; id -u", "")+
 		container("proxy", "1002", steal, "\n      readinessProbe: {exec: {command: [test, -e, /koordinator/record/mine]}, periodSeconds: 10}")))
