@@ -1,6 +1,7 @@
 package record
 
 import (
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ var sandbox = sync.OnceValue(func() uint64 {
 	if err != nil {
 		return 0
 	}
-	defer unix.Close(fd)
+	defer os.NewFile(uintptr(fd), "socket").Close()
 	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
 	if err != nil {
 		return 0
