@@ -147,7 +147,7 @@ func (asTeam) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *shop) create(t *testing.T, change func(main, proxy *corev1.Container)) (admission.Response, corev1.Pod) {
 	t.Helper()
 	var pod corev1.Pod
-	raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy", "koordinator.io/stop-deps": "proxy: main"})
+	raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy=started", "koordinator.io/stop-deps": "proxy: main"})
 	if err := json.Unmarshal(raw, &pod); err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +309,7 @@ func TestALookupThatFails(t *testing.T) {
 	})
 	t.Run("leaves a container unwrapped that is only depended on", func(t *testing.T) {
 		var pod corev1.Pod
-		raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy"})
+		raw := podOf(t, "Never main proxy", map[string]string{"koordinator.io/start-deps": "main: proxy=started"})
 		if err := json.Unmarshal(raw, &pod); err != nil {
 			t.Fatal(err)
 		}

@@ -92,7 +92,9 @@ func podFor(annotations map[string]string) corev1.Pod {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		c := corev1.Container{Name: name, Image: name}
+		c := corev1.Container{Name: name, Image: name, ReadinessProbe: &corev1.Probe{
+			ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"/ready"}}},
+		}}
 		if asked.Wishes[name].Command == nil {
 			c.Command = []string{"/" + name}
 		}

@@ -60,7 +60,14 @@ func testHandler() *handler {
 // ask is what the handler answers to the creation of a pod.
 func ask(t *testing.T, pod []byte) admission.Response {
 	t.Helper()
+	return askBy(t, testSettings(), pod)
+}
+
+// askBy is what it answers with other settings.
+func askBy(t *testing.T, settings inject.Settings, pod []byte) admission.Response {
+	t.Helper()
 	h := testHandler()
+	h.settings = settings
 	req := admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		UID: "1", Namespace: "shop", Operation: admissionv1.Create,
 		Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},

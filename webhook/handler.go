@@ -118,9 +118,7 @@ func untouchable(pod *corev1.Pod) (reason, text string) {
 	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
 		return "mirror", "this is the mirror of a static pod, which the kubelet has started already"
 	}
-	windows := pod.Spec.OS != nil && pod.Spec.OS.Name == corev1.Windows ||
-		pod.Spec.NodeSelector[corev1.LabelOSStable] == string(corev1.Windows)
-	if windows {
+	if isWindows(pod.Spec) {
 		return "windows", "koordinator runs on Linux only, this is a Windows pod"
 	}
 	return "", ""

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -201,17 +203,25 @@ func TestSecondCallWithAnotherContainer(t *testing.T) {
 	}
 }
 
-// A spec that the webhook would not have written is not taken over, whatever
-// else of ours is there.
-func TestForgedSpecsAreRefused(t *testing.T) {
-	raw := podOf(t, "Never main proxy", given("start-deps", "main: proxy"))
+// What a spec in the pod says is never believed: where all else is ours it is
+// written anew, from the annotations, and else refused.
+func TestForgedSpecsAreNotBelieved(t *testing.T) {
+	raw := podOf(t, "Never main proxy", given("start-deps", "main: proxy=started"))
+	injected := patched(t, raw, ask(t, raw))
+	forged := bytes.Replace(injected, []byte(`\"proxy=started\"`), []byte(`\"proxy=exited\"`), 1)
+	if bytes.Equal(forged, injected) {
+		t.Fatal("nothing is forged")
+	}
+	if diff := cmp.Diff(string(injected), string(patched(t, forged, ask(t, forged)))); diff != "" {
+		t.Errorf("(-want +have):\n%s", diff)
+	}
+
 	var pod corev1.Pod
-	if err := json.Unmarshal(patched(t, raw, ask(t, raw)), &pod); err != nil {
+	if err := json.Unmarshal(forged, &pod); err != nil {
 		t.Fatal(err)
 	}
-	env := pod.Spec.Containers[0].Env
-	i := slices.IndexFunc(env, func(e corev1.EnvVar) bool { return e.Name == spec.Env })
-	env[i].Value = strings.Replace(env[i].Value, "proxy=ready", "proxy=started", 1)
+	main := &pod.Spec.Containers[0]
+	main.VolumeMounts = slices.DeleteFunc(main.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == inject.RecordVolume })
 	changed, err := json.Marshal(pod)
 	if err != nil {
 		t.Fatal(err)

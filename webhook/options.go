@@ -49,6 +49,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.StringVar(&o.Inject.Image, "wrapper-image", "", "image of the wrapper (required)")
 	pull := f.String("wrapper-pull-policy", string(corev1.PullIfNotPresent), "pull policy of the wrapper's image")
+	delivery := f.String("delivery", string(inject.ByInitContainer), "how the wrapper comes into pods: init-container, or image-volume (Kubernetes 1.35 or later on every node)")
 	cpu := f.String("install-cpu", "50m", "CPU request and limit of the init container")
 	memory := f.String("install-memory", "32Mi", "memory request and limit of the init container")
 	late := f.String("late-sidecars", "istio-proxy,linkerd-proxy,vault-agent", "containers that other webhooks add and that may be named before they are there")
@@ -58,6 +59,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	}
 	o.Inject.SkipTrouble = o.Lookups.onError == skipOnError
 	o.Inject.PullPolicy = corev1.PullPolicy(*pull)
+	o.Inject.Delivery = inject.Delivery(*delivery)
 	o.Inject.Version = spec.Release
 	for name := range strings.SplitSeq(*late, ",") {
 		if name = strings.TrimSpace(name); name != "" {
@@ -99,6 +101,9 @@ func (o *options) validate() error {
 	case corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever:
 	default:
 		return fmt.Errorf("--wrapper-pull-policy %q: one of Always, IfNotPresent, Never", o.Inject.PullPolicy)
+	}
+	if d := o.Inject.Delivery; d != inject.ByInitContainer && d != inject.ByImageVolume {
+		return fmt.Errorf("--delivery %q: one of %s, %s", d, inject.ByInitContainer, inject.ByImageVolume)
 	}
 	if o.Inject.Image == "" {
 		return errors.New("--wrapper-image is missing: name the image that is added to pods")

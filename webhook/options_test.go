@@ -8,16 +8,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/webhook/inject"
 )
 
 func TestOptions(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "system")
 	var stderr bytes.Buffer
 	o, err := parseOptions([]string{
-		"--wrapper-image=wrapper:1", "--late-sidecars= a, b,", "--install-cpu=", "--install-memory=16Mi", "--log-level=debug",
+		"--wrapper-image=wrapper:1", "--late-sidecars= a, b,", "--install-cpu=", "--install-memory=16Mi", "--log-level=debug", "--delivery=image-volume",
 	}, &stderr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if o.Inject.Delivery != inject.ByImageVolume {
+		t.Errorf("delivery %q", o.Inject.Delivery)
 	}
 	if o.Namespace != "system" || o.LogLevel != slog.LevelDebug || o.Inject.PullPolicy != corev1.PullIfNotPresent {
 		t.Errorf("have %+v", o)
@@ -40,6 +45,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"no image", nil, "webhook: --wrapper-image is missing: name the image that is added to pods"},
 		{"no namespace", []string{"--wrapper-image=w", "--namespace="}, "webhook: --namespace is missing: name the namespace the webhook runs in"},
 		{"an unknown pull policy", []string{"--wrapper-image=w", "--wrapper-pull-policy=Often"}, `webhook: --wrapper-pull-policy "Often": one of Always, IfNotPresent, Never`},
+		{"an unknown delivery", []string{"--wrapper-image=w", "--delivery=post"}, `webhook: --delivery "post": one of init-container, image-volume`},
 		{"a bad quantity", []string{"--install-cpu=much"}, `webhook: --install-cpu "much": quantities must match`},
 		{"an unknown flag", []string{"--fast"}, "flag provided but not defined: -fast"},
 		{"an unknown log level", []string{"--log-level=loud"}, `invalid value "loud"`},

@@ -81,7 +81,10 @@ func TestRules(t *testing.T) {
 		start, stop string // annotations
 		want        string // "" when it is fine
 	}{
-		{name: "started and ready in a Deployment", pod: "Always main proxy cache", start: "main: proxy, cache=started"},
+		{
+			name: "started and ready in a Deployment", pod: "Always main proxy cache", start: "main: proxy, cache=started",
+			want: `Warning: koordinator.io/start-deps: container "main": "proxy" has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write "proxy=started"`,
+		},
 		{name: "exited and succeeded in a Job", pod: "Never main proxy cache", start: "main: proxy=exited, cache=succeeded"},
 		{name: "exits of a container with an own policy", pod: "Always main migrate/OnFailure", start: "main: migrate=succeeded"},
 		{name: "exits that restart rules leave", pod: "Never main a/Never+1 b/Never+0", start: "main: a=succeeded, b=exited"},
@@ -99,8 +102,15 @@ func TestRules(t *testing.T) {
 		},
 		{name: "a plain init container", pod: "Always init:a main", start: "main: a=started"},
 		{name: "a plain init container succeeded", pod: "Always init:a main", start: "main: a=succeeded"},
-		{name: "a native sidecar", pod: "Always sidecar:a main", start: "main: a"},
-		{name: "an init container waits for an earlier sidecar", pod: "Never sidecar:a init:b main", start: "b: a"},
+		{
+			name: "a native sidecar", pod: "Always sidecar:a main", start: "main: a",
+			want: `Warning: koordinator.io/start-deps: container "main": "a" has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write "a=started"`,
+		},
+		{name: "an init container waits for an earlier sidecar", pod: "Never sidecar:a init:b main", start: "b: a=started"},
+		{
+			name: "who has no readiness probe is told of once", pod: "Never a b c d", start: "{a: d, b: d, c: 'd?'}",
+			want: `Warning: koordinator.io/start-deps: container "a": "d" has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write "d=started"`,
+		},
 		{name: "a container that comes later", pod: "Never main", start: "main: istio-proxy", stop: "main: istio-proxy"},
 		{
 			name: "own-29 comp-12 an unknown container", pod: "Never main proxy", start: "main: cloudsql",
@@ -122,7 +132,7 @@ func TestRules(t *testing.T) {
 			name: "ready while its stop dependency has exited", pod: "Never main proxy migrate", start: "main: proxy, migrate=succeeded", stop: "proxy: migrate",
 			want: `422 koordinator.io/start-deps: container "main": "main" starts when "proxy" is ready and after "migrate=succeeded" (main → migrate), whose exit stops "proxy" (koordinator.io/stop-deps: container "proxy"): the two hardly ever hold at once: remove one of them`,
 		},
-		{name: "ready while another exit would stop it", pod: "Never main proxy migrate", start: "main: proxy, migrate=succeeded", stop: "proxy: migrate=failed, main"},
+		{name: "started while another exit would stop it", pod: "Never main proxy migrate", start: "main: proxy=started, migrate=succeeded", stop: "proxy: migrate=failed, main"},
 		{name: "two that stop with each other", pod: "Never a b", stop: "{a: b, b: a}"},
 		{
 			name: "an init container waits for a regular one", pod: "Never init:a main", start: "a: main",

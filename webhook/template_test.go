@@ -49,7 +49,7 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 		want        string // "" when nothing is said
 	}{
 		{name: "nothing is asked", pod: "Never main"},
-		{name: "all is right", pod: "Never main proxy", annotations: given("start-deps", "main: proxy", "stop-deps", "proxy: main")},
+		{name: "all is right", pod: "Never main proxy", annotations: given("start-deps", "main: proxy=started", "stop-deps", "proxy: main")},
 		{
 			name: "everything that is wrong at once, each with its place", pod: "Never main proxy",
 			annotations: given("start-deps", "main: cloudsql", "stop-delay", "10"),
@@ -62,7 +62,7 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 		},
 		{name: "left alone", pod: "Never main", annotations: given("inject", "false", "start-deps", "main: nobody")},
 		{
-			name: "Windows", pod: "Never main proxy", annotations: given("start-deps", "main: proxy"),
+			name: "Windows", pod: "Never main proxy", annotations: given("start-deps", "main: proxy=started"),
 			change: func(pod *corev1.Pod) { pod.Spec.OS = &corev1.PodOS{Name: corev1.Windows} },
 			want:   "Warning: spec.template: koordinator: pods will be left alone: koordinator runs on Linux only, this is a Windows pod",
 		},
@@ -72,7 +72,7 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 		},
 		{
 			name: "source pod where a token is mounted", pod: "Never main proxy",
-			annotations: given("start-deps", "main: proxy", "source", "pod"),
+			annotations: given("start-deps", "main: proxy=started", "source", "pod"),
 		},
 		{
 			name: "a token is taken for granted", pod: "OnFailure main proxy", annotations: given("start-deps", "main: proxy=succeeded"),
@@ -83,11 +83,11 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 		},
 		{
 			name: "no lookup is made for commands that only images know", pod: "Never main proxy", change: noCommand,
-			annotations: given("start-deps", "main: proxy", "essential", "main"),
+			annotations: given("start-deps", "main: proxy=started", "essential", "main"),
 		},
 		{
 			name: "nor is one needed where the annotation tells", pod: "Never main proxy", change: noCommand,
-			annotations: given("start-deps", "main: proxy", "command", `main: [/app]`),
+			annotations: given("start-deps", "main: proxy=started", "command", `main: [/app]`),
 		},
 		{
 			name: "and what else is wrong is told", pod: "Never main proxy", change: noCommand,

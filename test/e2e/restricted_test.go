@@ -5,13 +5,20 @@ package e2e
 import (
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
-// TestRestrictedContainersOfDifferentUsers keep records under everything that
-// Pod Security "restricted" asks for, on read-only root file systems, and none
-// of them can write another's.
 func TestRestrictedContainersOfDifferentUsers(t *testing.T) {
 	t.Parallel()
+	restricted(t)
+}
+
+// restricted runs containers that keep records under everything that Pod
+// Security "restricted" asks for, on read-only root file systems; none of them
+// can write another's. It returns the pod as it ended.
+func restricted(t *testing.T) corev1.Pod {
+	t.Helper()
 	ns := namespace(t, enabled, "pod-security.kubernetes.io/enforce=restricted")
 	container := func(name, uid, script, more string) string {
 		return strings.NewReplacer("NAME", name, "UID", uid, "SCRIPT", script, "MORE", more).Replace(`
@@ -31,6 +38,7 @@ func TestRestrictedContainersOfDifferentUsers(t *testing.T) {
 		"start-deps": "main: proxy", "stop-deps": "proxy: main", "source": "local",
 	}, `
   restartPolicy: Never
+  securityContext: {fsGroup: 2000}
   containers:`+
 		container("main", "1001", "echo main runs; id -u", "")+
 		container("proxy", "1002", steal, "\n      readinessProbe: {exec: {command: [test, -e, /koordinator/record/mine]}, periodSeconds: 10}")))
@@ -50,4 +58,5 @@ func TestRestrictedContainersOfDifferentUsers(t *testing.T) {
 			t.Errorf("%s exited with %d (%s), want 0", name, e.ExitCode, e.Message)
 		}
 	}
+	return pod
 }

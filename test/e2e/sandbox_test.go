@@ -2,13 +2,22 @@
 
 package e2e
 
-import "testing"
+import (
+	"testing"
 
-// TestANewSandboxForgetsNoSuccess kills the pod's sandbox while main waits. In
-// the new one the init containers run again, and what has succeeded does not:
-// its record is gone, and only the pod's status knows of it.
+	corev1 "k8s.io/api/core/v1"
+)
+
 func TestANewSandboxForgetsNoSuccess(t *testing.T) {
 	t.Parallel()
+	inANewSandbox(t)
+}
+
+// inANewSandbox kills the pod's sandbox while main waits. In the new one the
+// init containers run again, and what has succeeded does not: its record is none
+// any more, and only the pod's status knows of it. It returns the pod as it ended.
+func inANewSandbox(t *testing.T) corev1.Pod {
+	t.Helper()
 	ns := namespace(t, enabled)
 	apply(t, ns, jobOf("sandbox", notes{"start-deps": "main: migrate=succeeded, proxy", "stop-deps": "proxy: main"}, "backoffLimit: 6", `
   restartPolicy: OnFailure
@@ -30,6 +39,9 @@ func TestANewSandboxForgetsNoSuccess(t *testing.T) {
 		s := status(t, onePod(t, ns, "e2e"), "proxy")
 		return s.State.Running != nil && s.ContainerID != before, s.State.String()
 	})
+	if state := stateOf(t, ns, "job/sandbox", "proxy", "migrate"); state != "unknown" {
+		t.Errorf("migrate is %s in the new sandbox, want unknown", state)
+	}
 	kubectl(t, "-n", ns, "exec", "job/sandbox", "-c", "proxy", "--", "touch", "/runs/ready")
 	pod, condition := job(t, ns, "sandbox")
 	t.Run("kube-term-13 what an earlier sandbox left is cleared, and what it did still counts", func(t *testing.T) {
@@ -43,4 +55,5 @@ func TestANewSandboxForgetsNoSuccess(t *testing.T) {
 			t.Errorf("migrate was run again %d times: the new sandbox proves nothing", n)
 		}
 	})
+	return pod
 }

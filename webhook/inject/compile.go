@@ -83,16 +83,19 @@ func (j *job) heldFor(m *member) bool {
 }
 
 // takeOver writes down the probes and hooks that the wrapper or the gate sees
-// to.
+// to. Those that an earlier call took over stay with us, also where a copy of the
+// pod has other annotations by now.
 func (j *job) takeOver(m *member) {
-	if m.gated() {
+	if m.gated() || startupOf(m).taken != nil {
 		m.spec.StartupProbe = j.startupProbe(m)
-		m.spec.PostStart = j.postStart(m)
-		if m.LivenessProbe != nil {
-			m.spec.LivenessDelay = time.Duration(m.LivenessProbe.InitialDelaySeconds) * time.Second
-		}
 	}
-	if len(m.spec.StopDeps) > 0 || j.heldFor(m) {
+	if m.gated() || m.tookPostStart() {
+		m.spec.PostStart = j.postStart(m)
+	}
+	if m.gated() && m.LivenessProbe != nil {
+		m.spec.LivenessDelay = time.Duration(m.LivenessProbe.InitialDelaySeconds) * time.Second
+	}
+	if len(m.spec.StopDeps) > 0 || j.heldFor(m) || m.Lifecycle != nil && m.Lifecycle.PreStop != nil && isPreStop(m.Lifecycle.PreStop) {
 		m.spec.PreStop = j.preStop(m)
 	}
 }

@@ -34,12 +34,33 @@ func (j *job) gate(m *member) {
 			j.patch.set(gateProbe(), m.pointer("startupProbe")...)
 		}
 	case sameProbe(own, gateProbe()):
+	case isGate(own) && own.TimeoutSeconds != takenTimeout && m.before.Container != "":
+		j.renewGate(m) // of another release, in the copy of a pod
 	case isGate(own):
-		if !m.gated() || m.before.StartupProbe == nil || own.TimeoutSeconds != takenTimeout || own.InitialDelaySeconds != 0 {
+		if m.before.StartupProbe == nil || own.TimeoutSeconds != takenTimeout || own.InitialDelaySeconds != 0 {
 			j.refuse(m.place(), "startupProbe: "+spec.Binary+" is koordinator's own: write the real probe, or none")
 		}
 	case m.gated():
 		j.replaceStartup(m)
+	}
+}
+
+// renewGate gives a gate of ours the numbers that it should have.
+func (j *job) renewGate(m *member) {
+	at, want := m.pointer("startupProbe"), gateProbe()
+	for _, n := range []struct {
+		name       string
+		have, want int32
+	}{
+		{"timeoutSeconds", m.StartupProbe.TimeoutSeconds, want.TimeoutSeconds},
+		{"periodSeconds", m.StartupProbe.PeriodSeconds, want.PeriodSeconds},
+		{"successThreshold", m.StartupProbe.SuccessThreshold, want.SuccessThreshold},
+		{"failureThreshold", m.StartupProbe.FailureThreshold, want.FailureThreshold},
+		{"initialDelaySeconds", m.StartupProbe.InitialDelaySeconds, want.InitialDelaySeconds},
+	} {
+		if n.have != n.want {
+			j.patch.set(n.want, append(at, n.name)...)
+		}
 	}
 }
 
@@ -116,10 +137,7 @@ func (j *job) hooks(m *member) {
 	own := m.Lifecycle.PreStop
 	switch {
 	case own == nil:
-	case isPreStop(own):
-		if !j.wrapsPreStop(m) {
-			j.refuseHook(m)
-		}
+	case isPreStop(own): // it was taken over, or refused
 	case j.wrapsPreStop(m):
 		j.replaceHandler(m.pointer("lifecycle", "preStop"), own.Exec != nil,
 			map[string]bool{"httpGet": own.HTTPGet != nil, "sleep": own.Sleep != nil}, preStopCommand())
@@ -132,10 +150,19 @@ func (j *job) wrapsPreStop(m *member) bool {
 	return m.spec.PreStop != nil && j.heldFor(m) && !m.wish.NoGate
 }
 
+// tookPostStart reports whether an earlier call has taken the postStart hook
+// away.
+func (m *member) tookPostStart() bool {
+	return m.before.PostStart != nil && (m.Lifecycle == nil || m.Lifecycle.PostStart == nil)
+}
+
 // postStart is the container's own hook, nil when it has none.
 func (j *job) postStart(m *member) *spec.Handler {
-	if m.Lifecycle == nil || m.Lifecycle.PostStart == nil {
+	if m.tookPostStart() {
 		return m.before.PostStart
+	}
+	if m.Lifecycle == nil || m.Lifecycle.PostStart == nil {
+		return nil
 	}
 	return j.hook(m.container, "lifecycle.postStart", m.Lifecycle.PostStart)
 }

@@ -33,10 +33,20 @@ const (
 // essential-containers controller reads it.
 const EssentialLabel = "essential-containers"
 
+// Delivery is how the wrapper's binary comes into a pod.
+type Delivery string
+
+// The deliveries. A pod that has the one keeps it.
+const (
+	ByInitContainer Delivery = "init-container" // an init container copies it to a volume
+	ByImageVolume   Delivery = "image-volume"   // the wrapper's image is the volume (Kubernetes ≥ 1.35)
+)
+
 // Settings are the administrator's.
 type Settings struct {
 	Image        string                      // of the wrapper
 	PullPolicy   corev1.PullPolicy           // of the wrapper's image
+	Delivery     Delivery                    // "": ByInitContainer
 	Resources    corev1.ResourceRequirements // of the init container
 	LateSidecars []string                    // containers that another webhook may still add
 	Version      string                      // noted in the status annotation
@@ -116,7 +126,7 @@ type Result struct {
 func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) Result {
 	j := &job{
 		pod: pod, rest: asked.Rest, wishes: maps.Clone(asked.Wishes), commands: commands, settings: settings,
-		containers: list(pod), told: map[Problem]bool{},
+		containers: list(pod), told: map[Problem]bool{}, unready: map[string]bool{},
 	}
 	j.essential(asked.Essential)
 	j.checkNames()
@@ -132,14 +142,21 @@ func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) 
 		j.result.Wrapped = append(j.result.Wrapped, m.Name)
 	}
 	if len(j.members) > 0 {
+		j.reserve()
 		j.volumes()
-		j.install()
 		j.marks()
+		j.install()
 	}
 	if len(j.skipped) > 0 {
 		j.skip()
 	}
-	if len(j.result.Problems)+len(j.result.Assumed) == 0 {
+	if len(j.result.Problems) > 0 {
+		return j.result
+	}
+	for _, m := range j.members {
+		j.checkReadiness(m)
+	}
+	if len(j.result.Assumed) == 0 {
 		j.result.Patch = j.patch
 	}
 	return j.result
@@ -157,6 +174,7 @@ type job struct {
 	holds      spec.Graph       // who holds for whom when the pod is stopped
 	told       map[Problem]bool // warnings too
 	skipped    []string         // why the pod is to be left alone
+	unready    map[string]bool  // containers whose want of a readiness probe was warned of
 	patch      patch
 	result     Result
 }

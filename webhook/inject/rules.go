@@ -112,7 +112,7 @@ func (j *job) checkStop(place string, c, on container, d spec.Dependency) {
 // seem to, and refuses a hook that would come too early.
 func (j *job) checkMember(m *member) {
 	j.checkGrace(m)
-	j.checkReadiness(m)
+	j.checkStopTimeout(m)
 	j.checkUngated(m)
 	if place := m.wish.Places["exitHTTP"]; place != "" && m.spec.Restart.Policy == spec.RestartAlways && len(m.spec.Restart.Rules) == 0 {
 		j.warn(place, fmt.Sprintf("is never sent: %q is restarted for ever (restartPolicy: Always)", m.Name))
@@ -141,15 +141,41 @@ func (j *job) checkGrace(m *member) {
 	}
 }
 
-// checkReadiness warns of a wait for nothing: a container that neither has
-// probes nor runs under koordinator.
+// checkStopTimeout warns of a stop timeout that somebody asked for and that the
+// kubelet does not wait for when the pod is stopped. The default is nobody's
+// wish.
+func (j *job) checkStopTimeout(m *member) {
+	place := j.placeOf(m.Name, "stopTimeout")
+	if place != "" && m.spec.StopTimeout > j.grace() {
+		j.warn(place, fmt.Sprintf("%s is longer than terminationGracePeriodSeconds: %d, after which the kubelet kills the command when the pod is stopped: raise the grace period or shorten the timeout", m.spec.StopTimeout, j.grace()/time.Second))
+	}
+}
+
+// checkReadiness warns of a wait for readiness where no probe tells of it, once
+// for each container that is waited for.
 func (j *job) checkReadiness(m *member) {
 	for _, d := range m.spec.StartDeps {
 		on, found := j.find(d.Container)
-		if found && j.member(on.Name) == nil && d.Condition == spec.Ready && on.ReadinessProbe == nil && on.StartupProbe == nil {
-			j.warn(j.placeOf(m.Name, "startDeps"), fmt.Sprintf("%q is not wrapped and has no readinessProbe, so it counts as ready as soon as it runs: give it one", on.Name))
+		if !found || d.Condition != spec.Ready || j.unready[on.Name] || on.runsToEnd() || j.probed(on) {
+			continue
 		}
+		j.unready[on.Name] = true
+		text := fmt.Sprintf("%q is not wrapped and has no readinessProbe, so it counts as ready as soon as it runs: give it one", on.Name)
+		if j.member(on.Name) != nil {
+			d.Condition = spec.Started
+			text = fmt.Sprintf("%q has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write %q", on.Name, d)
+		}
+		j.warn(j.placeOf(m.Name, "startDeps"), text)
 	}
+}
+
+// probed reports whether a probe of the container's own tells when it is ready.
+func (j *job) probed(c container) bool {
+	startup := c.StartupProbe != nil
+	if m := j.member(c.Name); m != nil {
+		startup = startupOf(m).given()
+	}
+	return startup || c.ReadinessProbe != nil
 }
 
 // checkUngated tells what comes of leaving the probes and hooks of a waiting

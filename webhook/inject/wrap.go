@@ -2,7 +2,6 @@ package inject
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,11 +25,19 @@ func (j *job) wrap(m *member) {
 	j.hooks(m)
 }
 
+// maxString is what Linux takes as one string of a program's environment, its
+// end included (execve(2), MAX_ARG_STRLEN).
+const maxString = 128 << 10
+
 // env hands over the spec and the pod's address.
 func (j *job) env(m *member) {
+	own := m.spec.Encode()
+	if len(spec.Env)+len("=")+len(own) >= maxString {
+		j.refuse(m.place(), fmt.Sprintf("what koordinator has to know of this container takes %d bytes, and an environment variable has room for %d: shorten its probes and hooks", len(own), maxString))
+	}
 	missing := []corev1.EnvVar{
 		{Name: spec.EnvPodIP, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "status.podIP"}}},
-		{Name: spec.Env, Value: escape(m.spec.Encode())},
+		{Name: spec.Env, Value: escape(own)},
 	}
 	for i, e := range m.Env {
 		if !slices.Contains(ourEnv, e.Name) {
@@ -42,8 +49,9 @@ func (j *job) env(m *member) {
 			j.refuseEnv(m, e.Name)
 			continue
 		case e.Name == spec.Env && !equality.Semantic.DeepEqual(e, missing[k]):
-			if !follows(m.before, m.spec) {
+			if m.before.Container == "" {
 				j.refuseEnv(m, e.Name)
+				continue
 			}
 			j.patch.set(missing[k].Value, m.pointer("env", strconv.Itoa(i), "value")...)
 		}
@@ -60,11 +68,13 @@ func (j *job) refuseEnv(m *member, name string) {
 // $ of $$.
 func escape(text string) string { return strings.ReplaceAll(text, "$", "$$") }
 
-// written is the spec that an earlier call gave the container, none where
-// Container is "".
+// written is the spec that an earlier call gave the container, maybe in the pod
+// that this one is a copy of; none where Container is "". Only hooks and probes
+// of which we are in the place are taken from it.
 func written(c container) spec.Spec {
+	ours := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, recordMount(c.Name)) })
 	for _, e := range c.Env {
-		if e.Name != spec.Env || e.ValueFrom != nil {
+		if !ours || e.Name != spec.Env || e.ValueFrom != nil {
 			continue
 		}
 		if s, err := spec.Parse(strings.ReplaceAll(e.Value, "$$", "$")); err == nil && s.Container == c.Name {
@@ -72,47 +82,4 @@ func written(c container) spec.Spec {
 		}
 	}
 	return spec.Spec{}
-}
-
-// follows reports whether a spec differs from what an earlier call wrote only
-// by what containers that were added since can change.
-func follows(before, now spec.Spec) bool {
-	before.Wrapped, before.HoldFor, before.Mode = now.Wrapped, now.HoldFor, now.Mode
-	before.ReadyProbes, before.PreStop = now.ReadyProbes, now.PreStop
-	return before.Encode() == now.Encode()
-}
-
-// mounts adds ours and refuses others' under the reserved directory.
-func (j *job) mounts(m *member) {
-	missing := mountsOf(m)
-	for _, own := range m.VolumeMounts {
-		at := path.Clean(own.MountPath)
-		if at != spec.Root && !strings.HasPrefix(at, spec.Root+"/") {
-			continue
-		}
-		i := slices.IndexFunc(missing, func(our corev1.VolumeMount) bool {
-			return our.Name == own.Name && our.MountPath == at && our.ReadOnly == own.ReadOnly && our.SubPath == own.SubPath && own.SubPathExpr == ""
-		})
-		if i < 0 {
-			j.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: the directory %s is reserved for koordinator: mount it elsewhere", own.Name, own.MountPath, spec.Root))
-			continue
-		}
-		missing = slices.Delete(missing, i, i+1)
-	}
-	push(&j.patch, len(m.VolumeMounts), missing, m.pointer("volumeMounts")...)
-}
-
-// mountsOf are the mounts of a wrapped container. Its record is the only
-// thing it may write.
-func mountsOf(m *member) []corev1.VolumeMount {
-	mounts := []corev1.VolumeMount{
-		{Name: BinVolume, MountPath: spec.BinDir, ReadOnly: true},
-		{Name: PodinfoVolume, MountPath: spec.PodinfoDir, ReadOnly: true},
-		{Name: RecordVolume, MountPath: spec.RecordDir, SubPath: m.Name},
-		{Name: RecordVolume, MountPath: spec.PeersDir, ReadOnly: true},
-	}
-	if m.mountsToken() {
-		mounts = append(mounts, corev1.VolumeMount{Name: APIVolume, MountPath: spec.OwnAPIAccess, ReadOnly: true})
-	}
-	return mounts
 }

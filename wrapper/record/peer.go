@@ -26,7 +26,8 @@ type Peer struct {
 func (p Peer) Gone() bool { return !p.Alive && p.Exit == nil }
 
 // Read reads the record in dir, a container's directory. An error is
-// os.ErrNotExist where there is none, else it says what is wrong with it.
+// os.ErrNotExist where there is none of this sandbox, else it says what is wrong
+// with it.
 // Whatever a container has put there, Read neither blocks nor reads more than
 // 64 KiB.
 func Read(dir string) (Peer, error) {
@@ -63,6 +64,9 @@ func read(path string) (Peer, *os.File, error) {
 		if !p.Alive && round < rounds && replaced(path, f) {
 			f.Close()
 			continue
+		}
+		if err == nil && s.stale() {
+			err = fmt.Errorf("read record: of an earlier sandbox: %w", os.ErrNotExist)
 		}
 		if err != nil {
 			f.Close()

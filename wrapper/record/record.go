@@ -6,12 +6,13 @@
 // command has not been started (fcntl(2), "Open file description locks"). A
 // reader can sleep until either is released; and since it has the file open
 // for reading only, it cannot take such a lock itself and feign a life. A record
-// left by an earlier incarnation is known for what it is.
+// left by an earlier incarnation is known for what it is, and one left in an
+// earlier sandbox of the pod counts as none.
 //
 // A container can write in its own directory alone and read all of them:
 //
 //	RECORDS/NAME/record           the record, replaced by renaming at every change
-//	RECORDS/NAME/spare            room for a record when the volume is full
+//	RECORDS/NAME/spare            room for a record when the volume is full; only Prepare makes it
 //	RECORDS/NAME/stopping-NUMBER  the preStop hook of that incarnation runs
 package record
 
@@ -55,6 +56,7 @@ type State struct {
 	Phase     string    `json:"phase"`                   // a lifecycle.State
 	For       []string  `json:"for,omitempty"`           // what a waiting or holding container waits for
 	Since     time.Time `json:"since"`                   // when this incarnation began; tells it from others
+	Sandbox   uint64    `json:"sandbox,omitempty"`       // of the pod that it began in; 0: not known
 	Started   bool      `json:"started,omitempty"`       // the command was started in this incarnation
 	Before    bool      `json:"startedBefore,omitempty"` // or in an earlier one
 	StartedAt time.Time `json:"startedAt,omitzero"`      // when it was
@@ -92,7 +94,7 @@ type Record struct {
 // and clears what else was left. killedForGood goes into every state.
 func Create(dir string, killedForGood bool) (*Record, error) {
 	r := &Record{dir: dir}
-	r.last = State{Since: time.Now(), KilledForGood: killedForGood, Before: startedBefore(dir)}
+	r.last = State{Since: time.Now(), Sandbox: sandbox(), KilledForGood: killedForGood, Before: startedBefore(dir)}
 	r.clear()
 	if err := r.Update(State{Phase: "waiting"}); err != nil {
 		return nil, err
@@ -100,7 +102,8 @@ func Create(dir string, killedForGood bool) (*Record, error) {
 	return r, nil
 }
 
-// startedBefore tells whether an incarnation before has started its command.
+// startedBefore tells whether an incarnation before, in this sandbox, has
+// started its command.
 func startedBefore(dir string) bool {
 	f, err := open(filepath.Join(dir, name))
 	if err != nil {
@@ -108,7 +111,7 @@ func startedBefore(dir string) bool {
 	}
 	defer f.Close()
 	s, err := decode(f)
-	return err == nil && (s.Started || s.Before)
+	return err == nil && !s.stale() && (s.Started || s.Before)
 }
 
 // clear removes what killed wrappers and hooks have left.
@@ -128,7 +131,8 @@ func (r *Record) clear() {
 // incarnation is filled in. The gate opens with the first one that is Started,
 // also where the rest cannot be written.
 func (r *Record) Update(s State) error {
-	s.Since, s.Before, s.KilledForGood, s.StartedAt = r.last.Since, r.last.Before, r.last.KilledForGood, r.last.StartedAt
+	s.Since, s.Sandbox, s.StartedAt = r.last.Since, r.last.Sandbox, r.last.StartedAt
+	s.Before, s.KilledForGood = r.last.Before, r.last.KilledForGood
 	starts := s.Started && !r.last.Started
 	if starts {
 		s.StartedAt = time.Now()

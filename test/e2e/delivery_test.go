@@ -1,0 +1,96 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/setup"
+)
+
+// TestDeliveryByImageVolume runs while no other test does: it changes the one
+// installation there is, and puts it back.
+func TestDeliveryByImageVolume(t *testing.T) {
+	t.Cleanup(func() { deliver(t, "rollback", "koordinator") })
+	deliver(t, "upgrade", "koordinator", "charts/koordinator", "--reuse-values", "--set", "delivery=image-volume")
+
+	t.Run("the sample Job completes in order", func(t *testing.T) {
+		t.Parallel()
+		ns := namespace(t, enabled)
+		apply(t, ns, sample(t, jobSample))
+		pod, condition := job(t, ns, jobSample)
+		if condition != "Complete" {
+			t.Fatalf("Job %s, want Complete", condition)
+		}
+		inJobOrder(t, ns, pod, "done")
+		byImage(t, pod)
+	})
+	t.Run("an earlier sandbox is not believed", func(t *testing.T) {
+		t.Parallel()
+		byImage(t, inANewSandbox(t))
+	})
+	t.Run("a restricted pod on read-only root file systems", func(t *testing.T) {
+		t.Parallel()
+		byImage(t, restricted(t))
+	})
+	t.Run("a pod in the network of the node has its records cleared", func(t *testing.T) {
+		t.Parallel()
+		ns := namespace(t, enabled)
+		apply(t, ns, podOf("web", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main"}, "\n  hostNetwork: true\n  restartPolicy: Never\n  containers:"+pair))
+		pod := ended(t, ns, "web")
+		proxyFirst(t, ns, pod)
+		if len(pod.Spec.InitContainers) != 1 {
+			t.Errorf("%d init containers, want ours", len(pod.Spec.InitContainers))
+		}
+	})
+}
+
+// deliver changes the installation by a command of helm's, and waits until the
+// webhook that was there before answers no more.
+func deliver(t *testing.T, args ...string) {
+	t.Helper()
+	args = append(args, "--namespace", setup.Namespace, "--wait", "--timeout", "2m")
+	if err := cluster.Helm(context.Background(), args...); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, wait, "the end of the webhook before", func() (bool, string) {
+		names := strings.Fields(kubectl(t, "-n", setup.Namespace, "get", "pod", "-o", "name"))
+		return len(names) == 1, strings.Join(names, " ")
+	})
+}
+
+// byImage fails unless the wrapper came into a pod as a volume.
+func byImage(t *testing.T, pod corev1.Pod) {
+	t.Helper()
+	if len(pod.Spec.InitContainers) > 0 {
+		t.Errorf("the pod has an init container %s", pod.Spec.InitContainers[0].Name)
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.Name == "koordinator-bin" && v.Image != nil {
+			return
+		}
+	}
+	t.Errorf("no image volume among %+v", pod.Spec.Volumes)
+}
+
+// stateOf is what koordinator status says of a container, asked in another.
+func stateOf(t *testing.T, ns, pod, in, of string) string {
+	t.Helper()
+	var all []struct{ Container, State string }
+	out := kubectl(t, "-n", ns, "exec", pod, "-c", in, "--", "/koordinator/bin/koordinator", "status", "-o", "json")
+	if err := json.Unmarshal([]byte(out), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range all {
+		if c.Container == of {
+			return c.State
+		}
+	}
+	t.Fatalf("no status of %s: %s", of, out)
+	return ""
+}

@@ -1,0 +1,131 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// installUser is the user of the wrapper's image.
+const installUser = 65532
+
+// install adds the init container that copies the wrapper, before all others,
+// or names it the containers that were wrapped since. It comes last in the
+// patch, as it moves the other init containers.
+func (j *job) install() {
+	for _, c := range j.pod.Spec.Containers {
+		if c.Name == InstallContainer {
+			j.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
+		}
+	}
+	at := slices.IndexFunc(j.pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == InstallContainer })
+	switch {
+	case at >= 0 && (j.byImage() || !installs(j.pod.Spec.InitContainers[at])):
+		j.refuse(fmt.Sprintf("init container %q", InstallContainer), "the name is reserved for koordinator: give this init container another one")
+	case at >= 0:
+		j.installAlso(at)
+	case j.byImage():
+	case len(j.pod.Spec.InitContainers) == 0:
+		j.patch.set([]corev1.Container{j.installer()}, "spec", "initContainers")
+	default:
+		j.patch.set(j.installer(), "spec", "initContainers", "0")
+	}
+}
+
+// installs reports whether an init container does what ours does, for whatever
+// containers. Others may have changed the rest since we added it: admission
+// plugins and webhooks rewrite images to mirrors, mount the token, set limits;
+// and a copy of a pod may have ours of another release, which kept no records.
+func installs(c corev1.Container) bool {
+	copies := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, installMounts()[0]) })
+	if !copies || len(c.Command) > 0 || c.RestartPolicy != nil || len(c.Args) == 0 || c.Args[0] != spec.BinDir {
+		return false
+	}
+	for i, arg := range c.Args[1:] {
+		if i == 0 && arg != spec.RecordDir || i > 0 && (!spec.IsName(arg) || arg == "") {
+			return false
+		}
+	}
+	return true
+}
+
+// installAlso has the init container at that index make places for the records
+// of all wrapped containers. It cannot be moved: an operation that does it knows
+// not all of it.
+func (j *job) installAlso(at int) {
+	have, want := j.pod.Spec.InitContainers[at], j.installer()
+	for _, m := range j.members {
+		if m.init() && m.index < at {
+			j.refuse(fmt.Sprintf("init container %q", InstallContainer), fmt.Sprintf("%q comes before it and needs what it installs: put %s first, or ask nothing of %q", m.Name, InstallContainer, m.Name))
+		}
+	}
+	missing := slices.DeleteFunc(installMounts(), func(our corev1.VolumeMount) bool {
+		return slices.ContainsFunc(have.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, our) })
+	})
+	if !slices.Equal(have.Args, want.Args) {
+		j.patch.set(want.Args, "spec", "initContainers", strconv.Itoa(at), "args")
+	}
+	push(&j.patch, len(have.VolumeMounts), missing, "spec", "initContainers", strconv.Itoa(at), "volumeMounts")
+}
+
+func installMounts() []corev1.VolumeMount {
+	return []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}, {Name: RecordVolume, MountPath: spec.RecordDir}}
+}
+
+func (j *job) installer() corev1.Container {
+	resources := j.settings.Resources
+	if j.leavesResources() {
+		resources = corev1.ResourceRequirements{}
+	}
+	return corev1.Container{
+		Name:                     InstallContainer,
+		Image:                    j.settings.Image,
+		ImagePullPolicy:          j.settings.PullPolicy,
+		Args:                     append([]string{spec.BinDir, spec.RecordDir}, j.result.Wrapped...),
+		Resources:                resources,
+		VolumeMounts:             installMounts(),
+		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
+		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
+		SecurityContext:          installSecurity(j.pod.Spec.SecurityContext),
+	}
+}
+
+// leavesResources reports whether a request of ours would change what the pod
+// is: one of quality of service class BestEffort, or one whose resources are
+// given for the pod as a whole.
+func (j *job) leavesResources() bool {
+	if r := j.pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits) > 0 {
+		return true
+	}
+	return !slices.ContainsFunc(j.containers, func(c container) bool {
+		return classifies(c.Resources.Requests) || classifies(c.Resources.Limits)
+	})
+}
+
+// classifies reports whether a list has a part in the pod's quality of service
+// class: CPU and memory alone do, and of those what is more than nothing.
+func classifies(list corev1.ResourceList) bool {
+	return list.Cpu().Sign() > 0 || list.Memory().Sign() > 0
+}
+
+// installSecurity is what Pod Security "restricted" asks for. The image names
+// its user by number; a pod that says root for all containers overrides that,
+// and only then do we name the user too, since some clusters assign users and
+// refuse others.
+func installSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
+	s := &corev1.SecurityContext{
+		AllowPrivilegeEscalation: new(false),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		ReadOnlyRootFilesystem:   new(true),
+		RunAsNonRoot:             new(true),
+		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+	}
+	if pod != nil && pod.RunAsUser != nil && *pod.RunAsUser == 0 {
+		s.RunAsUser = new(int64(installUser))
+	}
+	return s
+}

@@ -1,0 +1,94 @@
+package inject
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// mounts adds ours and refuses others' under the reserved directory.
+func (j *job) mounts(m *member) {
+	missing := j.mountsOf(m.Name)
+	if !m.mountsToken() {
+		missing = missing[:len(missing)-1]
+	}
+	for _, own := range m.VolumeMounts {
+		if !reserved(own.MountPath) {
+			continue
+		}
+		i := slices.IndexFunc(missing, func(our corev1.VolumeMount) bool { return sameMount(own, our) })
+		if i < 0 {
+			j.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: the directory %s is reserved for koordinator: mount it elsewhere", own.Name, own.MountPath, spec.Root))
+			continue
+		}
+		missing = slices.Delete(missing, i, i+1)
+	}
+	for _, d := range m.VolumeDevices {
+		if reserved(d.DevicePath) {
+			j.refuse(m.place(), fmt.Sprintf("volumeDevice %q at %s: the directory %s is reserved for koordinator: choose another path", d.Name, d.DevicePath, spec.Root))
+		}
+	}
+	if at := cmp.Or(m.TerminationMessagePath, spec.Message); reserved(at) {
+		j.refuse(m.place(), fmt.Sprintf("terminationMessagePath %s: the directory %s is reserved for koordinator, and the kubelet would mount a file there: choose another path", at, spec.Root))
+	}
+	push(&j.patch, len(m.VolumeMounts), missing, m.pointer("volumeMounts")...)
+}
+
+// reserved reports whether a path in a container is ours. To the kubelet a
+// relative one begins at the root.
+func reserved(at string) bool {
+	at = path.Clean("/" + at)
+	return at == spec.Root || strings.HasPrefix(at, spec.Root+"/")
+}
+
+// sameMount reports whether a mount does what ours does.
+func sameMount(m, our corev1.VolumeMount) bool {
+	return m.Name == our.Name && path.Clean("/"+m.MountPath) == our.MountPath && m.ReadOnly == our.ReadOnly &&
+		m.SubPath == our.SubPath && m.SubPathExpr == ""
+}
+
+// mountsOf are all mounts that a container of that name may have of us, the API
+// access last. Its record is the only thing it may write. The wrapper's image has the binary in /bin and a place
+// for each of the other mounts, so that no part of it has to be mounted alone:
+// containerd before 2.2 mounts all of an image where a subPath is asked for.
+func (j *job) mountsOf(name string) []corev1.VolumeMount {
+	bin := corev1.VolumeMount{Name: BinVolume, MountPath: spec.BinDir, ReadOnly: true}
+	if j.byImage() {
+		bin.MountPath = spec.Root
+	}
+	return []corev1.VolumeMount{
+		bin,
+		{Name: PodinfoVolume, MountPath: spec.PodinfoDir, ReadOnly: true},
+		recordMount(name),
+		{Name: RecordVolume, MountPath: spec.PeersDir, ReadOnly: true},
+		{Name: APIVolume, MountPath: spec.OwnAPIAccess, ReadOnly: true},
+	}
+}
+
+// recordMount is where a container of that name writes its record.
+func recordMount(name string) corev1.VolumeMount {
+	return corev1.VolumeMount{Name: RecordVolume, MountPath: spec.RecordDir, SubPath: name}
+}
+
+// reserve refuses mounts of our volumes that are not as ours: a container that
+// could write them could change what others are told and run. A container may
+// have ours without being wrapped, in the copy of a pod.
+func (j *job) reserve() {
+	for _, c := range j.containers {
+		ours := j.mountsOf(c.Name)
+		for _, m := range c.VolumeMounts {
+			switch {
+			case !slices.ContainsFunc(ours, func(our corev1.VolumeMount) bool { return our.Name == m.Name }):
+			case j.member(c.Name) != nil && reserved(m.MountPath): // said with its other mounts
+			case !slices.ContainsFunc(ours, func(our corev1.VolumeMount) bool { return sameMount(m, our) }):
+				j.refuse(c.place(), fmt.Sprintf("volumeMount %q at %s: the volume is koordinator's own: mount another", m.Name, m.MountPath))
+			}
+		}
+	}
+}
