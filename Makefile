@@ -9,6 +9,7 @@ FUZZTIME ?= 10s
 EXPLORE ?= 5m
 
 HELM ?= go run helm.sh/helm/v4/cmd/helm@v4.3.1
+HELM_DOCS := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
 # What runs the tests keeps their results, from which docs/conformance.md is made.
 RESULTS := bin/results
 GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --format-hide-empty-pkg
@@ -88,12 +89,14 @@ lint: ## golangci-lint
 	go run $(GOLANGCI) run ./...
 
 .PHONY: generate
-generate: ## config/ from the chart
+generate: ## config/ and the table of values from the chart
 	GOWORK=off HELM='$(HELM)' sh config/generate.sh
+	GOWORK=off go run $(HELM_DOCS) --chart-search-root charts/koordinator --sort-values-order file --log-level warning
 
 .PHONY: verify
-verify: generate ## what must not drift: config/, formatting, modules
-	git diff --exit-code config
+verify: generate ## what must not drift: config/, the table of values, formatting, modules
+	git diff --exit-code config charts
+	GOWORK=off $(HELM) lint --strict charts/koordinator
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	GOWORK=off go mod tidy -diff
 	cd test/cluster && GOWORK=off go mod tidy -diff

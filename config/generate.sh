@@ -19,6 +19,7 @@ part() {
 	} >"$file"
 }
 
-part manager/manager.yaml serviceaccount secret deployment service
+part manager/manager.yaml serviceaccount secret lease deployment poddisruptionbudget service
 part rbac/rbac.yaml rbac
 part webhook/webhook.yaml webhook
+part certmanager/certmanager.yaml certificates

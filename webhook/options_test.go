@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"crypto/tls"
 	"log/slog"
 	"strings"
 	"testing"
@@ -15,12 +16,19 @@ func TestOptions(t *testing.T) {
 	var stderr bytes.Buffer
 	o, err := parseOptions([]string{
 		"--wrapper-image=wrapper:1", "--late-sidecars= a, b,", "--install-cpu=", "--install-memory=16Mi", "--log-level=debug",
+		"--tls-min-version=1.3", "--service=webhook", "--secret=cert", "--validating-configurations=x,y",
 	}, &stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if o.Namespace != "system" || o.LogLevel != slog.LevelDebug || o.Inject.PullPolicy != corev1.PullIfNotPresent {
 		t.Errorf("have %+v", o)
+	}
+	if o.MinTLS != tls.VersionTLS13 || o.dnsName() != "webhook.system.svc" || o.secret().String() != "system/cert" {
+		t.Errorf("have %+v", o)
+	}
+	if diff := cmp.Diff([]string{"x", "y"}, o.Validating); diff != "" {
+		t.Errorf("validating configurations (-want +have):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, o.Inject.LateSidecars); diff != "" {
 		t.Errorf("late sidecars (-want +have):\n%s", diff)
@@ -42,6 +50,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"an unknown pull policy", []string{"--wrapper-image=w", "--wrapper-pull-policy=Often"}, `webhook: --wrapper-pull-policy "Often": one of Always, IfNotPresent, Never`},
 		{"a bad quantity", []string{"--install-cpu=much"}, `webhook: --install-cpu "much": quantities must match`},
 		{"an unknown flag", []string{"--fast"}, "flag provided but not defined: -fast"},
+		{"an unknown version of TLS", []string{"--tls-min-version=1.1"}, `invalid value "1.1" for flag -tls-min-version: "1.1" is none of 1.2, 1.3`},
 		{"an unknown log level", []string{"--log-level=loud"}, `invalid value "loud"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

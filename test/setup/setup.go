@@ -165,11 +165,16 @@ func (c *Cluster) Images(ctx context.Context) error {
 	return nil
 }
 
-// Install installs the chart, or upgrades it, and waits until it serves.
-func (c *Cluster) Install(ctx context.Context) error {
+// SelfSigned is the chart's setting that needs nothing else in the cluster.
+const SelfSigned = "certificates=self-signed"
+
+// Install installs the chart, or upgrades it, and waits until it serves. It
+// makes its own certificates unless more, further arguments of helm, say
+// otherwise.
+func (c *Cluster) Install(ctx context.Context, more ...string) error {
 	args := []string{
 		"upgrade", "--install", "koordinator", "charts/koordinator",
-		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
+		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m", "--set", SelfSigned,
 	}
 	if c.Kind != Current {
 		image, err := os.ReadFile(filepath.Join(c.Root, "bin/images/webhook.tar"))
@@ -179,7 +184,7 @@ func (c *Cluster) Install(ctx context.Context) error {
 		// The tag stays the same: only this makes a new image a new rollout.
 		args = append(args, "--set-string", fmt.Sprintf("podAnnotations.image=%x", sha256.Sum256(image)))
 	}
-	return c.Helm(ctx, args...)
+	return c.Helm(ctx, append(args, more...)...)
 }
 
 // Uninstall removes the chart and its namespace.
