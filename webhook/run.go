@@ -88,7 +88,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	var out drain
 	cert = newCertificate(mgr.GetAPIReader(), o, log)
-	server.Register(path, out.wrap(&admission.Webhook{Handler: &handler{settings: o.Inject, log: log}}))
+	mgr.GetWebhookServer().Register(path, out.wrap(&admission.Webhook{Handler: &handler{settings: o.Inject, log: log}}))
 	err = errors.Join(
 		mgr.Add(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
