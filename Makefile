@@ -55,6 +55,8 @@ explore: ## random pods through the wrapper's state machine, for EXPLORE
 e2e: ## the real cluster: koordinator on it, and the cluster itself
 	go vet -tags e2e ./test/e2e
 	go run ./test/cluster bin
+	@echo "cert-manager, the first time for minutes:"
+	cd test/cluster/certmanager && GOWORK=off CGO_ENABLED=0 go vet . && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../bin/certmanager .
 	@mkdir -p $(RESULTS)
 	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 40m ./test/e2e
 	cd test/cluster && go test -tags e2e -count=1 -timeout 20m -run E2E ./...
@@ -100,6 +102,7 @@ verify: generate ## what must not drift: config/, the table of values, formattin
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	GOWORK=off go mod tidy -diff
 	cd test/cluster && GOWORK=off go mod tidy -diff
+	cd test/cluster/certmanager && GOWORK=off go mod tidy -diff
 
 .PHONY: clean
 clean: ## remove bin/

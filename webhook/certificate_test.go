@@ -71,7 +71,7 @@ func newInstallation(t *testing.T) *installation {
 			Webhooks:   []admissionregistrationv1.ValidatingWebhook{{Name: "a"}, {Name: "b"}},
 		},
 	).Build()
-	o := options{Namespace: "system", Secret: "cert", Service: "webhook", Configuration: "pods", Validating: []string{"workloads"}}
+	o := options{Namespace: "system", Secret: "cert", Service: "webhook", Configuration: "pods", Workloads: "workloads"}
 	return &installation{Client: api, t: t, options: o, now: time.Now()}
 }
 
@@ -264,5 +264,30 @@ func TestCertificateOfFilesIsReadAgain(t *testing.T) {
 	i.now = i.now.Add(settle)
 	if !bytes.Equal(i.served(c), second[certFile]) {
 		t.Error("the renewed certificate is not served")
+	}
+}
+
+// TestConfigurationForWorkloadsMayBeAway: only the one for pods is waited for.
+func TestConfigurationForWorkloadsMayBeAway(t *testing.T) {
+	i := newInstallation(t)
+	objects, err := configurationsOf(i, i.options).all(t.Context())
+	if err != nil || len(objects) != 2 {
+		t.Fatalf("have %d configurations and %v", len(objects), err)
+	}
+	for _, object := range objects {
+		if err := i.Delete(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := configurationsOf(i, i.options)
+	if _, err := c.all(t.Context()); err == nil || !strings.Contains(err.Error(), "pods") {
+		t.Errorf("without the one for pods: have %v", err)
+	}
+	again := admissionregistrationv1.MutatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: "pods"}}
+	if err := i.Create(t.Context(), &again); err != nil {
+		t.Fatal(err)
+	}
+	if objects, err := c.all(t.Context()); err != nil || len(objects) != 1 {
+		t.Errorf("without the one for workloads: have %d and %v", len(objects), err)
 	}
 }

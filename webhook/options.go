@@ -31,7 +31,7 @@ type options struct {
 	Secret         string // in the namespace, for the certificate of our own; must exist
 	MinTLS         tlsVersion
 	Configuration  string        // name of the MutatingWebhookConfiguration
-	Validating     []string      // names of ValidatingWebhookConfigurations
+	Workloads      string        // name of the ValidatingWebhookConfiguration; "": there is none
 	LeaderElection bool          // among replicas, for everything but admission
 	Lease          string        // in the namespace, by which the leader is chosen; must exist
 	Drain          time.Duration // from the request to end until the admission server stops
@@ -53,7 +53,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o.MinTLS = tls.VersionTLS12
 	f.TextVar(&o.MinTLS, "tls-min-version", o.MinTLS, "lowest version of TLS that is spoken, 1.2 or 1.3")
 	f.StringVar(&o.Configuration, "configuration", "koordinator", "MutatingWebhookConfiguration to put the certificate authority into")
-	validating := f.String("validating-configurations", "", "ValidatingWebhookConfigurations that need the certificate authority too")
+	f.StringVar(&o.Workloads, "workload-configuration", "", "ValidatingWebhookConfiguration to put the certificate authority into, without it there is none")
 	f.StringVar(&o.Lease, "lease", "koordinator-webhook", "existing lease by which the replicas choose a leader")
 	f.DurationVar(&o.Drain, "drain", 10*time.Second, "how long calls are answered after the request to end")
 	f.BoolVar(&o.LeaderElection, "leader-elect", true, "let one of several replicas write certificates and role bindings")
@@ -69,7 +69,6 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o.Inject.PullPolicy = corev1.PullPolicy(*pull)
 	o.Inject.Version = spec.Release
 	o.Inject.LateSidecars = names(*late)
-	o.Validating = names(*validating)
 	err := o.resources(*cpu, *memory)
 	if err == nil {
 		err = o.validate()

@@ -16,7 +16,7 @@ func TestOptions(t *testing.T) {
 	var stderr bytes.Buffer
 	o, err := parseOptions([]string{
 		"--wrapper-image=wrapper:1", "--late-sidecars= a, b,", "--install-cpu=", "--install-memory=16Mi", "--log-level=debug",
-		"--tls-min-version=1.3", "--service=webhook", "--secret=cert", "--validating-configurations=x,y",
+		"--tls-min-version=1.3", "--service=webhook", "--secret=cert", "--workload-configuration=workloads",
 	}, &stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -24,11 +24,8 @@ func TestOptions(t *testing.T) {
 	if o.Namespace != "system" || o.LogLevel != slog.LevelDebug || o.Inject.PullPolicy != corev1.PullIfNotPresent {
 		t.Errorf("have %+v", o)
 	}
-	if o.MinTLS != tls.VersionTLS13 || o.dnsName() != "webhook.system.svc" || o.secret().String() != "system/cert" {
+	if o.MinTLS != tls.VersionTLS13 || o.dnsName() != "webhook.system.svc" || o.secret().String() != "system/cert" || o.Workloads != "workloads" {
 		t.Errorf("have %+v", o)
-	}
-	if diff := cmp.Diff([]string{"x", "y"}, o.Validating); diff != "" {
-		t.Errorf("validating configurations (-want +have):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, o.Inject.LateSidecars); diff != "" {
 		t.Errorf("late sidecars (-want +have):\n%s", diff)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -13,36 +14,36 @@ import (
 // authority to trust. They are read by their names, so that no more than that
 // has to be allowed.
 type configurations struct {
-	reader               client.Reader // not cached
-	mutating, validating []string
+	reader    client.Reader // not cached
+	pods      string        // the one for pods, which must be there
+	workloads string        // the one for workloads; "": there is none
 }
 
 // configurationsOf are those that the options name.
 func configurationsOf(reader client.Reader, o options) configurations {
-	return configurations{reader: reader, mutating: []string{o.Configuration}, validating: o.Validating}
+	return configurations{reader: reader, pods: o.Configuration, workloads: o.Workloads}
 }
 
-// all reads every one of them.
+// all reads both. Workloads are accepted while their configuration is gone, so
+// nothing waits for that.
 func (c configurations) all(ctx context.Context) ([]client.Object, error) {
-	var objects []client.Object
-	read := func(name string, object client.Object) error {
-		if err := c.reader.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
-			return fmt.Errorf("read the webhook configuration %s: %w", name, err)
-		}
-		objects = append(objects, object)
-		return nil
+	var pods admissionregistrationv1.MutatingWebhookConfiguration
+	if err := c.reader.Get(ctx, client.ObjectKey{Name: c.pods}, &pods); err != nil {
+		return nil, fmt.Errorf("read the webhook configuration %s: %w", c.pods, err)
 	}
-	for _, name := range c.mutating {
-		if err := read(name, &admissionregistrationv1.MutatingWebhookConfiguration{}); err != nil {
-			return nil, err
-		}
+	objects := []client.Object{&pods}
+	if c.workloads == "" {
+		return objects, nil
 	}
-	for _, name := range c.validating {
-		if err := read(name, &admissionregistrationv1.ValidatingWebhookConfiguration{}); err != nil {
-			return nil, err
-		}
+	var workloads admissionregistrationv1.ValidatingWebhookConfiguration
+	err := c.reader.Get(ctx, client.ObjectKey{Name: c.workloads}, &workloads)
+	switch {
+	case apierrors.IsNotFound(err):
+		return objects, nil
+	case err != nil:
+		return nil, fmt.Errorf("read the webhook configuration %s: %w", c.workloads, err)
 	}
-	return objects, nil
+	return append(objects, &workloads), nil
 }
 
 // bundles are the places where a configuration keeps the authorities to trust,

@@ -65,6 +65,9 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// forTests are settings of the chart: replicas that go sooner.
+var forTests = []string{"--set", "webhook.drainSeconds=3"}
+
 func prepare(ctx context.Context) error {
 	c, err := setup.Open(ctx, setup.Test, os.Stderr)
 	if err != nil {
@@ -73,7 +76,7 @@ func prepare(ctx context.Context) error {
 	if err := c.Images(ctx); err != nil {
 		return err
 	}
-	if err := c.Install(ctx); err != nil {
+	if err := c.Install(ctx, forTests...); err != nil {
 		return err
 	}
 	cluster = c

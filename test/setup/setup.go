@@ -187,6 +187,12 @@ func (c *Cluster) Install(ctx context.Context, more ...string) error {
 	return c.Helm(ctx, append(args, more...)...)
 }
 
+// Template is what the chart makes of values, as YAML.
+func (c *Cluster) Template(ctx context.Context, more ...string) (string, error) {
+	args := []string{"template", "koordinator", "charts/koordinator", "--namespace", Namespace}
+	return c.output(ctx, c.helm, append(args, more...)...)
+}
+
 // Uninstall removes the chart and its namespace.
 func (c *Cluster) Uninstall(ctx context.Context) error {
 	if err := c.Helm(ctx, "uninstall", "koordinator", "--namespace", Namespace, "--ignore-not-found", "--wait"); err != nil {

@@ -32,6 +32,7 @@ cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "koordinator
 {{- end }}
 {{- end }}
 
-{{/* The ValidatingWebhookConfigurations that need the certificate authority, too: divided by commas. */}}
+{{/* The name of the ValidatingWebhookConfiguration, where there is one. */}}
 {{- define "koordinator.validating" -}}
+{{- if (.Values.workloads).validate }}{{ include "koordinator.name" . }}{{ end }}
 {{- end }}
