@@ -70,8 +70,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
 		Port: o.Port,
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-			c.MinVersion = uint16(o.MinTLS)
-			c.NextProtos = []string{"http/1.1"}
+			speak(c, o.MinTLS)
 			c.GetCertificate = cert.get
 		}},
 	})
@@ -99,6 +98,13 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
 	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, log)) })
+}
+
+// speak limits what a TLS configuration speaks: no HTTP/2, where one connection
+// can ask for more than it gets answers of.
+func speak(c *tls.Config, lowest tlsVersion) {
+	c.MinVersion = uint16(lowest)
+	c.NextProtos = []string{"http/1.1"}
 }
 
 // run runs the admission server, and beside it the leader's work, which ends at
