@@ -64,30 +64,30 @@ func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
 	}
 }
 
-// TestAdmissionOutlivesTheLease takes the lease away from the leader, as an
-// outage of the API server would. It is not parallel: no grants are given until
-// there is a leader again.
-func TestAdmissionOutlivesTheLease(t *testing.T) {
-	ns := namespace(t, enabled)
-	before := holder(t)
-	s := startStream(t, ns, true)
-	taken := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+// deposed takes the lease away from the leader, as an outage of the API server
+// would. The function it returns waits until there is a leader again, and looks
+// whether all replicas went on.
+func deposed(t *testing.T) func() {
+	t.Helper()
+	leader, _, _ := strings.Cut(holder(t), "_")
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
 	system(t, "patch", "lease", leaseName(t), "--type=merge", "-p",
-		`{"spec": {"holderIdentity": "nobody", "leaseDurationSeconds": 15, "renewTime": "`+taken+`"}}`)
-	pod, _, _ := strings.Cut(before, "_")
-	eventually(t, wait, "the leader's end", func() (bool, string) {
-		out := system(t, "logs", pod)
-		return strings.Contains(out, "leader's work ends, to begin again"), out[max(0, len(out)-500):]
-	})
-	eventually(t, wait, "another leader", func() (bool, string) {
-		now := holder(t)
-		return now != "" && now != "nobody", now
-	})
-	s.end(t)
-	for _, p := range replicas(t) {
-		for _, c := range p.Status.ContainerStatuses {
-			if c.RestartCount > 0 || !c.Ready {
-				t.Errorf("%s: %+v", p.Name, c)
+		`{"spec": {"holderIdentity": "nobody", "leaseDurationSeconds": 15, "renewTime": "`+now+`"}}`)
+	return func() {
+		t.Helper()
+		eventually(t, wait, "the leader's end", func() (bool, string) {
+			out := system(t, "logs", leader)
+			return strings.Contains(out, "leader's work ends, to begin again"), out[max(0, len(out)-500):]
+		})
+		eventually(t, wait, "another leader", func() (bool, string) {
+			now := holder(t)
+			return now != "" && now != "nobody", now
+		})
+		for _, p := range replicas(t) {
+			for _, c := range p.Status.ContainerStatuses {
+				if c.RestartCount > 0 || !c.Ready {
+					t.Errorf("%s: %+v", p.Name, c)
+				}
 			}
 		}
 	}

@@ -66,20 +66,28 @@ func used(t *testing.T, _ string) {
 	}
 }
 
-// renewedByCertManager renews the certificate, then the authority and the
-// certificate, with pods being created all the time.
+// renewedByCertManager renews the certificate, then the authority, then the
+// authority with another key, with pods being created all the time. Meanwhile
+// the leader, which has no part in it, loses its lease: that must not end
+// admission.
 func renewedByCertManager(t *testing.T, ns string) {
 	s := startStream(t, ns, true)
-	before := served(t)
-	renewByCertManager(t, "koordinator")
-	deliver(t)
-	renewed(t, before)
-	before = served(t)
-	renewByCertManager(t, "koordinator-ca")
-	renewByCertManager(t, "koordinator")
-	time.Sleep(5 * time.Second) // as the kubelet may take longer than the CA injector
-	deliver(t)
-	renewed(t, before)
+	leaderAgain := deposed(t)
+	for _, authority := range []func(){
+		func() {},
+		func() { renewByCertManager(t, "koordinator-ca", nil) },
+		func() {
+			renewByCertManager(t, "koordinator-ca", func() { system(t, "delete", "secret", "koordinator-ca") })
+		},
+	} {
+		before := served(t)
+		authority()
+		renewByCertManager(t, "koordinator", nil)
+		time.Sleep(3 * time.Second) // the kubelet takes longer than the CA injector
+		deliver(t)
+		renewed(t, before)
+	}
+	leaderAgain()
 	time.Sleep(2 * time.Second) // a call that fails afterwards counts, too
 	s.end(t)
 }
