@@ -23,6 +23,7 @@ CRANE ?= go run github.com/google/go-containerregistry/cmd/crane@v0.22.1
 COSIGN ?= cosign
 
 HELM ?= go run helm.sh/helm/v4/cmd/helm@v4.3.1
+HELM_DOCS := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
 # What runs the tests keeps their results, from which docs/conformance.md is made.
 RESULTS := bin/results
 GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --format-hide-empty-pkg
@@ -94,6 +95,8 @@ e2e: ## the real cluster: koordinator on it, and the cluster itself
 	go vet -tags e2e ./test/e2e ./test/images
 	go test -tags e2e -count=1 -timeout 20m ./test/images
 	go run ./test/cluster bin
+	@echo "cert-manager, the first time for minutes:"
+	cd test/cluster/certmanager && GOWORK=off CGO_ENABLED=0 go vet . && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../bin/certmanager .
 	@mkdir -p $(RESULTS)
 	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 40m ./test/e2e
 	cd test/cluster && go test -tags e2e -count=1 -timeout 20m -run E2E ./...
@@ -128,15 +131,18 @@ lint: ## golangci-lint
 	go run $(GOLANGCI) run ./...
 
 .PHONY: generate
-generate: ## config/ from the chart
+generate: ## config/ and the table of values from the chart
 	GOWORK=off HELM='$(HELM)' sh config/generate.sh
+	GOWORK=off go run $(HELM_DOCS) --chart-search-root charts/koordinator --sort-values-order file --log-level warning
 
 .PHONY: verify
-verify: generate ## what must not drift: config/, formatting, modules
-	git diff --exit-code config
+verify: generate ## what must not drift: config/, the table of values, formatting, modules
+	git diff --exit-code config charts
+	GOWORK=off $(HELM) lint --strict charts/koordinator
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	GOWORK=off go mod tidy -diff
 	cd test/cluster && GOWORK=off go mod tidy -diff
+	cd test/cluster/certmanager && GOWORK=off go mod tidy -diff
 
 .PHONY: clean
 clean: ## remove bin/

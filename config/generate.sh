@@ -19,8 +19,9 @@ part() {
 	} >"$file"
 }
 
-part manager/manager.yaml serviceaccount secret configmap deployment service
+part manager/manager.yaml serviceaccount secret lease configmap deployment poddisruptionbudget service
 part rbac/rbac.yaml rbac
 part webhook/webhook.yaml webhook
 part webhook/workloads.yaml workloads
 part webhook/policies.yaml policies
+part certmanager/certmanager.yaml certificates

@@ -21,8 +21,8 @@ import (
 // commands finds out what containers run whose pod does not say: from the
 // operator's command index, else from the registries.
 type commands struct {
-	index       *mounted[image.Index]
-	credentials *mounted[image.Keys] // the operator's, tried after the pod's own
+	index       *mountedFiles[image.Index]
+	credentials *mountedFiles[image.Keys] // the operator's, tried after the pod's own
 	registries  *image.Registries    // nil: images are not looked up
 	secrets     client.Reader        // for pods' pull secrets; nil: they are not read
 	timeout     time.Duration        // for everything that is asked for one pod

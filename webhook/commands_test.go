@@ -80,7 +80,7 @@ func newShop(t *testing.T) *shop {
 	m := newMetrics(s.reg)
 	l := lookups{enabled: true, timeout: 5 * time.Second, pullSecrets: true, index: s.files}
 	l.image = image.Settings{Loopback: []string{s.host}, PlainHTTP: []string{s.host}}
-	c, err := l.commands(secretReader{keys: s.keys}, m, slog.New(slog.DiscardHandler))
+	c, err := l.commands(pullSecrets{keys: s.keys}, m, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,14 +93,14 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
-// secretReader is the cluster's secrets.
-type secretReader struct {
+// pullSecrets is the cluster's secrets.
+type pullSecrets struct {
 	client.Reader
 
 	keys map[client.ObjectKey]corev1.Secret
 }
 
-func (r secretReader) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
+func (r pullSecrets) Get(_ context.Context, key client.ObjectKey, into client.Object, _ ...client.GetOption) error {
 	secret, found := r.keys[key]
 	if !found {
 		return apierrors.NewNotFound(schema.GroupResource{Resource: "secrets"}, key.Name)
@@ -386,7 +386,7 @@ func TestARegistryThatHangsHoldsNoAdmissionPastItsDeadline(t *testing.T) {
 
 func TestMountedFilesAreReadAgainWhenTheyWereReplaced(t *testing.T) {
 	dir := t.TempDir()
-	m := &mounted[int]{dir: dir, log: slog.New(slog.DiscardHandler), parse: func(files map[string]string) (int, []error) {
+	m := &mountedFiles[int]{dir: dir, log: slog.New(slog.DiscardHandler), parse: func(files map[string]string) (int, []error) {
 		return len(files["a"]), []error{errors.New("told")}
 	}}
 	put := func(version, text string) { // as the kubelet does

@@ -51,7 +51,7 @@ func testHandler() *handler {
 	log := slog.New(slog.DiscardHandler)
 	m := newMetrics(prometheus.NewRegistry())
 	c := &commands{
-		index: &mounted[image.Index]{}, credentials: &mounted[image.Keys]{},
+		index: &mountedFiles[image.Index]{}, credentials: &mountedFiles[image.Keys]{},
 		timeout: time.Second, metrics: m, log: log,
 	}
 	return &handler{settings: testSettings(), commands: c, metrics: m, log: log}

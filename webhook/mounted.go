@@ -9,9 +9,9 @@ import (
 	"sync"
 )
 
-// mounted is what a ConfigMap or Secret holds that is mounted into the
+// mountedFiles is what a ConfigMap or Secret holds that is mounted into the
 // webhook's pod, read again when the kubelet has replaced it.
-type mounted[T any] struct {
+type mountedFiles[T any] struct {
 	dir   string // "": there is none
 	parse func(files map[string]string) (T, []error)
 	log   *slog.Logger
@@ -22,7 +22,7 @@ type mounted[T any] struct {
 }
 
 // get is what the files say now. What is wrong with them is logged, once.
-func (m *mounted[T]) get() T {
+func (m *mountedFiles[T]) get() T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.dir == "" {
@@ -47,7 +47,7 @@ func (m *mounted[T]) get() T {
 
 // latest names the present version of the files. The kubelet replaces all at
 // once, by a link that is called ..data.
-func (m *mounted[T]) latest() (string, error) {
+func (m *mountedFiles[T]) latest() (string, error) {
 	target, err := os.Readlink(filepath.Join(m.dir, "..data"))
 	if err == nil {
 		return target, nil

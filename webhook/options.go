@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -8,9 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -25,10 +28,14 @@ type options struct {
 	MetricsAddress string // of /metrics; "0": none
 	Namespace      string // the webhook runs in
 	Service        string // that the API server calls it by
-	Secret         string // in the namespace, for the certificate; must exist
-	Configuration  string // name of the MutatingWebhookConfiguration
-	Workloads      string // name of the ValidatingWebhookConfiguration; "": none
-	LeaderElection bool   // among replicas, for everything but admission
+	CertDir        string // with a certificate that somebody else renews; "": we make our own
+	Secret         string // in the namespace, for the certificate of our own; must exist
+	MinTLS         tlsVersion
+	Configuration  string        // name of the MutatingWebhookConfiguration
+	Workloads      string        // name of the ValidatingWebhookConfiguration; "": there is none
+	LeaderElection bool          // among replicas, for everything but admission
+	Lease          string        // in the namespace, by which the leader is chosen; must exist
+	Drain          time.Duration // from the request to end until the admission server stops
 	LogLevel       slog.Level
 }
 
@@ -42,9 +49,14 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.MetricsAddress, "metrics-address", ":8080", `address of /metrics, "0" for none`)
 	f.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace the webhook runs in (environment: POD_NAMESPACE)")
 	f.StringVar(&o.Service, "service", "koordinator-webhook", "service by which the API server calls the webhook")
-	f.StringVar(&o.Secret, "secret", "koordinator-webhook-cert", "existing secret to keep the certificate in")
+	f.StringVar(&o.CertDir, "cert-dir", "", "directory with tls.crt and tls.key, which are read again when they change; without it, the webhook makes its own certificate and keeps it in --secret")
+	f.StringVar(&o.Secret, "secret", "koordinator-webhook-cert", "existing secret to keep the webhook's own certificate in")
+	o.MinTLS = tls.VersionTLS12
+	f.TextVar(&o.MinTLS, "tls-min-version", o.MinTLS, "lowest version of TLS that is spoken, 1.2 or 1.3")
 	f.StringVar(&o.Configuration, "configuration", "koordinator", "MutatingWebhookConfiguration to put the certificate authority into")
-	f.StringVar(&o.Workloads, "workload-configuration", "", `ValidatingWebhookConfiguration to put it into as well, "" for none`)
+	f.StringVar(&o.Workloads, "workload-configuration", "", "ValidatingWebhookConfiguration to put the certificate authority into, without it there is none")
+	f.StringVar(&o.Lease, "lease", "koordinator-webhook", "existing lease by which the replicas choose a leader")
+	f.DurationVar(&o.Drain, "drain", 10*time.Second, "how long calls are answered after the request to end")
 	f.BoolVar(&o.LeaderElection, "leader-elect", true, "let one of several replicas write certificates and role bindings")
 	f.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.StringVar(&o.Inject.Image, "wrapper-image", "", "image of the wrapper (required)")
@@ -61,11 +73,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	o.Inject.PullPolicy = corev1.PullPolicy(*pull)
 	o.Inject.Delivery = inject.Delivery(*delivery)
 	o.Inject.Version = spec.Release
-	for name := range strings.SplitSeq(*late, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			o.Inject.LateSidecars = append(o.Inject.LateSidecars, name)
-		}
-	}
+	o.Inject.LateSidecars = names(*late)
 	err := o.resources(*cpu, *memory)
 	if err == nil {
 		err = o.validate()
@@ -75,6 +83,47 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	}
 	return o, err
 }
+
+// names are those of a list that is divided by commas.
+func names(list string) []string {
+	var all []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// tlsVersion is a version of TLS as crypto/tls numbers it, written as 1.2 or
+// 1.3.
+type tlsVersion uint16
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (v *tlsVersion) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "1.2":
+		*v = tls.VersionTLS12
+	case "1.3":
+		*v = tls.VersionTLS13
+	default:
+		return fmt.Errorf("%q is none of 1.2, 1.3", text)
+	}
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (v tlsVersion) MarshalText() ([]byte, error) {
+	return []byte(strings.TrimPrefix(tls.VersionName(uint16(v)), "TLS ")), nil
+}
+
+// secret is the secret with the certificate of our own.
+func (o *options) secret() client.ObjectKey {
+	return client.ObjectKey{Namespace: o.Namespace, Name: o.Secret}
+}
+
+// dnsName is the name by which the API server calls.
+func (o *options) dnsName() string { return o.Service + "." + o.Namespace + ".svc" }
 
 // resources sets requests and limits alike, so that a pod of quality of
 // service class Guaranteed stays one.

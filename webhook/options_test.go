@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"crypto/tls"
 	"log/slog"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ func TestOptions(t *testing.T) {
 	var stderr bytes.Buffer
 	o, err := parseOptions([]string{
 		"--wrapper-image=wrapper:1", "--late-sidecars= a, b,", "--install-cpu=", "--install-memory=16Mi", "--log-level=debug", "--delivery=image-volume",
+		"--tls-min-version=1.3", "--service=webhook", "--secret=cert", "--workload-configuration=workloads",
 	}, &stderr)
 	if err != nil {
 		t.Fatal(err)
@@ -25,6 +27,9 @@ func TestOptions(t *testing.T) {
 		t.Errorf("delivery %q", o.Inject.Delivery)
 	}
 	if o.Namespace != "system" || o.LogLevel != slog.LevelDebug || o.Inject.PullPolicy != corev1.PullIfNotPresent {
+		t.Errorf("have %+v", o)
+	}
+	if o.MinTLS != tls.VersionTLS13 || o.dnsName() != "webhook.system.svc" || o.secret().String() != "system/cert" || o.Workloads != "workloads" {
 		t.Errorf("have %+v", o)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, o.Inject.LateSidecars); diff != "" {
@@ -48,6 +53,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"an unknown delivery", []string{"--wrapper-image=w", "--delivery=post"}, `webhook: --delivery "post": one of init-container, image-volume`},
 		{"a bad quantity", []string{"--install-cpu=much"}, `webhook: --install-cpu "much": quantities must match`},
 		{"an unknown flag", []string{"--fast"}, "flag provided but not defined: -fast"},
+		{"an unknown version of TLS", []string{"--tls-min-version=1.1"}, `invalid value "1.1" for flag -tls-min-version: "1.1" is none of 1.2, 1.3`},
 		{"an unknown log level", []string{"--log-level=loud"}, `invalid value "loud"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

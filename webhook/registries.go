@@ -94,8 +94,8 @@ func (l *lookups) validate() error {
 // cache: secrets that pods do not name are none of ours.
 func (l *lookups) commands(secrets client.Reader, m *metrics, log *slog.Logger) (*commands, error) {
 	c := &commands{
-		index:       &mounted[image.Index]{dir: l.index, parse: image.ParseIndex, log: log},
-		credentials: &mounted[image.Keys]{dir: l.credentials, parse: parseCredentials, log: log},
+		index:       &mountedFiles[image.Index]{dir: l.index, parse: image.ParseIndex, log: log},
+		credentials: &mountedFiles[image.Keys]{dir: l.credentials, parse: parseCredentials, log: log},
 		timeout:     l.timeout, metrics: m, log: log,
 	}
 	c.index.get() // what is wrong is told at the start

@@ -12,12 +12,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
@@ -27,8 +27,6 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"koordinator.io/koordinator/webhook/inject"
-	"koordinator.io/koordinator/webhook/rbac"
 	"koordinator.io/koordinator/webhook/workload"
 )
 
@@ -38,21 +36,16 @@ const (
 	workloadsPath = "/validate-workloads"
 )
 
-// leaderLease is the name of the lease by which replicas choose a leader.
-const leaderLease = "koordinator-webhook"
-
-// How long a leader may be silent before another replica takes over, and how
-// long it tries to speak before it gives up, which ends the process and with it
-// admission: an API server that restarts must not take that long. A replica
-// that ends on request hands over at once.
-const (
-	leaseDuration = time.Minute
-	renewDeadline = 50 * time.Second
-)
+// shutdownTimeout is how long reviews that are under way may take when the
+// server stops: longer than the API server waits for any of ours.
+const shutdownTimeout = 15 * time.Second
 
 // Run serves until the context ends. It logs to stderr, and the error it
 // returns has been told there.
 func Run(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) > 0 && args[0] == checkCommand {
+		return selfCheck(ctx, args[1:], stderr)
+	}
 	o, err := parseOptions(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -72,7 +65,8 @@ func Run(ctx context.Context, args []string, stderr io.Writer) error {
 	return nil
 }
 
-// serve wires the parts together and runs them.
+// serve wires the parts together and runs them: admission on every replica, and
+// beside it what only the leader does.
 func serve(ctx context.Context, o options, log *slog.Logger) error {
 	api, err := config.GetConfig()
 	if err != nil {
@@ -82,50 +76,63 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
 		Port: o.Port,
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
-			c.MinVersion = tls.VersionTLS12
-			c.NextProtos = []string{"http/1.1"}
+			speak(c, o.MinTLS)
 			c.GetCertificate = cert.get
 		}},
 	})
 	mgr, err := manager.New(api, manager.Options{
-		Scheme:                        scheme.Scheme,
-		Logger:                        ctrllog.Log,
-		Cache:                         cache.Options{ByObject: rbac.Cache(inject.InjectedLabel, inject.StatusAnnotation)},
-		Metrics:                       metricsserver.Options{BindAddress: o.MetricsAddress},
-		HealthProbeBindAddress:        o.HealthAddress,
-		WebhookServer:                 server,
-		LeaderElection:                o.LeaderElection,
-		LeaderElectionID:              leaderLease,
-		LeaderElectionNamespace:       o.Namespace,
-		LeaseDuration:                 new(leaseDuration),
-		RenewDeadline:                 new(renewDeadline),
-		LeaderElectionReleaseOnCancel: true, // Run's return ends the process
+		Scheme:                  scheme.Scheme,
+		Logger:                  ctrllog.Log,
+		Metrics:                 metricsserver.Options{BindAddress: o.MetricsAddress},
+		HealthProbeBindAddress:  o.HealthAddress,
+		WebhookServer:           server,
+		GracefulShutdownTimeout: new(shutdownTimeout),
 	})
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
-	if cert, err = addCertificate(mgr, o, log); err != nil {
-		return err
-	}
-	if err := rbac.Add(mgr, inject.StatusAnnotation, log); err != nil {
-		return fmt.Errorf("set up the grants: %w", err)
-	}
+	var out drain
+	cert = newCertificate(mgr.GetAPIReader(), o, log)
 	m := newMetrics(ctrlmetrics.Registry)
 	c, err := o.Lookups.commands(mgr.GetAPIReader(), m, log)
 	if err != nil {
 		return err
 	}
-	mgr.GetWebhookServer().Register(podsPath, &admission.Webhook{Handler: &handler{settings: o.Inject, commands: c, metrics: m, log: log}})
-	mgr.GetWebhookServer().Register(workloadsPath, &admission.Webhook{Handler: workload.New(checkTemplate(o.Inject, log))})
+	pods := &handler{settings: o.Inject, commands: c, metrics: m, log: log}
+	mgr.GetWebhookServer().Register(podsPath, out.wrap(&admission.Webhook{Handler: pods}))
+	mgr.GetWebhookServer().Register(workloadsPath, out.wrap(&admission.Webhook{Handler: workload.New(checkTemplate(o.Inject, log))}))
 	err = errors.Join(
+		mgr.Add(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("webhook", inTurn(cert.ready, server.StartedChecker())),
+		mgr.AddReadyzCheck("webhook", inTurn(out.ready, cert.ready, server.StartedChecker())),
 	)
 	if err != nil {
 		return fmt.Errorf("set up the probes: %w", err)
 	}
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
-	return mgr.Start(ctx)
+	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, log)) })
+}
+
+// speak limits what a TLS configuration speaks: no HTTP/2, where one connection
+// can ask for more than it gets answers of.
+func speak(c *tls.Config, lowest tlsVersion) {
+	c.MinVersion = uint16(lowest)
+	c.NextProtos = []string{"http/1.1"}
+}
+
+// run runs the admission server, and beside it the leader's work, which ends at
+// once with the context, so that another replica takes over. Admission is
+// drained first.
+func run(ctx context.Context, drained time.Duration, out *drain, mgr manager.Manager, leader func(context.Context)) error {
+	serving, stop := out.context(ctx, drained)
+	defer stop()
+	leading, resign := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() { leader(leading) })
+	err := mgr.Start(serving)
+	resign()
+	done.Wait()
+	return err
 }
 
 // inTurn is a check that makes one check after the other, until one fails.

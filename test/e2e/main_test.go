@@ -65,6 +65,10 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// forTests are settings of the chart: replicas that go sooner, and a registry
+// of the tests' own.
+var forTests = []string{"--set", "webhook.drainSeconds=3", "--set", "registry.plainHTTP={" + registryHost + "}"}
+
 func prepare(ctx context.Context) error {
 	c, err := setup.Open(ctx, setup.Test, os.Stderr)
 	if err != nil {
@@ -73,7 +77,7 @@ func prepare(ctx context.Context) error {
 	if err := c.Images(ctx); err != nil {
 		return err
 	}
-	if err := c.Install(ctx, "--set", "registry.plainHTTP={"+registryHost+"}"); err != nil {
+	if err := c.Install(ctx, forTests...); err != nil {
 		return err
 	}
 	cluster = c

@@ -165,13 +165,17 @@ func (c *Cluster) Images(ctx context.Context) error {
 	return nil
 }
 
-// Install installs the chart, or upgrades it, and waits until it serves. more
-// are further arguments for helm, as values.
+// SelfSigned is the chart's setting that needs nothing else in the cluster.
+const SelfSigned = "certificates=self-signed"
+
+// Install installs the chart, or upgrades it, and waits until it serves. It
+// makes its own certificates unless more, further arguments of helm, say
+// otherwise.
 func (c *Cluster) Install(ctx context.Context, more ...string) error {
-	args := append([]string{
+	args := []string{
 		"upgrade", "--install", "koordinator", "charts/koordinator",
-		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m",
-	}, more...)
+		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m", "--set", SelfSigned,
+	}
 	if c.Kind != Current {
 		image, err := os.ReadFile(filepath.Join(c.Root, "bin/images/webhook.tar"))
 		if err != nil {
@@ -180,7 +184,13 @@ func (c *Cluster) Install(ctx context.Context, more ...string) error {
 		// The tag stays the same: only this makes a new image a new rollout.
 		args = append(args, "--set-string", fmt.Sprintf("podAnnotations.image=%x", sha256.Sum256(image)))
 	}
-	return c.Helm(ctx, args...)
+	return c.Helm(ctx, append(args, more...)...)
+}
+
+// Template is what the chart makes of values, as YAML.
+func (c *Cluster) Template(ctx context.Context, more ...string) (string, error) {
+	args := []string{"template", "koordinator", "charts/koordinator", "--namespace", Namespace}
+	return c.output(ctx, c.helm, append(args, more...)...)
 }
 
 // Uninstall removes the chart and its namespace.

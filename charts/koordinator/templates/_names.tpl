@@ -14,3 +14,25 @@ app.kubernetes.io/component: webhook
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
+
+{{/* The secret with the webhook's certificate. Each way to make it has its own: they would not leave each other's alone. */}}
+{{- define "koordinator.secret" -}}
+{{ include "koordinator.name" . }}-{{ eq .Values.certificates "cert-manager" | ternary "tls" "cert" }}
+{{- end }}
+
+{{/* The lease, for the same reason: only a leader that makes certificates can help the others to start. */}}
+{{- define "koordinator.lease" -}}
+{{ include "koordinator.name" . }}-{{ .Values.certificates }}
+{{- end }}
+
+{{/* What has cert-manager put its authority into a webhook configuration. */}}
+{{- define "koordinator.inject" -}}
+{{- if eq .Values.certificates "cert-manager" -}}
+cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/{{ include "koordinator.name" . }}
+{{- end }}
+{{- end }}
+
+{{/* The name of the ValidatingWebhookConfiguration, where there is one. */}}
+{{- define "koordinator.validating" -}}
+{{- if (.Values.workloads).validate }}{{ include "koordinator.name" . }}{{ end }}
+{{- end }}

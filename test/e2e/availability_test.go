@@ -1,0 +1,113 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/setup"
+)
+
+// ours selects the webhook's pods in their namespace.
+const ours = "app.kubernetes.io/name=koordinator,app.kubernetes.io/component=webhook"
+
+// replicas are the webhook's pods that nobody has asked to end.
+func replicas(t *testing.T) []corev1.Pod {
+	t.Helper()
+	var all []corev1.Pod
+	for _, p := range pods(t, setup.Namespace, ours) {
+		if p.DeletionTimestamp == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// system runs kubectl in the webhook's namespace.
+func system(t *testing.T, args ...string) string {
+	t.Helper()
+	return kubectl(t, append([]string{"-n", setup.Namespace}, args...)...)
+}
+
+// TestPodsThatAreNotOursNeedNoWebhook takes all replicas away. It is not
+// parallel: nobody else's pods would be injected.
+func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
+	plain, labelled := namespace(t), namespace(t, enabled)
+	// From here on, replicas must meet Pod Security "restricted".
+	kubectl(t, "label", "namespace", setup.Namespace, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
+	system(t, "scale", "deployment/koordinator", "--replicas=0")
+	back := func() {
+		system(t, "scale", "deployment/koordinator", "--replicas=2")
+		system(t, "rollout", "status", "deployment/koordinator", "--timeout=90s")
+	}
+	defer back()
+	eventually(t, wait, "the end of all replicas", func() (bool, string) {
+		left := len(pods(t, setup.Namespace, ours))
+		return left == 0, strings.Repeat("one ", left)
+	})
+	const spec = `
+  schedulingGates: [{name: koordinator.io/held}]
+  containers: [{name: main, image: "busybox:1.37", command: [sleep, "1"]}, {name: proxy, image: "busybox:1.37", command: [sleep, "1"]}]
+`
+	apply(t, labelled, podOf("not-ours", nil, spec))
+	annotated := podOf("ours", notes{"start-deps": "main: proxy"}, spec)
+	apply(t, plain, annotated)
+	_, err := cluster.Kubectl(t.Context(), annotated, "-n", labelled, "apply", "-f", "-")
+	if err == nil || !strings.Contains(err.Error(), `failed calling webhook "pods.koordinator.io"`) {
+		t.Errorf("an annotated pod: have %v, want it refused in the webhook's name", err)
+	}
+}
+
+// deposed takes the lease away from the leader, as an outage of the API server
+// would. The function it returns waits until there is a leader again, and looks
+// whether all replicas went on.
+func deposed(t *testing.T) func() {
+	t.Helper()
+	leader, _, _ := strings.Cut(holder(t), "_")
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+	system(t, "patch", "lease", leaseName(t), "--type=merge", "-p",
+		`{"spec": {"holderIdentity": "nobody", "leaseDurationSeconds": 15, "renewTime": "`+now+`"}}`)
+	return func() {
+		t.Helper()
+		eventually(t, wait, "the leader's end", func() (bool, string) {
+			out := system(t, "logs", leader)
+			return strings.Contains(out, "leader's work ends, to begin again"), out[max(0, len(out)-500):]
+		})
+		eventually(t, wait, "another leader", func() (bool, string) {
+			now := holder(t)
+			return now != "" && now != "nobody", now
+		})
+		for _, p := range replicas(t) {
+			for _, c := range p.Status.ContainerStatuses {
+				if c.RestartCount > 0 || !c.Ready {
+					t.Errorf("%s: %+v", p.Name, c)
+				}
+			}
+		}
+	}
+}
+
+// leaseName is the name of the one lease there is.
+func leaseName(t *testing.T) string {
+	t.Helper()
+	return system(t, "get", "lease", "-o", "jsonpath={.items[*].metadata.name}")
+}
+
+// holder is who leads.
+func holder(t *testing.T) string {
+	t.Helper()
+	var lease coordinationv1.Lease
+	if err := json.Unmarshal([]byte(system(t, "get", "lease", leaseName(t), "-o", "json")), &lease); err != nil {
+		t.Fatal(err)
+	}
+	if lease.Spec.HolderIdentity == nil {
+		return ""
+	}
+	return *lease.Spec.HolderIdentity
+}

@@ -1,0 +1,96 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestCertificateOfOurOwnIsRenewedUnderLoad makes the webhook renew its
+// certificate, and then its authority, too. It is not parallel: should a call
+// fail, it would be anybody's.
+func TestCertificateOfOurOwnIsRenewedUnderLoad(t *testing.T) {
+	ns := namespace(t, enabled)
+	for name, missing := range map[string]string{"the certificate": "tls.crt", "the authority": "ca.crt"} {
+		t.Run(name, func(t *testing.T) {
+			before := served(t)
+			s := startStream(t, ns, true)
+			system(t, "patch", "secret", "koordinator-cert", "--type=merge", "-p", `{"data": {"`+missing+`": ""}}`)
+			renewed(t, before)
+			time.Sleep(2 * time.Second) // a call that fails afterwards counts, too
+			s.end(t)
+		})
+	}
+}
+
+// served is the fingerprint of the certificate that each replica serves.
+func served(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, p := range replicas(t) {
+		for l := range strings.Lines(system(t, "logs", p.Name)) {
+			var record struct{ Fingerprint string }
+			if json.Unmarshal([]byte(l), &record) == nil && record.Fingerprint != "" {
+				all[p.Name] = record.Fingerprint
+			}
+		}
+	}
+	return all
+}
+
+// renewed waits until every replica serves the same certificate, and not the
+// one from before.
+func renewed(t *testing.T, before map[string]string) {
+	t.Helper()
+	began := time.Now()
+	var now map[string]string
+	eventually(t, wait, "the new certificate", func() (bool, string) {
+		now = served(t)
+		different := map[string]bool{}
+		for name, fingerprint := range now {
+			different[fingerprint] = true
+			if before[name] == fingerprint {
+				return false, name + " still has " + fingerprint
+			}
+		}
+		return len(now) == len(before) && len(different) == 1, "replicas differ"
+	})
+	t.Logf("%v -> %v after %s", before, now, time.Since(began).Round(time.Second))
+}
+
+// renewByCertManager has cert-manager issue a certificate again, and waits
+// until it has. cause is what makes it do that; nil: it is asked to, as its own
+// command line tool does.
+func renewByCertManager(t *testing.T, certificate string, cause func()) {
+	t.Helper()
+	revision := func() string {
+		return system(t, "get", "certificate", certificate, "-o", "jsonpath={.status.revision}")
+	}
+	before := revision()
+	if cause != nil {
+		cause()
+	} else {
+		now := time.Now().UTC().Format(time.RFC3339)
+		system(t, "patch", "certificate", certificate, "--subresource=status", "--type=merge", "-p",
+			`{"status": {"conditions": [{"type": "Issuing", "status": "True", "reason": "ManuallyTriggered", "message": "test", "lastTransitionTime": "`+now+`"}]}}`)
+	}
+	eventually(t, wait, "certificate "+certificate, func() (bool, string) { r := revision(); return r != before, r })
+}
+
+// deliver has the kubelet look at the replicas' volumes now, and not within the
+// next minute and a half.
+func deliver(t *testing.T) {
+	t.Helper()
+	system(t, "annotate", "pod", "-l", ours, "--overwrite", "e2e="+time.Now().Format("150405.000"))
+}
+
+// restore installs koordinator as all tests expect it.
+func restore(t *testing.T) {
+	t.Helper()
+	if err := cluster.Install(t.Context(), forTests...); err != nil {
+		t.Fatal(err)
+	}
+}

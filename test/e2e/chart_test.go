@@ -1,0 +1,40 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// TestEveryRenderingIsAccepted has the API server judge the chart with each of
+// its ci/ files, and config/, without writing anything: it refuses fields that
+// it does not know.
+func TestEveryRenderingIsAccepted(t *testing.T) {
+	t.Parallel()
+	for _, know := range []func() error{
+		func() error { return cluster.CertManagerKinds(t.Context()) },
+		func() error { return cluster.ServiceMonitors(t.Context()) },
+	} {
+		if err := know(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	judged := []string{"apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict"}
+	files, err := filepath.Glob(filepath.Join(cluster.Root, "charts/koordinator/ci/*-values.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			release, err := cluster.Template(t.Context(), "--values", file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := cluster.Kubectl(t.Context(), release, append(judged, "-f", "-")...); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("kustomize", func(t *testing.T) { kubectl(t, append(judged, "-k", "config/default")...) })
+}

@@ -1,0 +1,183 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/setup"
+)
+
+// TestLifeOfARelease removes koordinator and goes the way of a newcomer whose
+// cluster has cert-manager: install it with nothing set, use it, renew
+// certificates, upgrade, roll back, remove it. It is not parallel, and leaves
+// koordinator as it was.
+func TestLifeOfARelease(t *testing.T) {
+	stop, err := cluster.CertManager(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	defer restore(t)
+	ns := namespace(t, enabled)
+	t.Run("remove", func(t *testing.T) { removed(t, ns) })
+	if err := cluster.Helm(t.Context(), "install", "koordinator", "charts/koordinator",
+		"--namespace", setup.Namespace, "--create-namespace", "--wait", "--timeout", "2m"); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name string
+		run  func(*testing.T, string)
+	}{
+		{"use", used},
+		{"renew certificates", renewedByCertManager},
+		{"upgrade and roll back", upgraded},
+		{"remove with certificates of cert-manager", removed},
+	} {
+		if !t.Run(step.name, func(t *testing.T) { step.run(t, ns) }) {
+			return
+		}
+	}
+}
+
+// used runs the chart's own test and the sample of the README.
+func used(t *testing.T, _ string) {
+	if err := cluster.Helm(t.Context(), "test", "koordinator", "--namespace", setup.Namespace, "--timeout", "1m"); err != nil {
+		t.Error(err)
+	}
+	ns := namespace(t, enabled)
+	apply(t, ns, sample(t, "job-with-sidecar"))
+	if _, condition := job(t, ns, "job-with-sidecar"); condition != "Complete" {
+		t.Errorf("Job %s, want Complete", condition)
+	}
+	account := "--as=system:serviceaccount:" + setup.Namespace + ":koordinator"
+	if out, err := cluster.Kubectl(t.Context(), "", "auth", "can-i", "get", "secrets", "-n", setup.Namespace, account); err == nil {
+		t.Errorf("the webhook may read secrets: %s", out)
+	}
+}
+
+// renewedByCertManager renews the certificate, then the authority, then the
+// authority with another key, with pods being created all the time. Meanwhile
+// the leader, which has no part in it, loses its lease: that must not end
+// admission.
+func renewedByCertManager(t *testing.T, ns string) {
+	s := startStream(t, ns, true)
+	leaderAgain := deposed(t)
+	for _, authority := range []func(){
+		func() {},
+		func() { renewByCertManager(t, "koordinator-ca", nil) },
+		func() {
+			renewByCertManager(t, "koordinator-ca", func() { system(t, "delete", "secret", "koordinator-ca") })
+		},
+	} {
+		before := served(t)
+		authority()
+		renewByCertManager(t, "koordinator", nil)
+		time.Sleep(3 * time.Second) // the kubelet takes longer than the CA injector
+		deliver(t)
+		renewed(t, before)
+	}
+	leaderAgain()
+	time.Sleep(2 * time.Second) // a call that fails afterwards counts, too
+	s.end(t)
+}
+
+// upgraded upgrades the release, so that all replicas are replaced, and rolls
+// it back.
+func upgraded(t *testing.T, ns string) {
+	before := replicas(t)
+	s := startStream(t, ns, false)
+	for _, args := range [][]string{
+		{"upgrade", "koordinator", "charts/koordinator", "--set", "webhook.logLevel=debug,webhook.minTLSVersion=1.3"},
+		{"rollback", "koordinator", "1"},
+	} {
+		args = append(args, "--namespace", setup.Namespace, "--wait", "--timeout", "2m")
+		if err := cluster.Helm(t.Context(), args...); err != nil {
+			t.Fatal(err)
+		}
+		after := replicas(t)
+		for _, p := range before {
+			if slices.ContainsFunc(after, func(a corev1.Pod) bool { return a.UID == p.UID }) {
+				t.Errorf("%s: replica %s was not replaced", args[0], p.Name)
+			}
+		}
+		before = after
+	}
+	eventually(t, wait, "the end of the replicas from before", func() (bool, string) {
+		left := len(pods(t, setup.Namespace, ours))
+		return left == 2, strings.Repeat("one ", left)
+	})
+	s.endReal(t)
+}
+
+// removed uninstalls the release while a pod of ours runs, which goes on, and
+// looks for what is left.
+func removed(t *testing.T, ns string) {
+	apply(t, ns, podOf("stays", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main", "source": "pod"}, `
+  restartPolicy: Never
+  containers:
+    - {name: main, image: "busybox:1.37", command: [echo, main runs]}
+    - name: proxy
+      image: busybox:1.37
+      command: [sh, -c, "trap 'exit 0' TERM; echo proxy runs; sleep 3600 & wait"]
+      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1}
+`))
+	says(t, ns, "stays", "proxy", "proxy runs")
+	says(t, ns, "stays", "main", "waiting")
+	eventually(t, wait, "the grant", func() (bool, string) {
+		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader")
+		return err == nil, out
+	})
+	if err := cluster.Helm(t.Context(), "uninstall", "koordinator", "--namespace", setup.Namespace, "--wait"); err != nil {
+		t.Fatal(err)
+	}
+	nothingLeft(t)
+	kubectl(t, "-n", ns, "exec", "stays", "-c", "proxy", "--", "touch", "/tmp/ready")
+	pod := ends(t, ns, "main", "proxy")
+	for _, name := range []string{"main", "proxy"} {
+		if end := terminated(t, pod, name); end.ExitCode != 0 {
+			t.Errorf("container %s: %+v", name, end)
+		}
+	}
+	kubectl(t, "-n", ns, "delete", "pod", "stays", "--now")
+}
+
+// nothingLeft waits until all that is left of an installation are the grants:
+// among everything with its label, and everything in its namespace.
+func nothingLeft(t *testing.T) {
+	t.Helper()
+	kinds := func(more ...string) string {
+		return strings.Join(strings.Fields(kubectl(t, append([]string{"api-resources", "--verbs=list", "-o", "name"}, more...)...)), ",")
+	}
+	all, namespaced := kinds(), kinds("--namespaced")
+	const label = "app.kubernetes.io/instance=koordinator"
+	want := []string{
+		"clusterrole.rbac.authorization.k8s.io/koordinator-pod-reader",
+		"configmap/kube-root-ca.crt", "serviceaccount/default",
+	}
+	eventually(t, wait, "the end of the release", func() (bool, string) {
+		labelled, err1 := cluster.Kubectl(t.Context(), "", "get", all, "--all-namespaces", "-l", label, "-o", "name", "--ignore-not-found")
+		inside, err2 := cluster.Kubectl(t.Context(), "", "get", namespaced, "-n", setup.Namespace, "-o", "name", "--ignore-not-found")
+		if err := errors.Join(err1, err2); err != nil {
+			return false, err.Error()
+		}
+		have := strings.Fields(labelled)
+		for name := range strings.FieldsSeq(inside) {
+			if !strings.HasPrefix(name, "event") && !slices.Contains(have, name) {
+				have = append(have, name)
+			}
+		}
+		slices.Sort(have)
+		return slices.Equal(have, want), strings.Join(have, " ")
+	})
+}

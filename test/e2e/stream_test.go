@@ -1,0 +1,150 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+// rate is how many pods a stream creates in a second.
+const rate = 20
+
+// injectedLabel is on every injected pod.
+const injectedLabel = "koordinator.io/injected=true"
+
+// stream is annotated pods being created at a steady rate, whatever happens to
+// the webhook meanwhile: each in a goroutine of its own, so that a slow one
+// does not keep the others.
+type stream struct {
+	api   kubernetes.Interface
+	ns    string
+	mode  metav1.CreateOptions
+	began time.Time
+	quit  chan struct{}
+	done  sync.WaitGroup
+
+	mu       sync.Mutex
+	created  int
+	slowest  time.Duration
+	problems []string
+}
+
+// startStream begins to create pods in a namespace, which must be enabled; only
+// in a dry run if dry is set.
+func startStream(t *testing.T, ns string, dry bool) *stream {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.QPS = -1 // no limit of the client's own
+	api, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stream{api: api, ns: ns, began: time.Now(), quit: make(chan struct{})}
+	if dry {
+		s.mode.DryRun = []string{metav1.DryRunAll}
+	}
+	s.done.Go(s.run)
+	return s
+}
+
+func (s *stream) run() {
+	ticks := time.NewTicker(time.Second / rate)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-s.quit:
+			return
+		case <-ticks.C:
+			s.done.Go(s.create)
+		}
+	}
+}
+
+// create creates a pod and judges the answer.
+func (s *stream) create() {
+	began := time.Now()
+	pod, err := s.api.CoreV1().Pods(s.ns).Create(context.Background(), heldPod(), s.mode)
+	took := time.Since(began)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.created++
+	s.slowest = max(s.slowest, took)
+	at := began.Sub(s.began).Round(10 * time.Millisecond)
+	switch {
+	case err != nil:
+		s.problems = append(s.problems, fmt.Sprintf("%s: not created: %v", at, err))
+	case pod.Labels["koordinator.io/injected"] != "true":
+		s.problems = append(s.problems, fmt.Sprintf("%s: %s is not injected", at, pod.Name))
+	}
+}
+
+// heldPod is an annotated pod that no node is looked for.
+func heldPod() *corev1.Pod {
+	container := func(name string) corev1.Container {
+		return corev1.Container{Name: name, Image: "busybox:1.37", Command: []string{"sleep", "1"}}
+	}
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: "held-",
+			Annotations:  map[string]string{"koordinator.io/start-deps": "main: proxy"},
+		},
+		Spec: corev1.PodSpec{
+			Containers:      []corev1.Container{container("main"), container("proxy")},
+			SchedulingGates: []corev1.PodSchedulingGate{{Name: "koordinator.io/held"}},
+		},
+	}
+}
+
+// end stops the stream. Every pod must have been created and injected.
+func (s *stream) end(t *testing.T) {
+	t.Helper()
+	close(s.quit)
+	s.done.Wait()
+	lasted := time.Since(s.began)
+	t.Logf("%d pods in %s, %.1f/s, the slowest took %s", s.created, lasted.Round(time.Second), float64(s.created)/lasted.Seconds(), s.slowest.Round(time.Millisecond))
+	if least := int(lasted.Seconds() * rate / 2); s.created < least {
+		t.Errorf("too few pods to say anything, want at least %d", least)
+	}
+	for i, p := range s.problems {
+		if i == 10 {
+			t.Errorf("and %d more, the last %s", len(s.problems)-i, s.problems[len(s.problems)-1])
+			return
+		}
+		t.Error(p)
+	}
+}
+
+// endReal stops a stream that is no dry run, looks at all its pods as they are
+// stored, and removes them.
+func (s *stream) endReal(t *testing.T) {
+	t.Helper()
+	s.end(t)
+	pods := s.api.CoreV1().Pods(s.ns)
+	all, err := pods.List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	injected, err := pods.List(t.Context(), metav1.ListOptions{LabelSelector: injectedLabel})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all.Items) != s.created || len(injected.Items) != s.created {
+		t.Errorf("%d pods were created, %d are there, %d of them injected", s.created, len(all.Items), len(injected.Items))
+	}
+	now := metav1.DeleteOptions{GracePeriodSeconds: new(int64)}
+	if err := pods.DeleteCollection(t.Context(), now, metav1.ListOptions{}); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,121 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/config"
+)
+
+// checkCommand is the argument that has the program check an installation,
+// which "helm test" does, instead of serving.
+const checkCommand = "check"
+
+// samplePod is a pod that must be injected.
+const samplePod = `{"apiVersion": "v1", "kind": "Pod",
+  "metadata": {"name": "check", "annotations": {"koordinator.io/start-deps": "main: proxy"}},
+  "spec": {"containers": [
+    {"name": "main", "image": "none", "command": ["true"]},
+    {"name": "proxy", "image": "none", "command": ["true"]}]}}`
+
+// selfCheck asks an installed webhook about a pod as the API server would: at its
+// service, with the trust that the webhook configuration has. It writes what it
+// found, good or bad.
+func selfCheck(ctx context.Context, args []string, out io.Writer) error {
+	f := flag.NewFlagSet("webhook check", flag.ContinueOnError)
+	f.SetOutput(out)
+	address := f.String("address", "", "host and port of the webhook's service")
+	service := f.String("service", "koordinator-webhook", "name of that service")
+	namespace := f.String("namespace", os.Getenv("POD_NAMESPACE"), "namespace of that service (environment: POD_NAMESPACE)")
+	configuration := f.String("configuration", "koordinator", "MutatingWebhookConfiguration that says whom to trust")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	err := checkInstalled(ctx, *configuration, *address, *service+"."+*namespace+".svc")
+	if err != nil {
+		fmt.Fprintln(out, "webhook check:", err)
+		return err
+	}
+	fmt.Fprintln(out, "the webhook answers at its service with a certificate that the API server trusts, and injects an annotated pod")
+	return nil
+}
+
+func checkInstalled(ctx context.Context, configuration, address, name string) error {
+	api, err := config.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	reader, err := client.New(api, client.Options{Scheme: scheme.Scheme})
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+	var c admissionregistrationv1.MutatingWebhookConfiguration
+	if err := reader.Get(ctx, client.ObjectKey{Name: configuration}, &c); err != nil {
+		return fmt.Errorf("read the webhook configuration %s: %w", configuration, err)
+	}
+	roots := x509.NewCertPool()
+	for _, bundle := range bundles(&c) {
+		roots.AppendCertsFromPEM(*bundle)
+	}
+	return askAbout(ctx, "https://"+address+podsPath, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: name})
+}
+
+// askAbout sends the sample pod to the webhook and judges the answer.
+func askAbout(ctx context.Context, url string, trust *tls.Config) error {
+	question, err := json.Marshal(admissionv1.AdmissionReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
+		Request: &admissionv1.AdmissionRequest{
+			UID: "check", Operation: admissionv1.Create, DryRun: new(true),
+			Kind:     metav1.GroupVersionKind{Version: "v1", Kind: "Pod"},
+			Resource: metav1.GroupVersionResource{Version: "v1", Resource: "pods"},
+			Object:   runtime.RawExtension{Raw: []byte(samplePod)},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(question))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	caller := http.Client{Transport: &http.Transport{TLSClientConfig: trust}, Timeout: 10 * time.Second}
+	resp, err := caller.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the webhook: %w", err)
+	}
+	defer resp.Body.Close()
+	var review admissionv1.AdmissionReview
+	if err := json.NewDecoder(resp.Body).Decode(&review); err != nil {
+		return fmt.Errorf("read the webhook's answer, %s: %w", resp.Status, err)
+	}
+	switch answer := review.Response; {
+	case answer == nil:
+		return errors.New("the webhook's answer is empty")
+	case !answer.Allowed:
+		var reason string
+		if answer.Result != nil {
+			reason = answer.Result.Message
+		}
+		return fmt.Errorf("the webhook refuses a good pod: %s", reason)
+	case len(answer.Patch) == 0:
+		return errors.New("the webhook leaves an annotated pod as it is")
+	}
+	return nil
+}

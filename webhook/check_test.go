@@ -1,0 +1,44 @@
+package webhook
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+)
+
+func TestCheckJudgesTheAnswer(t *testing.T) {
+	said := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
+	}
+	for _, tt := range []struct {
+		name    string
+		webhook http.Handler
+		want    string // "": good
+	}{
+		{"ours", &admission.Webhook{Handler: testHandler()}, ""},
+		{"another server", http.NotFoundHandler(), "read the webhook's answer, 404 Not Found"},
+		{"an empty answer", said(`{}`), "answer is empty"},
+		{"a refusal", said(`{"response": {"allowed": false, "status": {"message": "no"}}}`), "refuses a good pod: no"},
+		{"a refusal without a word", said(`{"response": {"allowed": false}}`), "refuses a good pod"},
+		{"no patch", said(`{"response": {"allowed": true}}`), "leaves an annotated pod as it is"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewTLSServer(tt.webhook)
+			defer server.Close()
+			roots := x509.NewCertPool()
+			roots.AddCert(server.Certificate())
+			err := askAbout(t.Context(), server.URL, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots})
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("have %v, want %q", err, tt.want)
+			}
+			if err := askAbout(t.Context(), server.URL, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}); err == nil {
+				t.Error("a server that is not trusted is believed")
+			}
+		})
+	}
+}

@@ -1,0 +1,51 @@
+package webhook
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestWhatTheServerSpeaks(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		lowest         tlsVersion
+		highestAsked   uint16
+		wantProtocol   string
+		wantTLSVersion uint16 // 0: refused
+	}{
+		{"TLS 1.2 where it is allowed", tls.VersionTLS12, tls.VersionTLS12, "HTTP/1.1", tls.VersionTLS12},
+		{"TLS 1.3 where it is asked for", tls.VersionTLS12, tls.VersionTLS13, "HTTP/1.1", tls.VersionTLS13},
+		{"TLS 1.1 never", tls.VersionTLS12, tls.VersionTLS11, "", 0},
+		{"TLS 1.2 where it is not allowed", tls.VersionTLS13, tls.VersionTLS12, "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewUnstartedServer(http.NotFoundHandler())
+			server.EnableHTTP2 = true // as far as the server's configuration lets it
+			server.TLS = &tls.Config{MinVersion: tls.VersionTLS10}
+			speak(server.TLS, tt.lowest)
+			server.StartTLS()
+			defer server.Close()
+			client := server.Client()
+			transport := client.Transport.(*http.Transport)
+			transport.ForceAttemptHTTP2 = true
+			transport.TLSClientConfig.MinVersion, transport.TLSClientConfig.MaxVersion = tls.VersionTLS10, tt.highestAsked
+			resp, err := client.Get(server.URL)
+			if tt.wantTLSVersion == 0 {
+				if err == nil || !strings.Contains(err.Error(), "protocol version") {
+					t.Errorf("have %v, want a refusal", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.Proto != tt.wantProtocol || resp.TLS.Version != tt.wantTLSVersion {
+				t.Errorf("have %s over %s", resp.Proto, tls.VersionName(resp.TLS.Version))
+			}
+		})
+	}
+}
