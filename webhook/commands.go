@@ -23,9 +23,9 @@ import (
 type commands struct {
 	index       *mountedFiles[image.Index]
 	credentials *mountedFiles[image.Keys] // the operator's, tried after the pod's own
-	registries  *image.Registries    // nil: images are not looked up
-	secrets     client.Reader        // for pods' pull secrets; nil: they are not read
-	timeout     time.Duration        // for everything that is asked for one pod
+	registries  *image.Registries         // nil: images are not looked up
+	secrets     client.Reader             // for pods' pull secrets; nil: they are not read
+	timeout     time.Duration             // for everything that is asked for one pod
 	metrics     *metrics
 	log         *slog.Logger
 }
