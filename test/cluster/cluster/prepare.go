@@ -130,10 +130,12 @@ func (c *Cluster) loadOwn(ctx context.Context, programs release.Programs) error 
 }
 
 // loadArchives has containerd, which must work, import archives in the namespace that the kubelet uses.
+// The label replaces those that an image of the same name had before: by one of them the kubelet's part of containerd takes the
+// new image for one that it knows by its digest already, and cannot mount it as a volume then.
 func (c *Cluster) loadArchives(ctx context.Context, bin string, archives []string) error {
 	for _, archive := range archives {
 		cmd := exec.CommandContext(ctx, filepath.Join(bin, "ctr"), "--address", c.layout.ContainerdSocket(), "--namespace", "k8s.io",
-			"images", "import", "--local", archive)
+			"images", "import", "--local", "--label", "koordinator.io/loaded=", archive)
 		if output, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("load %s: %w: %s", archive, err, output)
 		}
