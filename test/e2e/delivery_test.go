@@ -5,9 +5,11 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"koordinator.io/koordinator/test/setup"
@@ -16,8 +18,8 @@ import (
 // TestDeliveryByImageVolume runs while no other test does: it changes the one
 // installation there is, and puts it back.
 func TestDeliveryByImageVolume(t *testing.T) {
-	t.Cleanup(func() { deliver(t, "rollback", "koordinator") })
-	deliver(t, "upgrade", "koordinator", "charts/koordinator", "--reuse-values", "--set", "delivery=image-volume")
+	t.Cleanup(func() { install(t) })
+	install(t, "--set", "delivery=image-volume")
 
 	t.Run("the sample Job completes in order", func(t *testing.T) {
 		t.Parallel()
@@ -50,17 +52,20 @@ func TestDeliveryByImageVolume(t *testing.T) {
 	})
 }
 
-// deliver changes the installation by a command of helm's, and waits until the
-// webhook that was there before answers no more.
-func deliver(t *testing.T, args ...string) {
+// install changes the installation's settings, and waits until the replicas
+// that were there before answer no more.
+func install(t *testing.T, more ...string) {
 	t.Helper()
-	args = append(args, "--namespace", setup.Namespace, "--wait", "--timeout", "2m")
-	if err := cluster.Helm(context.Background(), args...); err != nil {
+	if err := cluster.Install(context.Background(), slices.Concat(forTests, more)...); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, wait, "the end of the webhook before", func() (bool, string) {
-		names := strings.Fields(kubectl(t, "-n", setup.Namespace, "get", "pod", "-o", "name"))
-		return len(names) == 1, strings.Join(names, " ")
+	eventually(t, wait, "the end of the replicas before", func() (bool, string) {
+		var d appsv1.Deployment
+		if err := json.Unmarshal([]byte(kubectl(t, "-n", setup.Namespace, "get", "deployment", "koordinator", "-o", "json")), &d); err != nil {
+			t.Fatal(err)
+		}
+		names := strings.Fields(kubectl(t, "-n", setup.Namespace, "get", "pod", "-l", ours, "-o", "name"))
+		return len(names) == int(*d.Spec.Replicas), strings.Join(names, " ")
 	})
 }
 
