@@ -80,7 +80,8 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 		{"update", validating, "koordinator", ""},
 		{"get", "/secrets", "koordinator-cert", own},
 		{"update", "/secrets", "koordinator-cert", own},
-		{"update", lease, "koordinator-webhook", own},
+		{"update", lease, "koordinator-self-signed", own},
+		{"get", "/secrets", "pull", "default"}, // the pull secrets that pods name
 	}
 	mustNot := []deed{
 		{"create", "/pods", "", "default"},
@@ -125,7 +126,7 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 		{"update", "admissionregistration.k8s.io/validatingadmissionpolicies", "koordinator-refuse-uninjected", ""},
 		{"delete", "admissionregistration.k8s.io/validatingadmissionpolicybindings", "koordinator-refuse-uninjected", ""},
 		{"update", lease, "other", own},
-		{"update", lease, "koordinator-webhook", "kube-system"},
+		{"update", lease, "koordinator-self-signed", "kube-system"},
 		{"get", "/nodes", "", ""},
 	}
 	for i, allowed := range may(t, webhookAccount, append(must, mustNot...)...) {
