@@ -17,6 +17,7 @@ type member struct {
 	wish   Wish
 	before spec.Spec // what an earlier call has written; Container is "" when there was none
 	spec   spec.Spec // what is written
+	text   string    // the spec as JSON
 }
 
 // waits reports whether it has anything to wait for.

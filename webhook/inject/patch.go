@@ -15,6 +15,7 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 func pointer(parts []string) string {
 	var b strings.Builder
+	b.Grow(64) // most are shorter
 	for _, part := range parts {
 		b.WriteByte('/')
 		b.WriteString(pointerEscapes.Replace(part))

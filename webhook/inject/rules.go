@@ -123,7 +123,7 @@ func (j *job) checkMember(m *member) {
 	if len(j.result.Problems) > 0 {
 		return
 	}
-	if _, err := spec.Parse(m.spec.Encode()); err != nil { // of what the API server checks in probes and hooks only after us
+	if _, err := spec.Parse(m.text); err != nil { // of what the API server checks in probes and hooks only after us
 		j.refuse(m.place(), err.Error())
 	}
 }

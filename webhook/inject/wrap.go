@@ -30,7 +30,7 @@ func (j *job) wrap(m *member) {
 func (j *job) env(m *member) {
 	missing := []corev1.EnvVar{
 		{Name: spec.EnvPodIP, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "status.podIP"}}},
-		{Name: spec.Env, Value: escape(m.spec.Encode())},
+		{Name: spec.Env, Value: escape(m.text)},
 	}
 	for i, e := range m.Env {
 		if !slices.Contains(ourEnv, e.Name) {

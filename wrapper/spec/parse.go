@@ -95,9 +95,9 @@ var fields = map[string]func(*Spec, json.RawMessage) error{
 	},
 
 	"container":     func(s *Spec, v json.RawMessage) error { return parseText(v, &s.Container) },
-	"wrapped":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.Wrapped) },
+	"wrapped":       func(s *Spec, v json.RawMessage) error { return parseTexts(v, &s.Wrapped) },
 	"restart":       func(s *Spec, v json.RawMessage) error { return parseRestart(v, &s.Restart) },
-	"holdFor":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.HoldFor) },
+	"holdFor":       func(s *Spec, v json.RawMessage) error { return parseTexts(v, &s.HoldFor) },
 	"gracePeriod":   func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.GracePeriod) },
 	"readyProbes":   func(s *Spec, v json.RawMessage) (err error) { s.ReadyProbes, err = parseProbes(v); return },
 	"startupProbe":  func(s *Spec, v json.RawMessage) (err error) { s.StartupProbe, err = parseProbe(v); return },
@@ -219,6 +219,15 @@ type member struct {
 // decodeObject splits a JSON object into its members, in order and with
 // repeated keys kept, and accepts nothing behind it.
 func decodeObject(text string) ([]member, error) {
+	if members, ok := splitObject(text); ok {
+		return members, nil
+	}
+	return decodeAnyObject(text)
+}
+
+// decodeAnyObject is decodeObject for whatever text, also such that is no JSON
+// object.
+func decodeAnyObject(text string) ([]member, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	open, err := dec.Token()
 	if errors.Is(err, io.EOF) {
@@ -261,6 +270,9 @@ func scalar(v json.RawMessage) (string, error) {
 	case v[0] != '"':
 		return string(v), nil
 	}
+	if s, plain := plainString(v); plain {
+		return s, nil
+	}
 	err := json.Unmarshal(v, &s)
 	return s, err
 }
@@ -272,6 +284,14 @@ func parseText(v json.RawMessage, to *string) error {
 	}
 	*to = s
 	return err
+}
+
+// parseTexts reads a list of strings.
+func parseTexts(v json.RawMessage, to *[]string) error {
+	if string(bytes.TrimSpace(v)) == "null" {
+		return errors.New("want a value, have null")
+	}
+	return json.Unmarshal(v, to)
 }
 
 func parsePath(v json.RawMessage, to *string) error {
