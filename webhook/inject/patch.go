@@ -26,6 +26,9 @@ func pointer(parts []string) string {
 // set writes a member of an object that is there, whether or not the member
 // is.
 func (p *patch) set(value any, path ...string) {
+	if *p == nil {
+		*p = make(patch, 0, 32) // few are longer
+	}
 	*p = append(*p, jsonpatch.NewOperation("add", pointer(path), value))
 }
 

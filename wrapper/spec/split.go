@@ -15,6 +15,9 @@ func splitObject(text string) (members []member, ok bool) {
 		return nil, false
 	}
 	rest := bytes.TrimSpace(data[1:])
+	if rest[0] != '}' {
+		members = make([]member, 0, 12) // few have more
+	}
 	for rest[0] != '}' {
 		if rest[0] == ',' {
 			rest = bytes.TrimSpace(rest[1:])
