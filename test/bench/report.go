@@ -12,7 +12,7 @@ type row struct {
 	what    string
 	ours    string
 	against string // the others' figures
-	aim     string
+	aim     string // "": none, and met says nothing
 	met     bool
 }
 
@@ -22,7 +22,10 @@ func table(rows []row) string {
 	b.WriteString("| what | koordinator | beside it | aim | |\n|---|---|---|---|---|\n")
 	for _, r := range rows {
 		met := "missed"
-		if r.met {
+		switch {
+		case r.aim == "":
+			met = ""
+		case r.met:
 			met = "met"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.what, r.ours, r.against, r.aim, met)
