@@ -44,7 +44,7 @@ func Parse(text string) (Spec, error) {
 		return Default(), Problems{{Text: err.Error()}}
 	}
 	s := Default()
-	p := parser{spec: &s, given: map[string]string{}}
+	p := parser{spec: &s, given: make([]given, 0, len(members))}
 	for _, m := range members {
 		p.member(m.key, m.value)
 	}
@@ -58,8 +58,21 @@ func Parse(text string) (Spec, error) {
 // parser collects a spec and what is wrong with it.
 type parser struct {
 	spec     *Spec
-	given    map[string]string // field → the key it was given under
+	given    []given
 	problems Problems
+}
+
+// given is a field and the key it was given under.
+type given struct{ field, key string }
+
+// keyOf is the key that a field was given under.
+func (p *parser) keyOf(field string) (key string, found bool) {
+	for _, g := range p.given { // a few: a map would cost more
+		if g.field == field {
+			return g.key, true
+		}
+	}
+	return "", false
 }
 
 // aliases are HBT koordinator's names for our fields.
@@ -119,7 +132,7 @@ func (p *parser) member(key string, value json.RawMessage) {
 		p.add(key, "unknown field (known: %s)", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 		return
 	}
-	if before, twice := p.given[field]; twice {
+	if before, twice := p.keyOf(field); twice {
 		if before == key {
 			p.add(key, "given twice: keep one")
 		} else {
@@ -127,7 +140,7 @@ func (p *parser) member(key string, value json.RawMessage) {
 		}
 		return
 	}
-	p.given[field] = key
+	p.given = append(p.given, given{field, key})
 	var err error
 	switch key {
 	case "terminatedByStopDepExitCode":
@@ -172,7 +185,8 @@ func (p *parser) check() {
 	}
 	p.checkMode()
 	if p.spec.StopTimeout == 0 {
-		p.add(p.given["stopTimeout"], "0s would kill the command before it can end: give it some time, as 1s")
+		key, _ := p.keyOf("stopTimeout")
+		p.add(key, "0s would kill the command before it can end: give it some time, as 1s")
 	}
 }
 
