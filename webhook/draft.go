@@ -131,11 +131,11 @@ func (p *parser) simple(container string, d *draft) (s spec.Spec, simple bool) {
 
 // check reads one value, and is what the spec says about it.
 func check(container, field, value string) (spec.Spec, error) {
-	values := map[string]string{field: value}
+	text := quote(field) + ":" + value + "}"
 	if container != "" {
-		values["container"] = quote(container)
+		text = quote("container") + ":" + quote(container) + "," + text
 	}
-	s, err := spec.Parse(object(values))
+	s, err := spec.Parse("{" + text)
 	var problems spec.Problems
 	if !errors.As(err, &problems) {
 		return s, err

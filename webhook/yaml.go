@@ -112,6 +112,9 @@ func toJSON(n *yaml.Node) (string, error) {
 
 // quote writes a string as JSON.
 func quote(s string) string {
+	if isPlain(s) { // nearly always
+		return `"` + s + `"`
+	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic("encode a string: " + err.Error()) // cannot happen

@@ -82,6 +82,7 @@ func (j *job) essential(all []Essential) {
 		return
 	}
 	before := j.specs()
+	j.wishes = maps.Clone(j.wishes) // the caller's own stay as they are
 	for _, c := range j.containers {
 		if c.init() {
 			continue
