@@ -159,7 +159,7 @@ func (p *parser) containers(name, place string, s setting, node *yaml.Node) {
 func (p *parser) everyContainer(name, place, field string, node *yaml.Node) {
 	value, err := toJSON(node)
 	if err == nil {
-		err = check("", field, value)
+		_, err = check("", field, value)
 	}
 	if err != nil {
 		p.add(place, "%v", err)
@@ -174,14 +174,14 @@ func (p *parser) readEssential(place string, node *yaml.Node) {
 	if err == nil && node.Kind == yaml.MappingNode {
 		err = fmt.Errorf("want a list of containers, as %s", example("essential"))
 	}
+	var s spec.Spec
 	if err == nil {
-		err = check("", "stopDeps", value)
+		s, err = check("", "stopDeps", value)
 	}
 	if err != nil {
 		p.add(place, "%v", err)
 		return
 	}
-	s, _ := spec.Parse(object(map[string]string{"stopDeps": value}))
 	for _, d := range s.StopDeps {
 		p.essential = append(p.essential, inject.Essential{Dependency: d, Place: place})
 	}

@@ -18,6 +18,7 @@ import (
 type draft struct {
 	values  map[string]string // field → JSON
 	places  map[string]string // field, "command" or "gate" → where it was given
+	checked spec.Spec         // of the last value that was checked, nothing else in it but the container
 	command []string
 	noGate  bool
 }
@@ -42,7 +43,7 @@ func (p *parser) field(container, at, field string, node *yaml.Node) {
 	value, err := toJSON(node)
 	if err == nil {
 		d.values[field] = value
-		err = check(container, field, value)
+		d.checked, err = check(container, field, value)
 	}
 	if err != nil {
 		p.add(at, "%v", err)
@@ -92,6 +93,9 @@ func (p *parser) command(container, at string, node *yaml.Node) {
 // for every container. What is wrong with a value has been noted, so that only what is
 // good of it is used, to find more that is wrong.
 func (p *parser) build(container string, d *draft) spec.Spec {
+	if s, simple := p.simple(container, d); simple {
+		return s
+	}
 	values := map[string]string{"killedExitCode": "0"}
 	if container != "" {
 		values["container"] = quote(container)
@@ -108,21 +112,38 @@ func (p *parser) build(container string, d *draft) spec.Spec {
 	return s
 }
 
-// check is what the spec says about one value.
-func check(container, field, value string) error {
-	values := map[string]string{field: value}
-	if container != "" {
-		values["container"] = quote(container)
+// simple is what build makes of a container with at most one value, which has
+// been read already.
+func (p *parser) simple(container string, d *draft) (s spec.Spec, simple bool) {
+	if len(p.bare) > 0 || len(d.values) > 1 {
+		return s, false
 	}
-	_, err := spec.Parse(object(values))
+	s = spec.Default()
+	if len(d.values) == 1 {
+		s = d.checked
+	}
+	if _, given := d.values["killedExitCode"]; !given {
+		s.KilledExitCode = 0
+	}
+	s.Container = container
+	return s, true
+}
+
+// check reads one value, and is what the spec says about it.
+func check(container, field, value string) (spec.Spec, error) {
+	text := quote(field) + ":" + value + "}"
+	if container != "" {
+		text = quote("container") + ":" + quote(container) + "," + text
+	}
+	s, err := spec.Parse("{" + text)
 	var problems spec.Problems
 	if !errors.As(err, &problems) {
-		return err
+		return s, err
 	}
 	for i := range problems {
 		problems[i].Field = "" // the place names it
 	}
-	return problems
+	return s, problems
 }
 
 // object writes a JSON object of values that are JSON.

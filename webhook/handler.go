@@ -86,7 +86,9 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 	if asked.leaveAlone {
 		return skip("inject_false")
 	}
-	log := h.log.With("namespace", namespace, "pod", pod.Name+pod.GenerateName)
+	log := func(level slog.Level, message string, more ...any) {
+		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", pod.Name + pod.GenerateName}, more...)...)
+	}
 	reason := "mistakes"
 	result := inject.Inject(pod, asked.Asked, inject.Commands{Assume: true}, h.settings)
 	if len(result.Assumed) > 0 {
@@ -99,17 +101,17 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 	problems := append(asked.problems, result.Problems...)
 	switch {
 	case len(problems) > 0:
-		log.Info("pod refused", "problems", len(problems), "first", problems[0].String())
+		log(slog.LevelInfo, "pod refused", "problems", len(problems), "first", problems[0].String())
 		return deny(reason, pod, problems, result.Warnings...)
 	case result.Skipped:
-		log.Warn("pod left alone", "reason", result.Warnings)
-		return decision{skipped, "lookup_failed", admission.Patched("", result.Patch...).WithWarnings(result.Warnings...)}
+		log(slog.LevelWarn, "pod left alone", "reason", result.Warnings)
+		return decision{skipped, "lookup_failed", allowed(result.Patch, result.Warnings)}
 	case len(result.Wrapped) == 0:
 		return skip("nothing_to_wrap", result.Warnings...)
 	case len(result.Patch) > 0:
-		log.Info("pod injected", "wrapped", result.Wrapped)
+		log(slog.LevelInfo, "pod injected", "wrapped", result.Wrapped)
 	}
-	return decision{injected, "", admission.Patched("", result.Patch...).WithWarnings(result.Warnings...)}
+	return decision{injected, "", allowed(result.Patch, result.Warnings)}
 }
 
 // untouchable says in a word and in a sentence why a pod cannot be injected

@@ -39,7 +39,7 @@ func TestOnlyNewPodsAreLookedAt(t *testing.T) {
 			change(&req)
 			resp := testHandler().
 				Handle(context.Background(), admission.Request{AdmissionRequest: req})
-			if !resp.Allowed || len(resp.Patches) > 0 || len(resp.Warnings) > 0 {
+			if !resp.Allowed || len(resp.Patch) > 0 || len(resp.Warnings) > 0 {
 				t.Errorf("have %+v, want it allowed as it is", resp)
 			}
 		})

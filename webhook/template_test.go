@@ -29,8 +29,8 @@ func template(t *testing.T, containers string, annotations map[string]string, ch
 	if diff := cmp.Diff(before, &pod); diff != "" {
 		t.Errorf("the template is changed (-before +after):\n%s", diff)
 	}
-	if len(resp.Patches) > 0 {
-		t.Errorf("a validation patches: %v", resp.Patches)
+	if len(resp.Patch) > 0 {
+		t.Errorf("a validation patches: %v", resp.Patch)
 	}
 	return strings.TrimSpace(words(resp))
 }

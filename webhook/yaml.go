@@ -13,6 +13,14 @@ import (
 // parseYAML reads exactly one YAML document. It is kept as nodes, so that no
 // scalar is taken for a boolean or a number.
 func parseYAML(text string) (*yaml.Node, error) {
+	if node, ok := plainYAML(text); ok {
+		return node, nil
+	}
+	return parseAnyYAML(text)
+}
+
+// parseAnyYAML is parseYAML for whatever text.
+func parseAnyYAML(text string) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(strings.NewReader(text))
 	var doc, more yaml.Node
 	err := dec.Decode(&doc)
@@ -104,6 +112,9 @@ func toJSON(n *yaml.Node) (string, error) {
 
 // quote writes a string as JSON.
 func quote(s string) string {
+	if isPlain(s) { // nearly always
+		return `"` + s + `"`
+	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		panic("encode a string: " + err.Error()) // cannot happen

@@ -38,8 +38,8 @@ func TestCompareTakesTurns(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	have := table([]row{{"x", "1 ms", "tini 2 ms", "≤ 1 ms", true}, {"y", "3 ms", "", "≤ 1 ms", false}})
-	for _, want := range []string{"| x | 1 ms | tini 2 ms | ≤ 1 ms | met |\n", "| y | 3 ms |  | ≤ 1 ms | missed |\n"} {
+	have := table([]row{{"x", "1 ms", "tini 2 ms", "≤ 1 ms", true}, {"y", "3 ms", "", "≤ 1 ms", false}, {what: "z", ours: "4 ms"}})
+	for _, want := range []string{"| x | 1 ms | tini 2 ms | ≤ 1 ms | met |\n", "| y | 3 ms |  | ≤ 1 ms | missed |\n", "| z | 4 ms |  |  |  |\n"} {
 		if !strings.Contains(have, want) {
 			t.Errorf("%s lacks %q", have, want)
 		}

@@ -1,11 +1,11 @@
-// Command bench measures what the wrapper costs and how fast it is, as whole
-// processes: beside the figures those of other inits, measured in the same run,
+// Command bench measures what the wrapper and the webhook cost and how fast they
+// are, as whole processes: beside the figures those of other inits, measured in the same run,
 // those of time turn by turn, so that what the machine does meanwhile hits all
 // alike.
 //
 //	go run ./test/bench             print the table
 //	go run ./test/bench -write      and write docs/performance.md
-//	go run ./test/bench -only NAME  one measurement: start, exit, memory, stop, ready, size
+//	go run ./test/bench -only NAME  one measurement: start, exit, memory, stop, ready, size, admission
 //
 // It needs Linux, root, and the Debian packages tini, dumb-init and catatonit.
 // It is run from the module's directory.
@@ -48,6 +48,7 @@ var measurements = []measurement{
 	{"exit", (*bench).exit},
 	{"memory", (*bench).memory},
 	{"size", (*bench).size},
+	{"admission", (*bench).admission},
 }
 
 func main() {

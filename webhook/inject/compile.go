@@ -16,13 +16,15 @@ const defaultGrace = 30 * time.Second
 // compile works out what is written for each wrapped container. Each step
 // needs those before it for all containers.
 func (j *job) compile() {
-	j.holds = spec.HoldGraph(j.specs())
-	for _, step := range []func(*member){j.begin, j.hold, j.takeOver, j.listWrapped, j.listProbes, j.chooseMode, j.checkLocal} {
+	for _, step := range []func(*member){j.begin, j.hold, j.takeOver, j.listWrapped, j.listProbes, j.chooseMode, j.checkLocal, j.encode} {
 		for _, m := range j.members {
 			step(m)
 		}
 	}
 }
+
+// encode writes the spec out, which is complete by then.
+func (j *job) encode(m *member) { m.text = m.spec.Encode() }
 
 // begin fills in what the container's own manifest tells.
 func (j *job) begin(m *member) {

@@ -5,7 +5,6 @@ package inject
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 
 	"gomodules.xyz/jsonpatch/v2"
@@ -125,7 +124,7 @@ type Result struct {
 // back after other webhooks changed it: what is in place already is left.
 func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) Result {
 	j := &job{
-		pod: pod, rest: asked.Rest, wishes: maps.Clone(asked.Wishes), commands: commands, settings: settings,
+		pod: pod, rest: asked.Rest, wishes: asked.Wishes, commands: commands, settings: settings,
 		containers: list(pod), told: map[Problem]bool{}, unready: map[string]bool{},
 	}
 	j.essential(asked.Essential)

@@ -17,6 +17,7 @@ type member struct {
 	wish   Wish
 	before spec.Spec // what an earlier call has written; Container is "" when there was none
 	spec   spec.Spec // what is written
+	text   string    // the spec as JSON
 }
 
 // waits reports whether it has anything to wait for.
@@ -82,6 +83,7 @@ func (j *job) essential(all []Essential) {
 		return
 	}
 	after := j.exitsBefore()
+	j.wishes = maps.Clone(j.wishes) // the caller's own stay as they are
 	for _, c := range j.containers {
 		if c.init() {
 			continue

@@ -15,6 +15,7 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 func pointer(parts []string) string {
 	var b strings.Builder
+	b.Grow(64) // most are shorter
 	for _, part := range parts {
 		b.WriteByte('/')
 		b.WriteString(pointerEscapes.Replace(part))
@@ -25,6 +26,9 @@ func pointer(parts []string) string {
 // set writes a member of an object that is there, whether or not the member
 // is.
 func (p *patch) set(value any, path ...string) {
+	if *p == nil {
+		*p = make(patch, 0, 32) // few are longer
+	}
 	*p = append(*p, jsonpatch.NewOperation("add", pointer(path), value))
 }
 

@@ -123,7 +123,7 @@ func (j *job) checkMember(m *member) {
 	if len(j.result.Problems) > 0 {
 		return
 	}
-	if _, err := spec.Parse(m.spec.Encode()); err != nil { // of what the API server checks in probes and hooks only after us
+	if _, err := spec.Parse(m.text); err != nil { // of what the API server checks in probes and hooks only after us
 		j.refuse(m.place(), err.Error())
 	}
 }
@@ -201,6 +201,7 @@ func (j *job) checkUngated(m *member) {
 // checkOrder refuses orders that contradict themselves.
 func (j *job) checkOrder() {
 	specs := j.specs() // for other containers they have been refused
+	j.holds = spec.HoldGraph(specs)
 	starts := spec.StartGraph(specs).Cycles()
 	for _, path := range starts {
 		if len(path) == 2 {
@@ -211,7 +212,7 @@ func (j *job) checkOrder() {
 	if len(starts) > 0 {
 		return // what follows from a cycle says nothing new
 	}
-	for _, path := range spec.HoldGraph(specs).Cycles() {
+	for _, path := range j.holds.Cycles() {
 		j.refuse(j.holdPlace(path), fmt.Sprintf("cycle %s: each would stop only after the next has exited: remove one of these dependencies", arrows(path)))
 	}
 	for _, name := range slices.Sorted(maps.Keys(specs)) {

@@ -31,7 +31,7 @@ const maxString = 128 << 10
 
 // env hands over the spec and the pod's address.
 func (j *job) env(m *member) {
-	own := m.spec.Encode()
+	own := m.text
 	if len(spec.Env)+len("=")+len(own) >= maxString {
 		j.refuse(m.place(), fmt.Sprintf("what koordinator has to know of this container takes %d bytes, and an environment variable has room for %d: shorten its probes and hooks", len(own), maxString))
 	}

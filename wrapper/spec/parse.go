@@ -44,7 +44,7 @@ func Parse(text string) (Spec, error) {
 		return Default(), Problems{{Text: err.Error()}}
 	}
 	s := Default()
-	p := parser{spec: &s, given: map[string]string{}}
+	p := parser{spec: &s, given: make([]given, 0, len(members))}
 	for _, m := range members {
 		p.member(m.key, m.value)
 	}
@@ -58,8 +58,21 @@ func Parse(text string) (Spec, error) {
 // parser collects a spec and what is wrong with it.
 type parser struct {
 	spec     *Spec
-	given    map[string]string // field → the key it was given under
+	given    []given
 	problems Problems
+}
+
+// given is a field and the key it was given under.
+type given struct{ field, key string }
+
+// keyOf is the key that a field was given under.
+func (p *parser) keyOf(field string) (key string, found bool) {
+	for _, g := range p.given { // a few: a map would cost more
+		if g.field == field {
+			return g.key, true
+		}
+	}
+	return "", false
 }
 
 // aliases are HBT koordinator's names for our fields.
@@ -95,9 +108,9 @@ var fields = map[string]func(*Spec, json.RawMessage) error{
 	},
 
 	"container":     func(s *Spec, v json.RawMessage) error { return parseText(v, &s.Container) },
-	"wrapped":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.Wrapped) },
+	"wrapped":       func(s *Spec, v json.RawMessage) error { return parseTexts(v, &s.Wrapped) },
 	"restart":       func(s *Spec, v json.RawMessage) error { return parseRestart(v, &s.Restart) },
-	"holdFor":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.HoldFor) },
+	"holdFor":       func(s *Spec, v json.RawMessage) error { return parseTexts(v, &s.HoldFor) },
 	"gracePeriod":   func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.GracePeriod) },
 	"readyProbes":   func(s *Spec, v json.RawMessage) (err error) { s.ReadyProbes, err = parseProbes(v); return },
 	"startupProbe":  func(s *Spec, v json.RawMessage) (err error) { s.StartupProbe, err = parseProbe(v); return },
@@ -119,7 +132,7 @@ func (p *parser) member(key string, value json.RawMessage) {
 		p.add(key, "unknown field (known: %s)", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
 		return
 	}
-	if before, twice := p.given[field]; twice {
+	if before, twice := p.keyOf(field); twice {
 		if before == key {
 			p.add(key, "given twice: keep one")
 		} else {
@@ -127,7 +140,7 @@ func (p *parser) member(key string, value json.RawMessage) {
 		}
 		return
 	}
-	p.given[field] = key
+	p.given = append(p.given, given{field, key})
 	var err error
 	switch key {
 	case "terminatedByStopDepExitCode":
@@ -172,7 +185,8 @@ func (p *parser) check() {
 	}
 	p.checkMode()
 	if p.spec.StopTimeout == 0 {
-		p.add(p.given["stopTimeout"], "0s would kill the command before it can end: give it some time, as 1s")
+		key, _ := p.keyOf("stopTimeout")
+		p.add(key, "0s would kill the command before it can end: give it some time, as 1s")
 	}
 }
 
@@ -219,6 +233,15 @@ type member struct {
 // decodeObject splits a JSON object into its members, in order and with
 // repeated keys kept, and accepts nothing behind it.
 func decodeObject(text string) ([]member, error) {
+	if members, ok := splitObject(text); ok {
+		return members, nil
+	}
+	return decodeAnyObject(text)
+}
+
+// decodeAnyObject is decodeObject for whatever text, also such that is no JSON
+// object.
+func decodeAnyObject(text string) ([]member, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	open, err := dec.Token()
 	if errors.Is(err, io.EOF) {
@@ -261,6 +284,9 @@ func scalar(v json.RawMessage) (string, error) {
 	case v[0] != '"':
 		return string(v), nil
 	}
+	if s, plain := plainString(v); plain {
+		return s, nil
+	}
 	err := json.Unmarshal(v, &s)
 	return s, err
 }
@@ -272,6 +298,14 @@ func parseText(v json.RawMessage, to *string) error {
 	}
 	*to = s
 	return err
+}
+
+// parseTexts reads a list of strings.
+func parseTexts(v json.RawMessage, to *[]string) error {
+	if string(bytes.TrimSpace(v)) == "null" {
+		return errors.New("want a value, have null")
+	}
+	return json.Unmarshal(v, to)
 }
 
 func parsePath(v json.RawMessage, to *string) error {

@@ -250,10 +250,20 @@ func FuzzParse(f *testing.F) {
 		`{}`, `{"startDeps":["a","b=exited?",{"container":"c"}],"stopDeps":"d","stopDelay":"1s"}`,
 		`{"version":1,"stoppedExitCode":"child","stopSignal":"SIGRTMIN+3","termTimeout":"3s"}`,
 		`{"whenStopDepExited":{"signal":2}}`, `{"a":{"b":[1,2]}}`, `[`, `{"startDeps":[{"container":"a","optional":"1"}]}`,
+		` { "a" : 1 , "b\\n":[ 1, {"x":"}]\\"\\\\"} ] ,"c": true ,"d":null}`, `{"a":[],"b":{},"":"","e":-1e3}`, `{"a": "b" } x`,
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if members, ok := splitObject(text); ok {
+			want, err := decodeAnyObject(text)
+			if err != nil {
+				t.Fatalf("split, but refused: %v", err)
+			}
+			if diff := cmp.Diff(want, members, cmp.AllowUnexported(member{})); diff != "" {
+				t.Fatalf("split in another way (-want +have):\n%s", diff)
+			}
+		}
 		s, err := Parse(text)
 		if err != nil {
 			if err.Error() == "" {

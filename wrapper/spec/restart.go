@@ -58,7 +58,13 @@ func (r Restart) Rule(code int) string {
 
 func parseRestart(v json.RawMessage, to *Restart) error {
 	var r Restart
-	if err := strict(v, &r); err != nil {
+	if members, ok := splitObject(string(v)); ok && len(members) == 1 && members[0].key == "policy" {
+		policy, err := scalar(members[0].value) // nearly always all there is
+		if err != nil {
+			return err
+		}
+		r.Policy = policy
+	} else if err := strict(v, &r); err != nil {
 		return err
 	}
 	if !slices.Contains([]string{RestartAlways, RestartOnFailure, RestartNever}, r.Policy) {

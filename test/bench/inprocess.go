@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// figures are those of one benchmark by their units, as "go test -bench" prints
+// them, each round's.
+type figures map[string][]float64
+
+// at is the median of a figure, in nanoseconds where it is a time.
+func (f figures) at(unit string) time.Duration {
+	all := slices.Sorted(slices.Values(f[unit]))
+	if len(all) == 0 {
+		return 0
+	}
+	return time.Duration(all[len(all)/2])
+}
+
+// inProcess runs the webhook's own benchmarks, turn by turn, on one processor.
+func (b *bench) inProcess() ([]row, error) {
+	binary := filepath.Join(b.dir, "webhook.test")
+	if out, err := exec.Command("go", "test", "-c", "-o", binary, "./webhook").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build the benchmarks: %w\n%s", err, out)
+	}
+	all := map[string]figures{}
+	for range b.runs(9) {
+		run := exec.Command(binary, "-test.run", "^$", "-test.bench", "^BenchmarkAdmission$", "-test.cpu", "1", "-test.benchtime", "200ms")
+		run.Dir = "webhook"
+		out, err := run.Output()
+		if err != nil {
+			return nil, fmt.Errorf("run the benchmarks: %w\n%s", err, out)
+		}
+		if err := readBenchmarks(string(out), all); err != nil {
+			return nil, err
+		}
+	}
+	typical, unasked := all["BenchmarkAdmission/typical"], all["BenchmarkAdmission/unasked"]
+	defaulter, decode := all["BenchmarkAdmission/defaulter"], all["BenchmarkAdmission/decode"]
+	return []row{
+		{
+			"admission in process, processor time", inProcessText(typical),
+			fmt.Sprintf("a Defaulter that makes the same change %s (%.1f times as much), decoding the pod alone %s",
+				us(defaulter.at(cpuUnit)), float64(defaulter.at(cpuUnit))/float64(max(1, typical.at(cpuUnit))), us(decode.at(cpuUnit))),
+			"≤ " + us(inProcessAim), typical.at(cpuUnit) <= inProcessAim,
+		},
+		{what: "the same, a pod that is not ours", ours: inProcessText(unasked)},
+	}, nil
+}
+
+// cpuUnit is the unit of the processor time of one round.
+const cpuUnit = "cpu-ns/op"
+
+func inProcessText(f figures) string {
+	return fmt.Sprintf("%s, %d allocations; p50 %s, p99 %s by the clock", perReview(f.at(cpuUnit)), f.at("allocs/op"), us(f.at("p50-ns")), us(f.at("p99-ns")))
+}
+
+// readBenchmarks adds the figures in a benchmark's output to those there are.
+func readBenchmarks(out string, all map[string]figures) error {
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) < 4 || !strings.HasPrefix(fields[0], "Benchmark") {
+			continue
+		}
+		if all[fields[0]] == nil {
+			all[fields[0]] = figures{}
+		}
+		for pair := range slices.Chunk(fields[2:], 2) {
+			value, err := strconv.ParseFloat(pair[0], 64)
+			if err != nil || len(pair) < 2 {
+				return fmt.Errorf("read the benchmark's line %q: %w", line, err)
+			}
+			all[fields[0]][pair[1]] = append(all[fields[0]][pair[1]], value)
+		}
+	}
+	return nil
+}
