@@ -87,8 +87,7 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 		Fresh: container.ImagePullPolicy == corev1.PullAlways,
 		Keys:  slices.Concat(own, c.credentials.get()),
 	})
-	var problem *image.Error
-	if errors.As(err, &problem) {
+	if problem, failed := errors.AsType[*image.Error](err); failed {
 		c.metrics.lookedUp(string(problem.Kind), time.Since(began))
 		c.log.Info("image not looked up", "image", container.Image, "kind", problem.Kind, "error", err, "detail", problem.Unwrap())
 		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
