@@ -119,11 +119,12 @@ const wrong = `
     koordinator.io/stop-dep: "proxy: main"`
 
 var complaints = []string{
-	`koordinator.io/start-deps: container "main": no container "cloudsql" in this pod (has: "main", "proxy")`,
+	"koordinator.io/start-deps",
+	`container "main": no container "cloudsql" in this pod (has: "main", "proxy")`,
 	`unknown condition "redy" (one of started, ready, exited, succeeded)`,
-	`koordinator.io/stop-delay: `,
+	"koordinator.io/stop-delay",
 	`"10" is not a duration`,
-	`koordinator.io/stop-dep: `,
+	"koordinator.io/stop-dep",
 	`did you mean "stop-deps"?`,
 }
 

@@ -65,8 +65,13 @@ func TestAWorkloadWithWrongAnnotationsIsRefusedAsItIsApplied(t *testing.T) {
 				t.Fatal("accepted")
 			}
 			complained(t, err.Error())
-			if want := place(kind) + ": koordinator.io/start-deps: "; !strings.Contains(err.Error(), want) {
-				t.Errorf("the place %q is not said: %v", want, err)
+			for _, want := range []string{
+				fmt.Sprintf("The %s %q is invalid", kind, "x"),
+				"* " + place(kind) + ".metadata.annotations[koordinator.io/start-deps]: ",
+			} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q is not said: %v", want, err)
+				}
 			}
 		})
 	}

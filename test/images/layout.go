@@ -86,8 +86,7 @@ type file struct {
 	content []byte
 }
 
-// readFiles are an image's files by name. Directories are left out: they are
-// made where files need them, and the Dockerfiles make no empty ones.
+// readFiles are an image's files by name. Directories end with a slash.
 func readFiles(built v1.Image) (map[string]file, error) {
 	flat := mutate.Extract(built)
 	defer func() { _ = flat.Close() }()
@@ -103,6 +102,9 @@ func readFiles(built v1.Image) (map[string]file, error) {
 		name := strings.TrimPrefix(path.Clean("/"+header.Name), "/")
 		switch header.Typeflag {
 		case tar.TypeDir:
+			if name != "" {
+				files[name+"/"] = file{header: *header}
+			}
 		case tar.TypeReg, tar.TypeSymlink:
 			content, err := io.ReadAll(r)
 			if err != nil {
@@ -120,7 +122,7 @@ func pack(files map[string]file, created time.Time) ([]byte, error) {
 	entries := map[string]file{}
 	for name, f := range files {
 		mode := int64(0o644)
-		if f.header.Mode&0o111 != 0 || f.header.Typeflag == tar.TypeSymlink {
+		if f.header.Mode&0o111 != 0 || f.header.Typeflag != tar.TypeReg {
 			mode = 0o755
 		}
 		entries[name] = file{content: f.content, header: tar.Header{

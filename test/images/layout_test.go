@@ -77,6 +77,7 @@ func TestTheSameFilesMakeTheSameImage(t *testing.T) {
 		{Typeflag: tar.TypeReg, Name: "bin/program", Mode: 0o755},
 		{Typeflag: tar.TypeSymlink, Name: "bin/link", Linkname: "program", Mode: 0o777},
 		{Typeflag: tar.TypeReg, Name: "LICENSE", Mode: 0o644},
+		{Typeflag: tar.TypeDir, Name: "place/", Mode: 0o755},
 	})
 	other := layered(t, noisy, []tar.Header{
 		{Typeflag: tar.TypeReg, Name: "LICENSE", Mode: 0o664, ModTime: then.Add(-time.Hour), Uid: 1000},
@@ -85,6 +86,7 @@ func TestTheSameFilesMakeTheSameImage(t *testing.T) {
 		{Typeflag: tar.TypeReg, Name: ".wh.gone"},
 		{Typeflag: tar.TypeSymlink, Name: "./bin/link", Linkname: "program", Mode: 0o755},
 		{Typeflag: tar.TypeReg, Name: "./bin/program", Mode: 0o775, ModTime: then.Add(time.Hour)},
+		{Typeflag: tar.TypeDir, Name: "./place", Mode: 0o700, Uid: 1000},
 	})
 	var digests []v1.Hash
 	for _, archive := range []string{one, other} {

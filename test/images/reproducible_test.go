@@ -50,8 +50,8 @@ func TestImages(t *testing.T) {
 		program string
 		files   []string
 	}{
-		{"wrapper", "/bin/koordinator", []string{"LICENSE", "bin/cp", "bin/koordinator", "bin/kubexit", "bin/proa"}},
-		{"webhook", "/webhook", []string{"LICENSE", "etc/ssl/certs/ca-certificates.crt", "webhook"}},
+		{"wrapper", "/bin/koordinator", []string{"LICENSE", "api/", "bin/", "bin/cp", "bin/koordinator", "bin/kubexit", "bin/proa", "peers/", "podinfo/", "record/"}},
+		{"webhook", "/webhook", []string{"LICENSE", "etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "webhook"}},
 	} {
 		for _, architecture := range []string{"amd64", "arm64"} {
 			t.Run(tt.image+" for "+architecture, func(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 // Check answers for a pod as a template describes it: labels, annotations and
 // spec are the template's, the name is only the beginning of one. Place is the
 // template's path in the workload, as "spec.template", and belongs before
-// everything that is said.
+// everything that is said. Details of a refusal are told which workload it is.
 type Check func(pod *corev1.Pod, place string) admission.Response
 
 // Paths of templates.
@@ -98,7 +98,11 @@ func (h *handler) Handle(_ context.Context, req admission.Request) admission.Res
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, fmt.Errorf("decode %s: %w", place, err))
 	}
-	return h.check(pod, place)
+	answer := h.check(pod, place)
+	if r := answer.Result; r != nil && r.Details != nil {
+		r.Details.Kind, r.Details.Name = req.Kind.Kind, now.Metadata.Name+now.Metadata.GenerateName
+	}
+	return answer
 }
 
 // changed reports whether a template differs in anything but the way it is
