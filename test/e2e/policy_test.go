@@ -58,7 +58,7 @@ const unread = "nobody reads this here"
 func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	off, on := namespace(t), namespace(t, enabled)
-	n := notes{"start-deps": "main: proxy", "stop-timeout": "main: 5s"}
+	n := notes{"start-deps": "main: proxy=started", "stop-timeout": "main: 5s"}
 	all, each := podOf("x", n, twoContainers), podOf("x", notes{"x-pod": ""}, twoContainers)
 	warnedBy := map[string]string{"x-pod": "pods"} // by an annotation that one kind has; kubectl shows the same text once
 	for kind, manifest := range workloads(n) {
