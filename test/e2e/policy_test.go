@@ -180,6 +180,8 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 		{"nothing asked", podOf("x", notes{}, twoContainers), ""},
 		{"inject false", podOf("x", notes{"start-deps": "main: proxy", "inject": " false\n"}, twoContainers), ""},
 		{"Windows", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  os: {name: windows}\n"), ""},
+		{"Windows by what its containers have", podOf("x", notes{"start-deps": "main: proxy"}, strings.Replace(twoContainers, `command: ["true"]`, `command: ["true"], securityContext: {windowsOptions: {runAsUserName: x}}`, 1)), ""},
+		{"Windows nodes by affinity", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows]}]}]}}}\n"), ""},
 		{"Windows nodes", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  nodeSelector: {kubernetes.io/os: windows}\n"), ""},
 		{"an empty map", podOf("x", notes{"start-deps": "{}"}, twoContainers), ""},
 		{"an empty map with a comment", podOf("x", notes{"start-deps": "{ # main: proxy\n}", "stop-deps": "# main: proxy\n{}"}, twoContainers), ""},

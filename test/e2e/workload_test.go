@@ -76,7 +76,7 @@ func TestAWorkloadWithWrongAnnotationsIsRefusedAsItIsApplied(t *testing.T) {
 		})
 	}
 	var right strings.Builder
-	for _, manifest := range workloads(notes{"start-deps": "main: proxy"}) {
+	for _, manifest := range workloads(notes{"start-deps": "main: proxy=started"}) {
 		right.WriteString(manifest + "\n---\n")
 	}
 	if said := told(t, right.String(), "-n", ns, "apply", "-f", "-"); said != "" {
