@@ -43,7 +43,7 @@ type authority struct {
 // the API server whom to trust. term tells the managers of a process apart: the
 // rotator's controller needs a name that none of them has used.
 func addRotator(mgr manager.Manager, o options, term int, log *slog.Logger) error {
-	dir, err := mounted()
+	dir, err := emptyMount()
 	if err != nil {
 		return err
 	}
@@ -67,9 +67,9 @@ func addRotator(mgr manager.Manager, o options, term int, log *slog.Logger) erro
 	return mgr.Add(&authority{client: uncached, secret: o.secret(), api: configurationsOf(uncached, o), log: log})
 }
 
-// mounted is a directory with an empty certificate: the rotator waits for the
+// emptyMount is a directory with an empty certificate: the rotator waits for the
 // file that a mounted secret would bring. Ours is read at the API server.
-func mounted() (string, error) {
+func emptyMount() (string, error) {
 	dir := filepath.Join(os.TempDir(), "koordinator-mounted")
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
