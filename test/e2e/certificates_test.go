@@ -80,9 +80,9 @@ func renewByCertManager(t *testing.T, certificate string, cause func()) {
 	eventually(t, wait, "certificate "+certificate, func() (bool, string) { r := revision(); return r != before, r })
 }
 
-// deliver has the kubelet look at the replicas' volumes now, and not within the
+// syncVolumes has the kubelet look at the replicas' volumes now, and not within the
 // next minute and a half.
-func deliver(t *testing.T) {
+func syncVolumes(t *testing.T) {
 	t.Helper()
 	system(t, "annotate", "pod", "-l", ours, "--overwrite", "e2e="+time.Now().Format("150405.000"))
 }

@@ -84,7 +84,7 @@ func renewedByCertManager(t *testing.T, ns string) {
 		authority()
 		renewByCertManager(t, "koordinator", nil)
 		time.Sleep(3 * time.Second) // the kubelet takes longer than the CA injector
-		deliver(t)
+		syncVolumes(t)
 		renewed(t, before)
 	}
 	leaderAgain()
