@@ -87,8 +87,8 @@ func syncVolumes(t *testing.T) {
 	system(t, "annotate", "pod", "-l", ours, "--overwrite", "e2e="+time.Now().Format("150405.000"))
 }
 
-// restore installs koordinator as all tests expect it.
-func restore(t *testing.T) {
+// reinstall installs koordinator as all tests expect it.
+func reinstall(t *testing.T) {
 	t.Helper()
 	if err := cluster.Install(t.Context(), forTests...); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func TestLifeOfARelease(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	defer restore(t)
+	defer reinstall(t)
 	ns := namespace(t, enabled)
 	t.Run("remove", func(t *testing.T) { removed(t, ns) })
 	if err := cluster.Helm(t.Context(), "install", "koordinator", "charts/koordinator",
