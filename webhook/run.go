@@ -88,6 +88,11 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	var out drain
 	cert = newCertificate(mgr.GetAPIReader(), o, log)
 	mgr.GetWebhookServer().Register(path, out.wrap(&admission.Webhook{Handler: &handler{settings: o.Inject, log: log}}))
+	if o.CertDir == "" {
+		if err := mgr.Add(newAuthority(mgr.GetAPIReader(), mgr.GetClient(), o, log)); err != nil {
+			return fmt.Errorf("set up the certificate authority: %w", err)
+		}
+	}
 	err = errors.Join(
 		mgr.Add(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
