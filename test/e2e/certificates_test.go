@@ -80,15 +80,15 @@ func renewByCertManager(t *testing.T, certificate string, cause func()) {
 	eventually(t, wait, "certificate "+certificate, func() (bool, string) { r := revision(); return r != before, r })
 }
 
-// syncVolumes has the kubelet look at the replicas' volumes now, and not within the
+// deliver has the kubelet look at the replicas' volumes now, and not within the
 // next minute and a half.
-func syncVolumes(t *testing.T) {
+func deliver(t *testing.T) {
 	t.Helper()
 	system(t, "annotate", "pod", "-l", ours, "--overwrite", "e2e="+time.Now().Format("150405.000"))
 }
 
-// reinstall installs koordinator as all tests expect it.
-func reinstall(t *testing.T) {
+// restore installs koordinator as all tests expect it.
+func restore(t *testing.T) {
 	t.Helper()
 	if err := cluster.Install(t.Context(), forTests...); err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func TestLifeOfARelease(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	defer reinstall(t)
+	defer restore(t)
 	ns := namespace(t, enabled)
 	t.Run("remove", func(t *testing.T) { removed(t, ns) })
 	if err := cluster.Helm(t.Context(), "install", "koordinator", "charts/koordinator",
@@ -84,7 +84,7 @@ func renewedByCertManager(t *testing.T, ns string) {
 		authority()
 		renewByCertManager(t, "koordinator", nil)
 		time.Sleep(3 * time.Second) // the kubelet takes longer than the CA injector
-		syncVolumes(t)
+		deliver(t)
 		renewed(t, before)
 	}
 	leaderAgain()
