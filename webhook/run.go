@@ -88,11 +88,6 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	var out drain
 	cert = newCertificate(mgr.GetAPIReader(), o, log)
 	mgr.GetWebhookServer().Register(path, out.wrap(&admission.Webhook{Handler: &handler{settings: o.Inject, log: log}}))
-	if o.CertDir == "" {
-		if err := mgr.Add(newAuthority(mgr.GetAPIReader(), mgr.GetClient(), o, log)); err != nil {
-			return fmt.Errorf("set up the certificate authority: %w", err)
-		}
-	}
 	err = errors.Join(
 		mgr.Add(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
@@ -100,6 +95,11 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	)
 	if err != nil {
 		return fmt.Errorf("set up the probes: %w", err)
+	}
+	if o.CertDir == "" {
+		if err := mgr.Add(newAuthority(mgr.GetAPIReader(), mgr.GetClient(), o, log)); err != nil {
+			return fmt.Errorf("set up the certificate authority: %w", err)
+		}
 	}
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
 	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, log)) })
