@@ -28,9 +28,11 @@ const authorityLook = 5 * time.Second
 // authority tells the API server whom to trust when the certificate is one of
 // our own making: the secret's authority, and for a while the one it replaced.
 // Replicas serve the new certificate only once this is done, so a new authority
-// costs no call.
+// costs no call. Every replica does it, and not only the leader: in an upgrade
+// that one may be of a release that knows of fewer configurations.
 type authority struct {
-	client client.Client // whose reads are not cached
+	reader client.Reader // not cached
+	writer client.Writer
 	secret client.ObjectKey
 	api    configurations
 	log    *slog.Logger
@@ -39,11 +41,11 @@ type authority struct {
 	since  time.Time // that it has been known to be the latest
 }
 
-// addRotator has the manager's leader make and renew the certificate, and tell
-// the API server whom to trust. term tells the managers of a process apart: the
-// rotator's controller needs a name that none of them has used.
-func addRotator(mgr manager.Manager, o options, term int, log *slog.Logger) error {
-	dir, err := mounted()
+// addRotator has the manager's leader make and renew the certificate. term tells
+// the managers of a process apart: the rotator's controller needs a name that
+// none of them has used.
+func addRotator(mgr manager.Manager, o options, term int) error {
+	dir, err := emptyMount()
 	if err != nil {
 		return err
 	}
@@ -60,16 +62,12 @@ func addRotator(mgr manager.Manager, o options, term int, log *slog.Logger) erro
 	if err != nil {
 		return fmt.Errorf("set up certificate rotation: %w", err)
 	}
-	uncached, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
-	if err != nil {
-		return fmt.Errorf("set up a client for the certificate authority: %w", err)
-	}
-	return mgr.Add(&authority{client: uncached, secret: o.secret(), api: configurationsOf(uncached, o), log: log})
+	return nil
 }
 
-// mounted is a directory with an empty certificate: the rotator waits for the
+// emptyMount is a directory with an empty certificate: the rotator waits for the
 // file that a mounted secret would bring. Ours is read at the API server.
-func mounted() (string, error) {
+func emptyMount() (string, error) {
 	dir := filepath.Join(os.TempDir(), "koordinator-mounted")
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
@@ -81,8 +79,15 @@ func mounted() (string, error) {
 	return dir, nil
 }
 
-// Start keeps the configurations right until the context ends. It runs on the
-// leader only.
+// newAuthority is a replica's. reader must not be cached.
+func newAuthority(reader client.Reader, writer client.Writer, o options, log *slog.Logger) *authority {
+	return &authority{reader: reader, writer: writer, secret: o.secret(), api: configurationsOf(reader, o), log: log}
+}
+
+// NeedLeaderElection has every replica do it.
+func (a *authority) NeedLeaderElection() bool { return false }
+
+// Start keeps the configurations right until the context ends.
 func (a *authority) Start(ctx context.Context) error {
 	for {
 		wait := authorityLook
@@ -101,7 +106,7 @@ func (a *authority) Start(ctx context.Context) error {
 // sync writes what the API server should trust where it does not yet.
 func (a *authority) sync(ctx context.Context, now time.Time) error {
 	var secret corev1.Secret
-	if err := a.client.Get(ctx, a.secret, &secret); err != nil {
+	if err := a.reader.Get(ctx, a.secret, &secret); err != nil {
 		return fmt.Errorf("read secret %s: %w", a.secret, err)
 	}
 	latest := secret.Data[caFile]
@@ -140,7 +145,7 @@ func (a *authority) write(ctx context.Context, configuration client.Object, keep
 	if !changed {
 		return nil
 	}
-	if err := a.client.Update(ctx, configuration); err != nil {
+	if err := a.writer.Update(ctx, configuration); err != nil {
 		return fmt.Errorf("write the certificate authority into the webhook configuration %s: %w", configuration.GetName(), err)
 	}
 	a.log.Info("certificate authority written", "configuration", configuration.GetName(), "keepsEarlier", keep)

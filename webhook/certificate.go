@@ -50,11 +50,11 @@ type certificate struct {
 // secret. reader must not be cached, so that no secret but ours is read.
 func newCertificate(reader client.Reader, o options, log *slog.Logger) *certificate {
 	c := &certificate{
-		read: secretReader(reader, o.secret()), every: 5 * time.Second,
+		read: fromSecret(reader, o.secret()), every: 5 * time.Second,
 		api: configurationsOf(reader, o), service: o.dnsName(), log: log,
 	}
 	if o.CertDir != "" {
-		c.read, c.every = fileReader(o.CertDir), time.Second
+		c.read, c.every = fromFiles(o.CertDir), time.Second
 	}
 	return c
 }

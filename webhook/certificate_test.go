@@ -101,10 +101,10 @@ func (i *installation) bundle() []byte {
 }
 
 func (i *installation) authority() *authority {
-	return &authority{client: i, secret: i.options.secret(), api: configurationsOf(i, i.options), log: slog.New(slog.DiscardHandler)}
+	return newAuthority(i, i, i.options, slog.New(slog.DiscardHandler))
 }
 
-// sync lets the leader write what it must.
+// sync lets a replica write what it must.
 func (i *installation) sync(a *authority) {
 	i.t.Helper()
 	if err := a.sync(context.Background(), i.now); err != nil {
@@ -289,5 +289,46 @@ func TestConfigurationForWorkloadsMayBeAway(t *testing.T) {
 	}
 	if objects, err := c.all(t.Context()); err != nil || len(objects) != 1 {
 		t.Errorf("without the one for workloads: have %d and %v", len(objects), err)
+	}
+}
+
+// TestReplicaOfANewReleaseNeedsNoLeaderOfIt: the leader that made the
+// certificate is of a release without a configuration for workloads. The new
+// replica makes itself ready, or the rollout would wait for ever.
+func TestReplicaOfANewReleaseNeedsNoLeaderOfIt(t *testing.T) {
+	i := newInstallation(t)
+	i.keep(newSigner(t).issue(t))
+	before := i.options
+	before.Workloads = ""
+	i.sync(newAuthority(i, i, before, slog.New(slog.DiscardHandler)))
+	c := newCertificate(i, i.options, slog.New(slog.DiscardHandler))
+	if err := c.load(t.Context(), i.now); err == nil {
+		t.Fatal("served before it is trusted for workloads")
+	}
+	i.sync(i.authority())
+	i.served(c)
+}
+
+// TestReplicasAgreeOnWhomToTrust: one that started just now does not bring back
+// what another has dropped.
+func TestReplicasAgreeOnWhomToTrust(t *testing.T) {
+	i := newInstallation(t)
+	before, after := newSigner(t), newSigner(t)
+	long := i.authority()
+	i.keep(before.issue(t))
+	i.sync(long)
+	i.keep(after.issue(t))
+	i.sync(long)
+	i.now = i.now.Add(overlap)
+	i.sync(i.authority())
+	if want := string(after.CertPEM) + string(before.CertPEM); string(i.bundle()) != want {
+		t.Errorf("the new replica changed the bundle to\n%s", i.bundle())
+	}
+	for range 2 {
+		i.sync(long)
+		i.sync(i.authority())
+	}
+	if !bytes.Equal(i.bundle(), after.CertPEM) {
+		t.Errorf("have\n%s\nwant the latest alone", i.bundle())
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// secretReader reads the certificate from a secret, at the API server.
-func secretReader(reader client.Reader, key client.ObjectKey) func(context.Context) (tls.Certificate, error) {
+// fromSecret reads the certificate from a secret, at the API server.
+func fromSecret(reader client.Reader, key client.ObjectKey) func(context.Context) (tls.Certificate, error) {
 	return func(ctx context.Context) (tls.Certificate, error) {
 		var secret corev1.Secret
 		if err := reader.Get(ctx, key, &secret); err != nil {
@@ -31,10 +31,10 @@ func secretReader(reader client.Reader, key client.ObjectKey) func(context.Conte
 	}
 }
 
-// fileReader reads the certificate from a directory, where the kubelet puts
+// fromFiles reads the certificate from a directory, where the kubelet puts
 // what is in a secret. It changes both files at once, but not between two
 // reads: then they do not match, and the next look finds them.
-func fileReader(dir string) func(context.Context) (tls.Certificate, error) {
+func fromFiles(dir string) func(context.Context) (tls.Certificate, error) {
 	return func(context.Context) (tls.Certificate, error) {
 		var files [2][]byte
 		for i, name := range []string{certFile, keyFile} {

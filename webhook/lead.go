@@ -62,7 +62,7 @@ func leaderTerm(api *restclient.Config, o options, log *slog.Logger) func(contex
 			return fmt.Errorf("set up the grants: %w", err)
 		}
 		if o.CertDir == "" {
-			if err := addRotator(mgr, o, number, log); err != nil {
+			if err := addRotator(mgr, o, number); err != nil {
 				return err
 			}
 		}

@@ -109,6 +109,11 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("set up the probes: %w", err)
 	}
+	if o.CertDir == "" {
+		if err := mgr.Add(newAuthority(mgr.GetAPIReader(), mgr.GetClient(), o, log)); err != nil {
+			return fmt.Errorf("set up the certificate authority: %w", err)
+		}
+	}
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
 	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, log)) })
 }
