@@ -120,12 +120,19 @@ func (j *job) checkMember(m *member) {
 	if place := m.wish.Places["stopHTTP"]; place != "" && len(m.spec.StopDeps) == 0 {
 		j.warn(place, fmt.Sprintf("has no effect: %q has no stop dependency, and when the pod is stopped it is asked by its signal", m.Name))
 	}
-	if len(j.result.Problems) > 0 {
+	if len(j.result.Problems) > 0 || !m.takesFromPod() {
 		return
 	}
-	if _, err := spec.Parse(m.text); err != nil { // of what the API server checks in probes and hooks only after us
+	if _, err := spec.Parse(m.text); err != nil {
 		j.refuse(m.place(), err.Error())
 	}
+}
+
+// takesFromPod reports whether the spec holds what the API server checks in the
+// pod only after us: probes, hooks, rules, a path.
+func (m *member) takesFromPod() bool {
+	s := m.spec
+	return len(s.ReadyProbes)+len(s.Restart.Rules) > 0 || s.StartupProbe != nil || s.PostStart != nil || s.PreStop != nil || s.MessagePath != spec.Message
 }
 
 // checkGrace warns of a stop delay that leaves the command too little time.
