@@ -82,7 +82,7 @@ imagePullSecrets: [{name: pull}]
   containers:
     - {name: main, image: "`+registryHost+`/team/app:1", imagePullPolicy: IfNotPresent}
     - {name: multi, image: "`+registryHost+`/team/multi:1", imagePullPolicy: IfNotPresent, args: ["$(MINE)"], env: [{name: MINE, value: expanded}]}
-    - {name: side, image: "`+registryHost+`/team/app:1", imagePullPolicy: IfNotPresent, args: [wait]}
+    - {name: side, image: "`+registryHost+`/team/app:1", imagePullPolicy: IfNotPresent, args: [wait], readinessProbe: {tcpSocket: {port: 5001}}}
 `))
 	ends(t, ns, "main", "multi", "side")
 	for name, want := range map[string]string{

@@ -2,7 +2,8 @@
 // registry, and an application whose image says what it runs.
 //
 //	shop registry        a registry on port 5000, behind a password
-//	shop run WORD…       prints the words; with the word "wait" it ends by a signal
+//	shop run WORD…       prints the words; with the word "wait" it listens on port
+//	                     5001 and ends by a signal
 //	shop archive DIR     writes the images' archives for the node, named as the
 //	                     registry names them
 //
@@ -13,6 +14,7 @@ package main
 import (
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -72,7 +74,13 @@ func run(words []string) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGUSR1)
 	fmt.Printf("runs %q\n", words)
-	if slices.Contains(words, "wait") {
-		fmt.Println("got", <-signals)
+	if !slices.Contains(words, "wait") {
+		return
 	}
+	listener, err := net.Listen("tcp", ":5001") // ready: signals are handled
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("got", <-signals)
+	_ = listener.Close()
 }
