@@ -272,6 +272,24 @@ func TestPagesNameOnlyWhatThereIs(t *testing.T) {
 	}
 }
 
+// TestEveryLabelOfAMetricIsDocumented in docs/operations.md, word by word.
+func TestEveryLabelOfAMetricIsDocumented(t *testing.T) {
+	data, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := slices.Clone(lookupWords)
+	for _, counted := range decisionWords {
+		decision, reason, _ := strings.Cut(counted, "/")
+		words = append(words, decision, reason)
+	}
+	for _, word := range words {
+		if word != "" && !strings.Contains(string(data), "`"+word+"`") {
+			t.Errorf("docs/operations.md does not say what %q counts", word)
+		}
+	}
+}
+
 // TestLinks follows the links between the pages.
 func TestLinks(t *testing.T) {
 	for _, page := range documentation(t) {
