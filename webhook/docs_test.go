@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +18,16 @@ import (
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
+
+// documentation are the pages that users read.
+func documentation(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	return append(pages, "../README.md", "../charts/koordinator/README.md")
+}
 
 // fenced are the code blocks of a language in a page, by the line they begin at.
 func fenced(page, language string) map[int]string {
@@ -154,11 +165,7 @@ func checkSpec(t *testing.T, text string) {
 
 // TestDocumentation reads every example that users are shown.
 func TestDocumentation(t *testing.T) {
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil || len(pages) == 0 {
-		t.Fatalf("no pages: %v", err)
-	}
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range documentation(t) {
 		data, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -189,27 +196,103 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestEveryAnnotationIsDocumented compares the table with what is read.
+// TestEveryAnnotationIsDocumented compares docs/annotations.md with what is
+// read: what is read stands in the table and in an example, which
+// TestDocumentation runs, and no page names one that is not read.
 func TestEveryAnnotationIsDocumented(t *testing.T) {
 	data, err := os.ReadFile("../docs/annotations.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range slices.Concat(slices.Collect(maps.Keys(settings)), others) {
-		row := strings.Contains(string(data), "\n| `"+name+"` |") || strings.Contains(string(data), "\n| [`"+name+"`]")
-		if !row && name != "status" {
+	page := string(data)
+	known := slices.Concat(slices.Collect(maps.Keys(settings)), others)
+	for _, name := range inTable(page) {
+		if !slices.Contains(known, name) {
+			t.Errorf("the table of docs/annotations.md has %q, which is not read", name)
+		}
+	}
+	examples := inExamples(t, page)
+	for _, name := range known {
+		if name == "status" { // nobody is to write it
+			continue
+		}
+		if !slices.Contains(inTable(page), name) {
 			t.Errorf("%s is not in the table of docs/annotations.md", name)
+		}
+		if !examples[inject.Prefix+name] {
+			t.Errorf("%s has no example in docs/annotations.md", name)
+		}
+	}
+	if !examples[inject.EssentialLabel] {
+		t.Errorf("label %s has no example in docs/annotations.md", inject.EssentialLabel)
+	}
+}
+
+// inTable are the annotations in the table of all.
+func inTable(page string) []string {
+	_, section, _ := strings.Cut(page, "\n## All annotations\n")
+	section, _, _ = strings.Cut(section, "\n##")
+	var names []string
+	for _, row := range regexp.MustCompile("(?m)^\\| \\[?`([^`]+)`").FindAllStringSubmatch(section, -1) {
+		names = append(names, row[1])
+	}
+	return names
+}
+
+// inExamples are the annotations and labels that the examples of a page have.
+func inExamples(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	found := map[string]bool{}
+	for _, manifest := range fenced(page, "yaml") {
+		meta := podIn(t, manifest).ObjectMeta
+		for key := range meta.Annotations {
+			found[key] = true
+		}
+		for key := range meta.Labels {
+			found[key] = true
+		}
+	}
+	return found
+}
+
+// TestPagesNameOnlyWhatThereIs among annotations and labels of ours.
+func TestPagesNameOnlyWhatThereIs(t *testing.T) {
+	labels := []string{strings.TrimPrefix(inject.InjectedLabel, inject.Prefix), "injection"}
+	known := slices.Concat(slices.Collect(maps.Keys(settings)), others, labels)
+	for _, page := range documentation(t) {
+		data, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, named := range regexp.MustCompile(`\bkoordinator\.io/([\w-]+)`).FindAllStringSubmatch(string(data), -1) {
+			if !slices.Contains(known, named[1]) {
+				t.Errorf("%s names %s, which is neither an annotation nor a label", page, named[0])
+			}
+		}
+	}
+}
+
+// TestEveryLabelOfAMetricIsDocumented in docs/operations.md, word by word.
+func TestEveryLabelOfAMetricIsDocumented(t *testing.T) {
+	data, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := slices.Clone(lookupWords)
+	for _, counted := range decisionWords {
+		decision, reason, _ := strings.Cut(counted, "/")
+		words = append(words, decision, reason)
+	}
+	for _, word := range words {
+		if word != "" && !strings.Contains(string(data), "`"+word+"`") {
+			t.Errorf("docs/operations.md does not say what %q counts", word)
 		}
 	}
 }
 
 // TestLinks follows the links between the pages.
 func TestLinks(t *testing.T) {
-	pages, err := filepath.Glob("../docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range append(pages, "../README.md") {
+	for _, page := range documentation(t) {
 		data, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

@@ -3,8 +3,8 @@
 package docs
 
 import (
+	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -83,10 +83,11 @@ func split(line string) (command, reason string) {
 	return strings.TrimSpace(command), reason
 }
 
-// Pages are the pages with commands: the README and those in docs.
+// Pages are the pages with commands, by their paths below the root: the README,
+// the chart's, and those in docs.
 func Pages(root string) ([]string, error) {
-	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	return append(pages, filepath.Join(root, "README.md")), err
+	pages, err := fs.Glob(os.DirFS(root), "docs/*.md")
+	return append(pages, "README.md", "charts/koordinator/README.md"), err
 }
 
 // Runnable reports whether a command can be run as it stands on the cluster of

@@ -11,30 +11,41 @@ import (
 )
 
 // operated is the page whose commands two tests run as they stand:
-// TestUpgradeAndRemovalAsDocumented two sections, operator the others, and the
-// README's example before them.
+// TestUpgradeAndRemovalAsDocumented two sections, operator the others, and
+// before them what the README shows for an installation that is there.
 const (
-	operated = "operations.md"
+	operated = "docs/operations.md"
 	operator = "TestTheCommandsOfTheDocumentation"
 )
 
-// run says of the other commands which test runs them, with names and
-// namespaces of its own, by the page and the command.
+// newcomer is the test that goes the README's way on a cluster without us.
+const newcomer = "TestLifeOfARelease"
+
+// run says of the other commands which test runs them, as they stand or with
+// names and namespaces of its own, by the page and the command.
 var run = map[string]map[string]string{
 	"README.md": {
-		"helm install koordinator charts/koordinator --namespace koordinator-system --create-namespace": "TestMain",
-		"kubectl create namespace shop":                                 operator,
-		"kubectl label namespace shop koordinator.io/injection=enabled": operator,
-		"kubectl apply -n shop -f config/samples/job-with-sidecar.yaml": operator,
-		"make test": "TestWorkflowsCallTargetsThatExist", // which every change has to pass
+		"make test":   "TestWorkflowsCallTargetsThatExist", // which every change has to pass
+		"make images": "TestImages",
+		"make push REGISTRY=registry.example/koordinator":                                                                                     "TestImages",
+		"go run ./test/cluster load bin/images/webhook.tar bin/images/wrapper.tar":                                                            "TestMain",
+		"helm install koordinator charts/koordinator --namespace koordinator-system --create-namespace --wait":                                newcomer,
+		"helm install koordinator charts/koordinator --namespace koordinator-system --create-namespace --wait --set certificates=self-signed": newcomer,
+		"kubectl create namespace shop":                                                                     newcomer,
+		"kubectl label namespace shop koordinator.io/injection=enabled":                                     newcomer,
+		"kubectl apply -n shop -f config/samples/job-with-sidecar.yaml":                                     newcomer,
+		"kubectl wait -n shop job/job-with-sidecar --for=condition=complete --timeout=2m":                   newcomer,
 		"kubectl delete rolebinding --all-namespaces --field-selector metadata.name=koordinator-pod-reader": "TestUpgradeAndRemovalAsDocumented",
 		"kubectl delete clusterrole koordinator-pod-reader":                                                 "TestUpgradeAndRemovalAsDocumented",
 	},
-	"semantics.md": {
+	"charts/koordinator/README.md": {
+		"helm install koordinator charts/koordinator --namespace koordinator-system --create-namespace --wait": newcomer,
+	},
+	"docs/semantics.md": {
 		"kubectl describe pod report-x7k2p":                                        "TestKubernetesSeesTheTruthWhileAContainerWaits",
 		"kubectl exec report-x7k2p -c main -- /koordinator/bin/koordinator status": "TestTheStatusCommandTellsOfThePod",
 	},
-	"wrapper.md": {
+	"docs/wrapper.md": {
 		"kubectl create serviceaccount pod-reader":                                                    "TestThePodWrittenByHandOfTheDocumentation",
 		"kubectl create role pod-reader --verb=list,watch --resource=pods":                            "TestThePodWrittenByHandOfTheDocumentation",
 		"kubectl create rolebinding pod-reader --role=pod-reader --serviceaccount=default:pod-reader": "TestThePodWrittenByHandOfTheDocumentation",
@@ -56,9 +67,8 @@ func TestEveryCommandIsRunOrMarked(t *testing.T) {
 	}
 	tests := testsOf(t)
 	shown := map[string][]string{}
-	for _, path := range pages {
-		page := filepath.Base(path)
-		commands, err := Commands(path)
+	for _, page := range pages {
+		commands, err := Commands(filepath.Join("../..", page))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,27 +7,24 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"koordinator.io/koordinator/test/docs"
+	"koordinator.io/koordinator/test/setup"
 )
 
-// TestTheCommandsOfTheDocumentation types what the README's example and
-// docs/operations.md show, but for what is marked, the installation, which has
-// been done already, and the removal.
+// TestTheCommandsOfTheDocumentation types what the README shows for an
+// installation that is there, and docs/operations.md but for what is marked and
+// the removal.
 func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	t.Parallel()
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", "shop", "--ignore-not-found", "--wait=false") })
-	for _, c := range commands(t, "README.md") {
-		if docs.Runnable(c) && !strings.HasPrefix(c.Text, "helm install ") && !strings.HasPrefix(c.Text, "kubectl delete ") {
-			typed(t, c)
-		}
-	}
-	if _, condition := job(t, "shop", "job-with-sidecar"); condition != "Complete" {
-		t.Errorf("the README's Job is %s, want Complete", condition)
+	for _, c := range newcomer(t) {
+		typed(t, c)
 	}
 	for _, c := range commands(t, "docs/operations.md") {
 		if c.Section != "Upgrade and rollback" && c.Section != "Removal" && (docs.Runnable(c) || strings.HasPrefix(c.Text, "make package ")) {
@@ -78,14 +75,59 @@ func commands(t *testing.T, page string) []docs.Command {
 	return all
 }
 
-// typed runs a command in a shell, from the repository's root. It must succeed
-// and print something.
-func typed(t *testing.T, c docs.Command) {
+// newcomer are the README's commands from an installation to a Job that
+// completes.
+func newcomer(t *testing.T) []docs.Command {
+	t.Helper()
+	all := commands(t, "README.md")
+	all = slices.DeleteFunc(all, func(c docs.Command) bool {
+		return !docs.Runnable(c) || !strings.Contains(c.Text, "shop")
+	})
+	if len(all) < 4 {
+		t.Fatalf("the README's commands have changed: %v", all)
+	}
+	return all
+}
+
+// installation is the README's command that installs koordinator, with these
+// words at its end.
+func installation(t *testing.T, end string) docs.Command {
+	t.Helper()
+	all := commands(t, "README.md")
+	i := slices.IndexFunc(all, func(c docs.Command) bool {
+		return strings.HasPrefix(c.Text, "helm install ") && strings.HasSuffix(c.Text, end)
+	})
+	if i < 0 {
+		t.Fatalf("the README has no installation with %s", end)
+	}
+	return all[i]
+}
+
+// nextSteps are the commands that the chart's notes show after an installation.
+func nextSteps(t *testing.T) []docs.Command {
+	t.Helper()
+	var all []docs.Command
+	for line := range strings.Lines(typed(t, docs.Command{Text: "helm get notes koordinator --namespace " + setup.Namespace})) {
+		if c := (docs.Command{Text: strings.TrimSpace(line)}); strings.HasPrefix(line, "  ") && docs.Runnable(c) {
+			all = append(all, c)
+		}
+	}
+	if len(all) < 3 {
+		t.Fatalf("the chart's notes have changed: %v", all)
+	}
+	return all
+}
+
+// typed runs a command in a shell, from the repository's root, and returns what
+// it prints. It must succeed and print something.
+func typed(t *testing.T, c docs.Command) string {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", "-c", c.Text)
 	cmd.Dir = cluster.Root
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig, "PATH="+cluster.Bin()+":"+os.Getenv("PATH"))
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) == 0 {
+	out, err := cmd.CombinedOutput()
+	if err != nil || len(out) == 0 {
 		t.Errorf("line %d: %s: %v\n%s", c.Line, c.Text, err, out)
 	}
+	return string(out)
 }

@@ -15,9 +15,10 @@ import (
 )
 
 // TestLifeOfARelease removes koordinator and goes the way of a newcomer whose
-// cluster has cert-manager: install it with nothing set, use it, renew
-// certificates, upgrade, roll back, remove it. It is not parallel, and leaves
-// koordinator as it was.
+// cluster has cert-manager, by the README's own commands: install it with
+// nothing set, use it, renew certificates, upgrade, roll back, remove it. Then
+// it installs it as where there is no cert-manager. It is not parallel, and
+// leaves koordinator as it was.
 func TestLifeOfARelease(t *testing.T) {
 	stop, err := cluster.CertManager(t.Context())
 	if err != nil {
@@ -31,9 +32,8 @@ func TestLifeOfARelease(t *testing.T) {
 	defer install(t)
 	ns := namespace(t, enabled)
 	t.Run("remove", func(t *testing.T) { removed(t, ns) })
-	if err := cluster.Helm(t.Context(), "install", "koordinator", "charts/koordinator",
-		"--namespace", setup.Namespace, "--create-namespace", "--wait", "--timeout", "2m"); err != nil {
-		t.Fatal(err)
+	if typed(t, installation(t, "--wait")); t.Failed() {
+		return
 	}
 	for _, step := range []struct {
 		name string
@@ -48,17 +48,16 @@ func TestLifeOfARelease(t *testing.T) {
 			return
 		}
 	}
+	typed(t, installation(t, setup.SelfSigned))
 }
 
-// used runs the chart's own test and the sample of the README.
+// used types what the chart's notes and the README show next: the chart's own
+// test among it, and a Job that completes.
 func used(t *testing.T, _ string) {
-	if err := cluster.Helm(t.Context(), "test", "koordinator", "--namespace", setup.Namespace, "--timeout", "1m"); err != nil {
-		t.Error(err)
-	}
-	ns := namespace(t, enabled)
-	apply(t, ns, sample(t, "job-with-sidecar"))
-	if _, condition := job(t, ns, "job-with-sidecar"); condition != "Complete" {
-		t.Errorf("Job %s, want Complete", condition)
+	defer kubectl(t, "label", "namespace", "default", "koordinator.io/injection-")
+	defer kubectl(t, "delete", "namespace", "shop", "--ignore-not-found")
+	for _, c := range append(nextSteps(t), newcomer(t)...) {
+		typed(t, c)
 	}
 	account := "--as=system:serviceaccount:" + setup.Namespace + ":koordinator"
 	if out, err := cluster.Kubectl(t.Context(), "", "auth", "can-i", "list", "secrets", "-n", setup.Namespace, account); err == nil {
