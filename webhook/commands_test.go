@@ -242,6 +242,26 @@ func TestTheCommandOfAnImage(t *testing.T) {
 	})
 }
 
+// Another webhook may put its own program before ours, and what a lookup found
+// stays with the container.
+func TestWhatAnImageRunsIsKeptBehindAnotherWrapper(t *testing.T) {
+	s := newShop(t)
+	differs := s.push(t, "differs:1", map[string]v1.Config{
+		"linux/amd64": {Entrypoint: []string{"/x86"}, StopSignal: "SIGQUIT"},
+		"linux/arm64": {Entrypoint: []string{"/arm"}, StopSignal: "SIGQUIT"},
+	})
+	_, pod := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = differs, nil })
+	main := &pod.Spec.Containers[0]
+	main.Command, main.Args = []string{"/vault/vault-env"}, slices.Concat(main.Command, main.Args)
+	raw, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp := s.review(t, raw); !resp.Allowed || resp.Patch != nil {
+		t.Errorf("have %s, patch %s, want no change", words(resp), resp.Patch)
+	}
+}
+
 // warned is the digest that the warning of a mutable tag names.
 func warned(t *testing.T, s *shop, image string) string {
 	t.Helper()

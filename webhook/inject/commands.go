@@ -142,7 +142,7 @@ func (j *job) imageSays(m *member) {
 	found, known := j.commandOf(m.container)
 	switch {
 	case m.wish.Command != nil:
-	case len(m.Command) > 0 && m.Command[0] == spec.Binary:
+	case len(m.Command) > 0 && m.Command[0] == spec.Binary, wrappedWithin(m.container):
 		m.spec.Commands, m.spec.RequestSignal = m.before.Commands, m.before.RequestSignal
 	case known && len(m.Command) == 0:
 		m.spec.Commands = found.ByPlatform
