@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -273,6 +274,55 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 			resp := ask(t, podOf(t, tt.containers, annotations))
 			if resp.Allowed || !strings.Contains(resp.Result.Message, tt.want) || len(resp.Result.Message) > 32<<10 {
 				t.Errorf("allowed %v, %d bytes: %.300s", resp.Allowed, len(resp.Result.Message), resp.Result.Message)
+			}
+		})
+	}
+}
+
+// Container names are checked by the API server only after us, and a message
+// that lists them all for each of thousands of mistakes would take all memory.
+func TestMistakesTakeNoMoreMemoryThanWhatIsTold(t *testing.T) {
+	names := "Never"
+	for i := range 199 {
+		names += fmt.Sprintf(" c%d%s", i, strings.Repeat("x", 10000))
+	}
+	var unknown, exits, ready strings.Builder
+	unknown.WriteString("main: ")
+	for i := range 9000 {
+		fmt.Fprintf(&unknown, "x%x,", i)
+	}
+	unknown.WriteString("main")
+	long := strings.Repeat("y", 50)
+	several := "Never"
+	for i := range 60 {
+		several += fmt.Sprintf(" a%d%s r%d n%d", i, long, i, i)
+		if i > 0 {
+			fmt.Fprintf(&exits, "a%d%s: a%d%s=exited\n", i, long, i-1, long)
+		}
+		fmt.Fprintf(&ready, "n%d: a59%s=exited", i, long)
+		for k := range 60 {
+			fmt.Fprintf(&ready, ", r%d", k)
+		}
+		ready.WriteString("\n")
+	}
+	for name, tt := range map[string]struct {
+		pod         string
+		annotations map[string]string
+	}{
+		"unknown containers": {names + " main", given("start-deps", unknown.String())},
+		"contradictions":     {several, given("start-deps", exits.String()+ready.String(), "essential", "["+strings.ReplaceAll(strings.TrimPrefix(several, "Never "), " ", ", ")+"]")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := podOf(t, tt.pod, tt.annotations)
+			var before, after goruntime.MemStats
+			goruntime.ReadMemStats(&before)
+			resp := ask(t, raw)
+			goruntime.ReadMemStats(&after)
+			if resp.Allowed || !strings.Contains(resp.Result.Message, "(20 of ") {
+				t.Errorf("allowed %v: %.300s", resp.Allowed, resp.Result.Message)
+			}
+			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 1024 {
+				t.Errorf("%d MiB were allocated", took)
 			}
 		})
 	}
