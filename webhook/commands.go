@@ -89,7 +89,7 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 	})
 	if problem, failed := errors.AsType[*image.Error](err); failed {
 		c.metrics.lookedUp(string(problem.Kind), time.Since(began))
-		c.log.Info("image not looked up", "image", container.Image, "kind", problem.Kind, "error", err, "detail", problem.Unwrap())
+		c.log.Info("image not looked up", "image", shortened(container.Image), "kind", problem.Kind, "error", err, "detail", detail(problem))
 		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
 		return inject.Command{Problem: text, Trouble: problem.Kind != image.BadReference}
 	}
@@ -99,6 +99,15 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 		found.Warning = fmt.Sprintf("what it runs was looked up for the image %q, whose tag may be moved to another image: name it by its digest, as %s@%s, or set command:", container.Image, container.Image, facts.Digest)
 	}
 	return found
+}
+
+// detail is what is behind a failure, for the log. It may quote an answer of
+// some MiB.
+func detail(problem *image.Error) string {
+	if err := problem.Unwrap(); err != nil {
+		return shortened(err.Error())
+	}
+	return ""
 }
 
 // hit is how an answer was found, for the metrics.

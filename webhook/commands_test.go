@@ -242,6 +242,21 @@ func TestTheCommandOfAnImage(t *testing.T) {
 	})
 }
 
+// The API server checks no image's name for its length, and a registry may
+// answer whatever it likes: neither is told or logged in full.
+func TestLongNamesAndAnswersAreNotTold(t *testing.T) {
+	s := newShop(t)
+	var logged strings.Builder
+	s.handler.log = slog.New(slog.NewJSONHandler(&logged, nil))
+	s.commands.log = s.handler.log
+	long := s.host + "/" + strings.Repeat("x", 1<<20)
+	resp, _ := s.create(t, func(_, proxy *corev1.Container) { proxy.Image, proxy.Command = long, nil })
+	told := len(resp.Result.Message) + len(strings.Join(resp.Warnings, ""))
+	if told > 16<<10 || logged.Len() > 16<<10 {
+		t.Errorf("%d bytes were told, and %d logged", told, logged.Len())
+	}
+}
+
 // Another webhook may put its own program before ours, and what a lookup found
 // stays with the container.
 func TestWhatAnImageRunsIsKeptBehindAnotherWrapper(t *testing.T) {
