@@ -279,6 +279,23 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
+// Clients that list causes show nothing else: a pod restored from a backup by
+// its one name, and that there are more problems than are listed.
+func TestWhatClientsThatListCausesShow(t *testing.T) {
+	var typos strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&typos, "main%d: x\n", i)
+	}
+	raw := bytes.Replace(podOf(t, "Never main", given("start-deps", typos.String())), []byte(`"metadata":{`), []byte(`"metadata":{"generateName":"web-",`), 1)
+	details := ask(t, raw).Result.Details
+	if details.Name != "web" {
+		t.Errorf("the name is %q", details.Name)
+	}
+	if n := len(details.Causes); n != 21 || !strings.Contains(details.Causes[n-1].Message, "10 more problems") {
+		t.Errorf("%d causes, the last is %v", n, details.Causes[n-1])
+	}
+}
+
 // Container names are checked by the API server only after us, and a message
 // that lists them all for each of thousands of mistakes would take all memory.
 func TestMistakesTakeNoMoreMemoryThanWhatIsTold(t *testing.T) {
