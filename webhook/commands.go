@@ -127,6 +127,10 @@ func described(facts image.Facts, container *corev1.Container) inject.Command {
 	return inject.Command{Words: image.Escape(run.FromImage), ByPlatform: run.ByPlatform, StopSignal: run.StopSignal}
 }
 
+// maxSecrets is how many pull secrets are read for one pod. Each is a request
+// to the API server, and their number is the pod's.
+const maxSecrets = 64
+
 // keys are the credentials of a pod's pull secrets; those of its service
 // account have been put there by the API server. Notes tell of secrets that
 // could not be used, as the kubelet goes on without them, too.
@@ -134,7 +138,14 @@ func (c *commands) keys(ctx context.Context, pod *corev1.Pod, namespace string) 
 	if c.secrets == nil && len(pod.Spec.ImagePullSecrets) > 0 {
 		return nil, []string{"this installation does not read pull secrets"}
 	}
+	seen := map[string]bool{}
 	for _, ref := range pod.Spec.ImagePullSecrets {
+		if seen[ref.Name] {
+			continue
+		}
+		if seen[ref.Name] = true; len(seen) > maxSecrets {
+			return keys, append(notes, fmt.Sprintf("of the pull secrets only the first %d are read", maxSecrets))
+		}
 		var secret corev1.Secret
 		err := c.secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
 		if err == nil {

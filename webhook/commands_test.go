@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -240,6 +241,37 @@ func TestTheCommandOfAnImage(t *testing.T) {
 			t.Error(resp.Warnings)
 		}
 	})
+}
+
+// counting counts what is read of the cluster's secrets.
+type counting struct {
+	pullSecrets
+	read *int
+}
+
+func (c counting) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
+	*c.read++
+	return c.pullSecrets.Get(ctx, key, into, o...)
+}
+
+func TestSecretsAreReadOnceAndNotWithoutEnd(t *testing.T) {
+	for name, tt := range map[string]struct{ named, different, want int }{
+		"named again": {1000, 2, 2},
+		"too many":    {1000, 1000, maxSecrets},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := 0
+			c := &commands{secrets: counting{pullSecrets{}, &read}, log: slog.New(slog.DiscardHandler)}
+			var pod corev1.Pod
+			for i := range tt.named {
+				pod.Spec.ImagePullSecrets = append(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprint("s", i%tt.different)})
+			}
+			_, notes := c.keys(t.Context(), &pod, "shop")
+			if read != tt.want || tt.want == maxSecrets != strings.Contains(strings.Join(notes, "; "), "only the first 64") {
+				t.Errorf("%d were read: %q", read, notes)
+			}
+		})
+	}
 }
 
 // The API server checks no image's name for its length, and a registry may
