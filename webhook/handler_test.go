@@ -204,6 +204,23 @@ func TestSecondCallWithAnotherContainer(t *testing.T) {
 	}
 }
 
+// A container that comes between our two calls and cannot be looked up changes
+// nothing of the first, and nobody is told that the pod is not ordered.
+func TestSecondCallWithAContainerThatCannotBeLookedUp(t *testing.T) {
+	changed := added(t, podOf(t, "Never main proxy", given("essential", "main")), corev1.Container{Name: "log", Image: "log"})
+	settings := testSettings()
+	settings.SkipTrouble = true
+	pod := decoded(t, changed)
+	commands := inject.Commands{Found: map[string]inject.Command{"log": {Problem: "no answer", Trouble: true}}}
+	result := inject.Inject(pod, parse(pod.ObjectMeta).Asked, commands, settings)
+	if !result.Skipped || len(result.Patch)+len(result.Problems) > 0 {
+		t.Errorf("have %+v, want no change", result)
+	}
+	if told := strings.Join(result.Warnings, "\n"); strings.Contains(told, "left alone") || !strings.Contains(told, "ordered without") {
+		t.Errorf("told: %s", told)
+	}
+}
+
 // What a spec in the pod says is never believed: where all else is ours it is
 // written anew, from the annotations, and else refused.
 func TestForgedSpecsAreNotBelieved(t *testing.T) {
