@@ -89,7 +89,7 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 	})
 	if problem, failed := errors.AsType[*image.Error](err); failed {
 		c.metrics.lookedUp(string(problem.Kind), time.Since(began))
-		c.log.Info("image not looked up", "image", container.Image, "kind", problem.Kind, "error", err, "detail", problem.Unwrap())
+		c.log.Info("image not looked up", "image", shortened(container.Image), "kind", problem.Kind, "error", err, "detail", detail(problem))
 		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
 		return inject.Command{Problem: text, Trouble: problem.Kind != image.BadReference}
 	}
@@ -99,6 +99,15 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 		found.Warning = fmt.Sprintf("what it runs was looked up for the image %q, whose tag may be moved to another image: name it by its digest, as %s@%s, or set command:", container.Image, container.Image, facts.Digest)
 	}
 	return found
+}
+
+// detail is what is behind a failure, for the log. It may quote an answer of
+// some MiB.
+func detail(problem *image.Error) string {
+	if err := problem.Unwrap(); err != nil {
+		return shortened(err.Error())
+	}
+	return ""
 }
 
 // hit is how an answer was found, for the metrics.
@@ -118,6 +127,10 @@ func described(facts image.Facts, container *corev1.Container) inject.Command {
 	return inject.Command{Words: image.Escape(run.FromImage), ByPlatform: run.ByPlatform, StopSignal: run.StopSignal}
 }
 
+// maxSecrets is how many pull secrets are read for one pod. Each is a request
+// to the API server, and their number is the pod's.
+const maxSecrets = 64
+
 // keys are the credentials of a pod's pull secrets; those of its service
 // account have been put there by the API server. Notes tell of secrets that
 // could not be used, as the kubelet goes on without them, too.
@@ -125,7 +138,14 @@ func (c *commands) keys(ctx context.Context, pod *corev1.Pod, namespace string) 
 	if c.secrets == nil && len(pod.Spec.ImagePullSecrets) > 0 {
 		return nil, []string{"this installation does not read pull secrets"}
 	}
+	seen := map[string]bool{}
 	for _, ref := range pod.Spec.ImagePullSecrets {
+		if seen[ref.Name] {
+			continue
+		}
+		if seen[ref.Name] = true; len(seen) > maxSecrets {
+			return keys, append(notes, fmt.Sprintf("of the pull secrets only the first %d are read", maxSecrets))
+		}
 		var secret corev1.Secret
 		err := c.secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -240,6 +241,72 @@ func TestTheCommandOfAnImage(t *testing.T) {
 			t.Error(resp.Warnings)
 		}
 	})
+}
+
+// counting counts what is read of the cluster's secrets.
+type counting struct {
+	pullSecrets
+	read *int
+}
+
+func (c counting) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
+	*c.read++
+	return c.pullSecrets.Get(ctx, key, into, o...)
+}
+
+func TestSecretsAreReadOnceAndNotWithoutEnd(t *testing.T) {
+	for name, tt := range map[string]struct{ named, different, want int }{
+		"named again": {1000, 2, 2},
+		"too many":    {1000, 1000, maxSecrets},
+	} {
+		t.Run(name, func(t *testing.T) {
+			read := 0
+			c := &commands{secrets: counting{pullSecrets{}, &read}, log: slog.New(slog.DiscardHandler)}
+			var pod corev1.Pod
+			for i := range tt.named {
+				pod.Spec.ImagePullSecrets = append(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprint("s", i%tt.different)})
+			}
+			_, notes := c.keys(t.Context(), &pod, "shop")
+			if read != tt.want || tt.want == maxSecrets != strings.Contains(strings.Join(notes, "; "), "only the first 64") {
+				t.Errorf("%d were read: %q", read, notes)
+			}
+		})
+	}
+}
+
+// The API server checks no image's name for its length, and a registry may
+// answer whatever it likes: neither is told or logged in full.
+func TestLongNamesAndAnswersAreNotTold(t *testing.T) {
+	s := newShop(t)
+	var logged strings.Builder
+	s.handler.log = slog.New(slog.NewJSONHandler(&logged, nil))
+	s.commands.log = s.handler.log
+	long := s.host + "/" + strings.Repeat("x", 1<<20)
+	resp, _ := s.create(t, func(_, proxy *corev1.Container) { proxy.Image, proxy.Command = long, nil })
+	told := len(resp.Result.Message) + len(strings.Join(resp.Warnings, ""))
+	if told > 16<<10 || logged.Len() > 16<<10 {
+		t.Errorf("%d bytes were told, and %d logged", told, logged.Len())
+	}
+}
+
+// Another webhook may put its own program before ours, and what a lookup found
+// stays with the container.
+func TestWhatAnImageRunsIsKeptBehindAnotherWrapper(t *testing.T) {
+	s := newShop(t)
+	differs := s.push(t, "differs:1", map[string]v1.Config{
+		"linux/amd64": {Entrypoint: []string{"/x86"}, StopSignal: "SIGQUIT"},
+		"linux/arm64": {Entrypoint: []string{"/arm"}, StopSignal: "SIGQUIT"},
+	})
+	_, pod := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = differs, nil })
+	main := &pod.Spec.Containers[0]
+	main.Command, main.Args = []string{"/vault/vault-env"}, slices.Concat(main.Command, main.Args)
+	raw, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp := s.review(t, raw); !resp.Allowed || resp.Patch != nil {
+		t.Errorf("have %s, patch %s, want no change", words(resp), resp.Patch)
+	}
 }
 
 // warned is the digest that the warning of a mutable tag names.

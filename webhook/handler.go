@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -87,7 +88,7 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		return skip("inject_false")
 	}
 	log := func(level slog.Level, message string, more ...any) {
-		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", pod.Name + pod.GenerateName}, more...)...)
+		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", nameOf(pod)}, more...)...)
 	}
 	reason := "mistakes"
 	result := inject.Inject(pod, asked.Asked, inject.Commands{Assume: true}, h.settings)
@@ -101,7 +102,7 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 	problems := append(asked.problems, result.Problems...)
 	switch {
 	case len(problems) > 0:
-		log(slog.LevelInfo, "pod refused", "problems", len(problems), "first", problems[0].String())
+		log(slog.LevelInfo, "pod refused", "problems", len(problems), "first", shortened(problems[0].String()))
 		return deny(reason, pod, problems, result.Warnings...)
 	case result.Skipped:
 		log(slog.LevelWarn, "pod left alone", "reason", result.Warnings)
@@ -151,7 +152,7 @@ func tooLarge(pod *corev1.Pod) (inject.Problem, bool) {
 // for clients that list those; the message is for the rest. place is the path of
 // the pod template they were made in, "" for a pod.
 func refused(pod *corev1.Pod, place string, problems []inject.Problem) admission.Response {
-	details := &metav1.StatusDetails{Kind: "Pod", Name: pod.Name + pod.GenerateName}
+	details := &metav1.StatusDetails{Kind: "Pod", Name: nameOf(pod)}
 	if place != "" {
 		details = &metav1.StatusDetails{}
 	}
@@ -159,6 +160,12 @@ func refused(pod *corev1.Pod, place string, problems []inject.Problem) admission
 	for i, p := range problems {
 		if i < maxProblems {
 			details.Causes = append(details.Causes, cause(pod, place, p))
+		}
+		if i == maxProblems { // clients that list causes show no message
+			details.Causes = append(details.Causes, metav1.StatusCause{
+				Type: metav1.CauseTypeFieldValueInvalid, Field: cmp.Or(place, "metadata.annotations"),
+				Message: fmt.Sprintf("koordinator: %d more problems are not listed: correct these first", len(problems)-maxProblems),
+			})
 		}
 		if place != "" {
 			problems[i].Place = place + ": " + p.Place
@@ -175,6 +182,10 @@ func refused(pod *corev1.Pod, place string, problems []inject.Problem) admission
 		},
 	}}
 }
+
+// nameOf is a pod's name, or the beginning of one that is not given yet. One
+// that was restored from a backup has both.
+func nameOf(pod *corev1.Pod) string { return cmp.Or(pod.Name, pod.GenerateName) }
 
 // listProblems writes a line for each. "kubectl get events" shows only the
 // first line, so that is a problem already, and says how many there are.

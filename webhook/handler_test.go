@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -203,6 +204,23 @@ func TestSecondCallWithAnotherContainer(t *testing.T) {
 	}
 }
 
+// A container that comes between our two calls and cannot be looked up changes
+// nothing of the first, and nobody is told that the pod is not ordered.
+func TestSecondCallWithAContainerThatCannotBeLookedUp(t *testing.T) {
+	changed := added(t, podOf(t, "Never main proxy", given("essential", "main")), corev1.Container{Name: "log", Image: "log"})
+	settings := testSettings()
+	settings.SkipTrouble = true
+	pod := decoded(t, changed)
+	commands := inject.Commands{Found: map[string]inject.Command{"log": {Problem: "no answer", Trouble: true}}}
+	result := inject.Inject(pod, parse(pod.ObjectMeta).Asked, commands, settings)
+	if !result.Skipped || len(result.Patch)+len(result.Problems) > 0 {
+		t.Errorf("have %+v, want no change", result)
+	}
+	if told := strings.Join(result.Warnings, "\n"); strings.Contains(told, "left alone") || !strings.Contains(told, "ordered without") {
+		t.Errorf("told: %s", told)
+	}
+}
+
 // What a spec in the pod says is never believed: where all else is ours it is
 // written anew, from the annotations, and else refused.
 func TestForgedSpecsAreNotBelieved(t *testing.T) {
@@ -273,6 +291,72 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 			resp := ask(t, podOf(t, tt.containers, annotations))
 			if resp.Allowed || !strings.Contains(resp.Result.Message, tt.want) || len(resp.Result.Message) > 32<<10 {
 				t.Errorf("allowed %v, %d bytes: %.300s", resp.Allowed, len(resp.Result.Message), resp.Result.Message)
+			}
+		})
+	}
+}
+
+// Clients that list causes show nothing else: a pod restored from a backup by
+// its one name, and that there are more problems than are listed.
+func TestWhatClientsThatListCausesShow(t *testing.T) {
+	var typos strings.Builder
+	for i := range 30 {
+		fmt.Fprintf(&typos, "main%d: x\n", i)
+	}
+	raw := bytes.Replace(podOf(t, "Never main", given("start-deps", typos.String())), []byte(`"metadata":{`), []byte(`"metadata":{"generateName":"web-",`), 1)
+	details := ask(t, raw).Result.Details
+	if details.Name != "web" {
+		t.Errorf("the name is %q", details.Name)
+	}
+	if n := len(details.Causes); n != 21 || !strings.Contains(details.Causes[n-1].Message, "10 more problems") {
+		t.Errorf("%d causes, the last is %v", n, details.Causes[n-1])
+	}
+}
+
+// Container names are checked by the API server only after us, and a message
+// that lists them all for each of thousands of mistakes would take all memory.
+func TestMistakesTakeNoMoreMemoryThanWhatIsTold(t *testing.T) {
+	names := "Never"
+	for i := range 199 {
+		names += fmt.Sprintf(" c%d%s", i, strings.Repeat("x", 10000))
+	}
+	var unknown, exits, ready strings.Builder
+	unknown.WriteString("main: ")
+	for i := range 9000 {
+		fmt.Fprintf(&unknown, "x%x,", i)
+	}
+	unknown.WriteString("main")
+	long := strings.Repeat("y", 50)
+	several := "Never"
+	for i := range 60 {
+		several += fmt.Sprintf(" a%d%s r%d n%d", i, long, i, i)
+		if i > 0 {
+			fmt.Fprintf(&exits, "a%d%s: a%d%s=exited\n", i, long, i-1, long)
+		}
+		fmt.Fprintf(&ready, "n%d: a59%s=exited", i, long)
+		for k := range 60 {
+			fmt.Fprintf(&ready, ", r%d", k)
+		}
+		ready.WriteString("\n")
+	}
+	for name, tt := range map[string]struct {
+		pod         string
+		annotations map[string]string
+	}{
+		"unknown containers": {names + " main", given("start-deps", unknown.String())},
+		"contradictions":     {several, given("start-deps", exits.String()+ready.String(), "essential", "["+strings.ReplaceAll(strings.TrimPrefix(several, "Never "), " ", ", ")+"]")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := podOf(t, tt.pod, tt.annotations)
+			var before, after goruntime.MemStats
+			goruntime.ReadMemStats(&before)
+			resp := ask(t, raw)
+			goruntime.ReadMemStats(&after)
+			if resp.Allowed || !strings.Contains(resp.Result.Message, "(20 of ") {
+				t.Errorf("allowed %v: %.300s", resp.Allowed, resp.Result.Message)
+			}
+			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 1024 {
+				t.Errorf("%d MiB were allocated", took)
 			}
 		})
 	}

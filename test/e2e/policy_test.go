@@ -151,6 +151,10 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 	label := func(spec string) string {
 		return "apiVersion: v1\nkind: Pod\nmetadata: {name: x, labels: {essential-containers: main}}\nspec:" + spec
 	}
+	affinity := func(systems string) string {
+		return "  affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [" +
+			"{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [" + systems + "]}]}]}}}\n"
+	}
 	large := strings.Builder{} // as large as the webhook reads
 	large.WriteString("\n  restartPolicy: Never\n  containers:\n")
 	for i := range 199 {
@@ -183,6 +187,11 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 		{"Windows by what its containers have", podOf("x", notes{"start-deps": "main: proxy"}, strings.Replace(twoContainers, `command: ["true"]`, `command: ["true"], securityContext: {windowsOptions: {runAsUserName: x}}`, 1)), ""},
 		{"Windows nodes by affinity", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/os, operator: In, values: [windows]}]}]}}}\n"), ""},
 		{"Windows nodes", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  nodeSelector: {kubernetes.io/os: windows}\n"), ""},
+		{"Windows nodes by the old label", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  nodeSelector: {beta.kubernetes.io/os: windows}\n"), ""},
+		{"Windows options", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+"  securityContext: {windowsOptions: {runAsUserName: ContainerUser}}\n"), ""},
+		{"Windows options of a container", podOf("x", notes{"start-deps": "main: proxy"}, strings.Replace(twoContainers, "{name: main, ", "{name: main, securityContext: {windowsOptions: {runAsUserName: ContainerUser}}, ", 1)), ""},
+		{"an affinity to Windows nodes", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+affinity("windows")), ""},
+		{"an affinity to nodes of either kind", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers+affinity("windows, linux")), "koordinator.io/start-deps"},
 		{"an empty map", podOf("x", notes{"start-deps": "{}"}, twoContainers), ""},
 		{"an empty map with a comment", podOf("x", notes{"start-deps": "{ # main: proxy\n}", "stop-deps": "# main: proxy\n{}"}, twoContainers), ""},
 		{"how to wrap only", podOf("x", notes{"command": `{main: ["true"]}`, "gate": "main: false", "log-level": "main: debug", "mode": "main: supervise", "source": "main: pod"}, twoContainers), ""},

@@ -38,7 +38,11 @@ type Error struct {
 // Error implements error.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "image %q", e.Image)
+	image := e.Image
+	if len(image) > longestName {
+		image = strings.ToValidUTF8(image[:longestName], "") + "…"
+	}
+	fmt.Fprintf(&b, "image %q", image)
 	if e.Registry != "" {
 		fmt.Fprintf(&b, " at registry %s", e.Registry)
 	}

@@ -155,7 +155,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body.Close()
 		return nil, problemf(Invalid, "its answer has %d bytes, at most %d are read", resp.ContentLength, maxAnswer)
 	}
-	resp.Body = &capped{ReadCloser: resp.Body, left: maxAnswer}
+	resp.Body = &capped{ReadCloser: resp.Body, ctx: req.Context(), left: maxAnswer}
 	return resp, nil
 }
 
@@ -169,10 +169,12 @@ func origin(req *http.Request) (*http.Request, int) {
 	return req, n
 }
 
-// capped is a body that fails where it gets too long.
+// capped is a body that fails where it gets too long, and that is read further
+// than answers usually are only when the lookup's load allows it.
 type capped struct {
 	io.ReadCloser
-	left int // bytes
+	ctx  context.Context // of the request
+	left int             // bytes
 }
 
 // Read implements io.Reader.
@@ -181,6 +183,11 @@ func (c *capped) Read(p []byte) (int, error) {
 	c.left -= n
 	if c.left < 0 {
 		return 0, problemf(Invalid, "its answer has more than %d bytes", maxAnswer)
+	}
+	if l, ok := c.ctx.Value(loadKey{}).(*load); ok && c.left < maxAnswer-usualAnswer {
+		if heavy := l.take(c.ctx); heavy != nil {
+			return 0, heavy
+		}
 	}
 	return n, err
 }

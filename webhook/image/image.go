@@ -47,6 +47,7 @@ type Registries struct {
 	transport http.RoundTripper
 	secret    []byte // keeps passwords from being guessed from the keys of answers
 	now       func() time.Time
+	heavy     chan struct{} // slots of loads
 
 	flights singleflight.Group
 	facts   *lru[Facts]  // by registry/repository@digest
@@ -80,6 +81,7 @@ func New(s Settings) (*Registries, error) {
 		transport: transport,
 		secret:    newSecret(),
 		now:       time.Now,
+		heavy:     make(chan struct{}, heavyAtOnce),
 		facts:     newLRU[Facts](factsMemory),
 		answers:   newLRU[answer](namesMemory),
 		last:      newLRU[string](namesMemory),
@@ -148,6 +150,9 @@ type flight struct {
 func (r *Registries) fly(ctx context.Context, deadline time.Time, key, host string, tries []try) (f flight) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
+	l := &load{slots: r.heavy}
+	defer l.release()
+	ctx = context.WithValue(ctx, loadKey{}, l)
 	f.deadline = deadline
 	var at string
 	f.problem = contained(host, func() (problem *Error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -176,6 +177,29 @@ func TestManifestsThatAreNone(t *testing.T) {
 				t.Errorf("want %s: %s, have %s: %v", tt.kind, tt.want, e.Kind, e)
 			}
 		})
+	}
+}
+
+// Builders put into an index what is no image and say so only in the manifest.
+func TestAnArtifactBesideImages(t *testing.T) {
+	s := serve(t, false)
+	s.push(t, "app:1", index(t, types.OCIImageIndex, entryOf(t, built(t, "linux/amd64", []string{"/e"}), "linux/amd64")))
+	artifact := `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","artifactType":"application/x.files","config":` +
+		`{"mediaType":"application/vnd.oci.empty.v1+json","size":2,"digest":"` + someDigest + `"},"layers":[]}`
+	s.put(t, "app", "files", string(types.OCIManifestSchema1), artifact)
+	digest, size, err := v1.SHA256(strings.NewReader(artifact))
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := httptest.NewRecorder()
+	s.inner.ServeHTTP(get, httptest.NewRequest(http.MethodGet, "/v2/app/manifests/1", nil))
+	listed := fmt.Sprintf(`"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":%q,"size":%d},`, digest, size)
+	both := s.put(t, "app", "both", string(types.OCIImageIndex), strings.Replace(get.Body.String(), `"manifests":[`, listed, 1))
+	if facts := mustLook(t, registries(t, Settings{}, s), Query{Image: both}); names(facts) != "linux/amd64 /e" {
+		t.Errorf("have %s", names(facts))
+	}
+	if e := refusal(t, registries(t, Settings{}, s), Query{Image: s.host + "/app:files"}); e.Kind != Unsupported {
+		t.Errorf("the artifact alone: %v", e)
 	}
 }
 

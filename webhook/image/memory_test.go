@@ -3,7 +3,9 @@ package image
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -263,6 +265,43 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if r.answers.used > 4096 || len(r.answers.byKey) == 0 {
 		t.Errorf("%d bytes in %d answers", r.answers.used, len(r.answers.byKey))
+	}
+}
+
+// Whoever writes pods can have many images looked up at once, each of whose
+// answers is as large as is read at all.
+func TestOnlyAFewLookupsReadLargeAnswersAtOnce(t *testing.T) {
+	s := serve(t, false)
+	usual := s.push(t, "app:usual", built(t, "linux/amd64", []string{"/e"}))
+	large := usual[:len(usual)-len("usual")] + "large"
+	s.before = func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/manifests/large") {
+			body := httptest.NewRecorder()
+			r.URL.Path = strings.Replace(r.URL.Path, "large", "usual", 1)
+			s.inner.ServeHTTP(body, r)
+			w.Header().Set("Content-Type", body.Header().Get("Content-Type"))
+			io.WriteString(w, body.Body.String()+strings.Repeat(" ", 2*usualAnswer))
+		}
+	}
+	r := registries(t, Settings{}, s)
+	for range heavyAtOnce {
+		r.heavy <- struct{}{} // as other lookups do
+	}
+	mustLook(t, r, Query{Image: usual})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	var e *Error
+	if facts, err := r.Look(ctx, Query{Image: large}); !errors.As(err, &e) || e.Kind != Timeout {
+		t.Errorf("a large answer was read beside others: %v, %v", facts, err)
+	}
+	for range heavyAtOnce {
+		<-r.heavy
+	}
+	if facts := mustLook(t, r, Query{Image: large}); names(facts) != "linux/amd64 /e" {
+		t.Errorf("have %s", names(facts))
+	}
+	if len(r.heavy) != 0 {
+		t.Error("a lookup that is over holds a slot")
 	}
 }
 

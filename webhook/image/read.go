@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -162,7 +163,11 @@ func checkPlatforms(platforms []string) error {
 	return nil
 }
 
-// child reads one entry of an index.
+// errArtifact is the answer where something is stored as an image is and none.
+var errArtifact = problemf(Unsupported, "it is no container image: its configuration is not one of the OCI's or Docker's")
+
+// child reads one entry of an index. One that is no image, as the index of an
+// image's files that some runtimes load lazily, no node runs: it is left out.
 func (r *reader) child(ctx context.Context, d v1.Descriptor, platform string, depth int) ([]Platform, error) {
 	if r.count.Add(1) > maxManifests {
 		return nil, problemf(Unsupported, "it has more than %d manifests", maxManifests)
@@ -171,7 +176,11 @@ func (r *reader) child(ctx context.Context, d v1.Descriptor, platform string, de
 	if err != nil {
 		return nil, err
 	}
-	return r.manifest(ctx, manifest, platform, depth)
+	platforms, err := r.manifest(ctx, manifest, platform, depth)
+	if errors.Is(err, errArtifact) {
+		return nil, nil
+	}
+	return platforms, err
 }
 
 // configFile is what is read of an image's configuration, where builders of
@@ -245,7 +254,7 @@ func config(d *remote.Descriptor) ([]byte, error) {
 	switch kind := manifest.Config.MediaType; {
 	case kind.IsConfig(), kind == "", kind == "application/octet-stream":
 	default:
-		return nil, problemf(Unsupported, "it is no container image: its configuration is not one of the OCI's or Docker's")
+		return nil, errArtifact
 	}
 	if manifest.Config.Size > maxAnswer {
 		return nil, problemf(Invalid, "its configuration has %d bytes, at most %d are read", manifest.Config.Size, maxAnswer)

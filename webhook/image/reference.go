@@ -25,6 +25,9 @@ const longestPath = 255
 // the one that credentials are stored under.
 var hub = [...]string{"docker.io", "index.docker.io", "registry-1.docker.io"}
 
+// longestName bounds what is read of an image's name, in bytes.
+const longestName = 1024
+
 // reference is an image's name, read.
 type reference struct {
 	name.Reference
@@ -34,9 +37,8 @@ type reference struct {
 // parseReference reads an image as it stands in a pod. A name with a tag and
 // a digest is its digest. The plain hosts are spoken to without TLS.
 func parseReference(text string, plain []string) (reference, error) {
-	const longest = 1024
-	if len(text) > longest {
-		return reference{}, fmt.Errorf("the name has %d bytes, at most %d are read", len(text), longest)
+	if len(text) > longestName {
+		return reference{}, fmt.Errorf("the name has %d bytes, at most %d are read", len(text), longestName)
 	}
 	parsed, err := name.ParseReference(text)
 	if err == nil {

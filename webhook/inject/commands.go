@@ -142,7 +142,7 @@ func (j *job) imageSays(m *member) {
 	found, known := j.commandOf(m.container)
 	switch {
 	case m.wish.Command != nil:
-	case len(m.Command) > 0 && m.Command[0] == spec.Binary:
+	case len(m.Command) > 0 && m.Command[0] == spec.Binary, wrappedWithin(m.container):
 		m.spec.Commands, m.spec.RequestSignal = m.before.Commands, m.before.RequestSignal
 	case known && len(m.Command) == 0:
 		m.spec.Commands = found.ByPlatform
@@ -166,9 +166,11 @@ func (j *job) stopSignal(m *member, text string) syscall.Signal {
 func (j *job) skip() {
 	j.patch, j.result.Wrapped = nil, nil
 	j.result.Skipped = true
-	j.warn("koordinator", "the pod is left alone, and its containers start and stop in no order: "+strings.Join(j.skipped, "; "))
+	why := strings.Join(j.skipped, "; ")
 	if slices.ContainsFunc(j.members, func(m *member) bool { return m.before.Container != "" }) {
-		return // what an earlier call has done is right without what came since
+		j.warn("koordinator", "the pod is ordered without what was added to it since: "+why)
+		return // what an earlier call has done is right without it
 	}
+	j.warn("koordinator", "the pod is left alone, and its containers start and stop in no order: "+why)
 	j.status(Status{Version: j.settings.Version, Skipped: true})
 }

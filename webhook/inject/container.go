@@ -122,12 +122,22 @@ func (j *job) find(name string) (container, bool) {
 	return container{}, false
 }
 
+// longestNames bounds the names of all containers in a message, in bytes.
+const longestNames = 800
+
 // unknown says that there is no such container, and which there are.
 func (j *job) unknown(name string) string {
-	var names []string
-	for _, c := range j.containers {
-		names = append(names, strconv.Quote(c.Name))
+	if j.names == "" {
+		var names []string
+		for _, c := range j.containers {
+			names = append(names, fmt.Sprintf("%.70q", c.Name)) // of 63 letters at most, which is checked only after us
+		}
+		slices.Sort(names)
+		j.names = strings.Join(names, ", ")
+		if len(j.names) > longestNames {
+			cut := strings.LastIndex(j.names[:longestNames], ", ")
+			j.names = j.names[:cut] + ", …"
+		}
 	}
-	slices.Sort(names)
-	return fmt.Sprintf("no container %q in this pod (has: %s)", name, strings.Join(names, ", "))
+	return fmt.Sprintf("no container %q in this pod (has: %s)", name, j.names)
 }

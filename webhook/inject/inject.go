@@ -172,16 +172,24 @@ type job struct {
 	members    []*member        // in the order of containers
 	holds      spec.Graph       // who holds for whom when the pod is stopped
 	told       map[Problem]bool // warnings too
+	names      string           // of all containers in messages; "" until it is asked for
 	skipped    []string         // why the pod is to be left alone
 	unready    map[string]bool  // containers whose want of a readiness probe was warned of
 	patch      patch
 	result     Result
 }
 
+// mostTold bounds the problems of one pod that are noted, and its warnings:
+// more than anybody reads, and what can be made of a few annotations is millions.
+const mostTold = 100
+
+// full reports whether no further problem is noted.
+func (j *job) full() bool { return len(j.result.Problems) >= mostTold }
+
 // refuse notes a problem, once.
 func (j *job) refuse(place, text string) {
 	p := Problem{place, text}
-	if !j.told[p] {
+	if !j.full() && !j.told[p] {
 		j.told[p] = true
 		j.result.Problems = append(j.result.Problems, p)
 	}
@@ -190,7 +198,7 @@ func (j *job) refuse(place, text string) {
 // warn notes a warning, once.
 func (j *job) warn(place, text string) {
 	p := Problem{place, text}
-	if !j.told[p] {
+	if len(j.result.Warnings) < mostTold && !j.told[p] {
 		j.told[p] = true
 		j.result.Warnings = append(j.result.Warnings, p.String())
 	}

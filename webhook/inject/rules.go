@@ -222,8 +222,9 @@ func (j *job) checkOrder() {
 	for _, path := range j.holds.Cycles() {
 		j.refuse(j.holdPlace(path), fmt.Sprintf("cycle %s: each would stop only after the next has exited: remove one of these dependencies", arrows(path)))
 	}
+	stops := stopsOf(specs)
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
-		j.checkExits(name, specs)
+		j.checkExits(name, specs, stops)
 	}
 }
 
@@ -240,30 +241,45 @@ func (j *job) holdPlace(path []string) string {
 
 // checkExits compares the exits that the start of a container implies with
 // the stop dependencies.
-func (j *job) checkExits(name string, specs map[string]spec.Spec) {
+func (j *job) checkExits(name string, specs map[string]spec.Spec, stops stops) {
 	place := j.wishes[name].Places["startDeps"]
 	for _, exit := range spec.ExitsBefore(specs, name) {
-		if stoppedBy(specs[name], exit.Dependency) {
+		if j.full() {
+			return
+		}
+		if stops.by(name, exit.Dependency) {
 			j.refuse(place, fmt.Sprintf("%q starts after %q (%s) and is stopped by it (%s): it would be stopped as it starts: remove one of the two", name, exit.Dependency, arrows(exit.Path), j.wishes[name].Places["stopDeps"]))
 		}
 		for _, d := range specs[name].StartDeps {
-			if d.Condition == spec.Ready && !d.Optional && stoppedBy(specs[d.Container], exit.Dependency) {
+			if d.Condition == spec.Ready && !d.Optional && !j.full() && stops.by(d.Container, exit.Dependency) {
 				j.refuse(place, fmt.Sprintf("%q starts when %q is ready and after %q (%s), whose exit stops %q (%s): the two hardly ever hold at once: remove one of them", name, d.Container, exit.Dependency, arrows(exit.Path), d.Container, j.wishes[d.Container].Places["stopDeps"]))
 			}
 		}
-		for _, d := range specs[exit.Container].StopDeps {
-			if d.Container == name {
-				j.refuse(place, fmt.Sprintf("%q starts only after %q (%s), but %q is stopped by the exit of %q (%s): the one waits for the other: remove one of the two", name, exit.Dependency, arrows(exit.Path), exit.Container, name, j.wishes[exit.Container].Places["stopDeps"]))
-			}
+		if stops[exit.Container][name] != nil {
+			j.refuse(place, fmt.Sprintf("%q starts only after %q (%s), but %q is stopped by the exit of %q (%s): the one waits for the other: remove one of the two", name, exit.Dependency, arrows(exit.Path), exit.Container, name, j.wishes[exit.Container].Places["stopDeps"]))
 		}
 	}
 }
 
-// stoppedBy reports whether that exit stops a container.
-func stoppedBy(s spec.Spec, exit spec.Dependency) bool {
-	return slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool {
-		return d.Container == exit.Container && exit.Condition.Implies(d.Condition)
-	})
+// stops says of each container which others it stops with, and when.
+type stops map[string]map[string][]spec.Condition
+
+// stopsOf sorts the stop dependencies, which are looked at for every exit.
+func stopsOf(specs map[string]spec.Spec) stops {
+	all := stops{}
+	for name, s := range specs {
+		on := make(map[string][]spec.Condition, len(s.StopDeps))
+		for _, d := range s.StopDeps {
+			on[d.Container] = append(on[d.Container], d.Condition)
+		}
+		all[name] = on
+	}
+	return all
+}
+
+// by reports whether that exit stops a container.
+func (s stops) by(name string, exit spec.Dependency) bool {
+	return slices.ContainsFunc(s[name][exit.Container], exit.Condition.Implies)
 }
 
 // arrows writes a path as users read it: a → b → a.

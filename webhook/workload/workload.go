@@ -6,6 +6,7 @@ package workload
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -131,7 +132,7 @@ func podOf(w *workload, place string) (*corev1.Pod, error) {
 	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: w.Metadata.Namespace, GenerateName: w.Metadata.Name + w.Metadata.GenerateName + "-",
+			Namespace: w.Metadata.Namespace, GenerateName: cmp.Or(w.Metadata.Name, w.Metadata.GenerateName) + "-",
 			Labels: t.Labels, Annotations: t.Annotations,
 		},
 		Spec: t.Spec,

@@ -113,19 +113,24 @@ type Exit struct {
 }
 
 // ExitsBefore lists the exits that the start of the named container implies,
-// through the start dependencies of its start dependencies too. Optional ones
-// imply nothing, as they may be dropped.
+// through the start dependencies of its start dependencies too, each once, by
+// the shortest path. Optional ones imply nothing, as they may be dropped.
 func ExitsBefore(specs map[string]Spec, name string) []Exit {
 	var exits []Exit
-	seen := map[string]bool{name: true}
+	seen, listed := map[string]bool{name: true}, map[Dependency]bool{}
 	for queue := [][]string{{name}}; len(queue) > 0; queue = queue[1:] {
 		path := queue[0]
 		for _, d := range specs[path[len(path)-1]].StartDeps {
 			if d.Optional {
 				continue
 			}
+			exit := (d.Condition == Exited || d.Condition == Succeeded) && !listed[d]
+			if !exit && seen[d.Container] {
+				continue
+			}
 			longer := append(slices.Clone(path), d.Container)
-			if d.Condition == Exited || d.Condition == Succeeded {
+			if exit {
+				listed[d] = true
 				exits = append(exits, Exit{d, longer})
 			}
 			if !seen[d.Container] {
