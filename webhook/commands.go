@@ -95,6 +95,7 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 	}
 	c.metrics.lookedUp(hit(facts), time.Since(began))
 	found := described(facts, container)
+	found.Digest = facts.Digest
 	if found.Problem == "" && !strings.Contains(container.Image, "@") {
 		found.Warning = fmt.Sprintf("what it runs was looked up for the image %q, whose tag may be moved to another image: name it by its digest, as %s@%s, or set command:", container.Image, container.Image, facts.Digest)
 	}

@@ -236,9 +236,12 @@ func TestTheCommandOfAnImage(t *testing.T) {
 	}
 	t.Run("pitfall 18: an image named by its digest needs no warning", func(t *testing.T) {
 		digest := warned(t, s, web)
-		resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = web+"@"+digest, nil })
+		resp, pod := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = web+"@"+digest, nil })
 		if len(resp.Warnings) > 0 {
 			t.Error(resp.Warnings)
+		}
+		if have, want := pod.Annotations[inject.StatusAnnotation], `"lookedUp":{"main":"`+digest+`"}`; !strings.Contains(have, want) {
+			t.Errorf("status %s, want %s", have, want)
 		}
 	})
 }

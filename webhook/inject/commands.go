@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ type Command struct {
 	Words      []string            // before the pod's args, as they are written into the pod
 	ByPlatform map[string][]string // instead of Words, where platforms differ
 	StopSignal string              // of the image; "" where it names none
+	Digest     string              // of the image that a registry was asked about; "" where none was
 	Warning    string              // for whoever creates the pod; "" for none
 
 	// Problem says why it is not known, with what can be done about it, but for
@@ -148,6 +150,28 @@ func (j *job) imageSays(m *member) {
 		m.spec.Commands = found.ByPlatform
 		m.spec.RequestSignal = j.stopSignal(m, found.StopSignal)
 	}
+}
+
+// lookedUp are the digests of the images of which a registry was asked what they
+// run, by container: in this call, or in an earlier one that wrapped it.
+func (j *job) lookedUp() map[string]string {
+	var before Status
+	_ = json.Unmarshal([]byte(j.pod.Annotations[StatusAnnotation]), &before) // somebody's own text is none of ours
+	all := map[string]string{}
+	for _, m := range j.members {
+		found, known := j.commandOf(m.container)
+		digest := before.LookedUp[m.Name]
+		switch {
+		case known && len(m.Command) == 0 && m.wish.Command == nil:
+			digest = found.Digest
+		case m.before.Container == "":
+			digest = ""
+		}
+		if digest != "" {
+			all[m.Name] = digest
+		}
+	}
+	return all
 }
 
 // stopSignal reads an image's stop signal, 0 where it names none.

@@ -107,6 +107,8 @@ type Status struct {
 	Wrapped []string    `json:"wrapped,omitempty"` // containers, init containers first
 	Source  spec.Source `json:"source,omitempty"`  // local when none of them asks the API server
 
+	LookedUp map[string]string `json:"lookedUp,omitempty"` // digest of the image whose command was looked up, by container
+
 	Skipped bool `json:"skipped,omitempty"` // the pod was left alone, for trouble that is not its own
 }
 

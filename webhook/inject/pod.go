@@ -100,7 +100,7 @@ func podField(name string) corev1.DownwardAPIVolumeFile {
 // marks label the pod for the reconciler and people. Nothing relies on them
 // when a pod comes in; the grant relies on the label, in enabled namespaces.
 func (j *job) marks() {
-	mark := Status{Version: j.settings.Version, Wrapped: j.result.Wrapped}
+	mark := Status{Version: j.settings.Version, Wrapped: j.result.Wrapped, LookedUp: j.lookedUp()}
 	if j.allLocal() {
 		mark.Source = spec.SourceLocal
 	}
