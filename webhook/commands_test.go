@@ -250,7 +250,6 @@ func TestALookupThatFails(t *testing.T) {
 	t.Run("pitfall 22: an image that says nothing is refused whatever the operator wants", func(t *testing.T) {
 		s.settings.SkipTrouble = true
 		defer func() { s.settings.SkipTrouble = false }()
-		s.keys[client.ObjectKey{Namespace: "shop", Name: "pull"}] = newShop(t).keys[client.ObjectKey{Namespace: "shop", Name: "pull"}]
 		s.commands.credentials.value, _ = image.ParseConfig("test", []byte(`{"auths":{"`+s.host+`":{"username":"team","password":"secret"}}}`))
 		silent := s.push(t, "silent:1", map[string]v1.Config{"linux/amd64": {}})
 		resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = silent, nil })

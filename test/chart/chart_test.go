@@ -189,7 +189,7 @@ func TestSecretsOfOthersAreReadOnlyToLookUpImages(t *testing.T) {
 	}
 }
 
-func TestARefusedLookupThatIsSkippedIsNotRefusedByThePolicy(t *testing.T) {
+func TestPodsMarkedAsLeftAloneAreExemptWhereLookupsAreSkipped(t *testing.T) {
 	exempt := func(args ...string) bool {
 		policy := render(t, args...)["ValidatingAdmissionPolicy shop-refuse-uninjected"]
 		return strings.Contains(fmt.Sprint(policy.Object), `"skipped":true`)

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 )
 
 // registryHost is where the registry of test/e2e/shop serves. The cluster's
@@ -74,16 +73,19 @@ imagePullSecrets: [{name: pull}]
 		out := kubectl(t, "-n", ns, "get", "endpointslices", "-l", "kubernetes.io/service-name=registry", "-o", "jsonpath={.items[*].endpoints[*].addresses[*]}")
 		return out != "", out
 	})
-	time.Sleep(time.Second) // until the node forwards to it, which nothing tells
-
-	apply(t, ns, podOf("images", notes{"start-deps": "{main: side, multi: side}", "stop-deps": "{side: 'main, multi'}", "stop-when": "side: all"}, `
+	images := podOf("images", notes{"start-deps": "{main: side, multi: side}", "stop-deps": "{side: 'main, multi'}", "stop-when": "side: all"}, `
   restartPolicy: Never
   serviceAccountName: puller
   containers:
     - {name: main, image: "`+registryHost+`/team/app:1", imagePullPolicy: IfNotPresent}
     - {name: multi, image: "`+registryHost+`/team/multi:1", imagePullPolicy: IfNotPresent, args: ["$(MINE)"], env: [{name: MINE, value: expanded}]}
     - {name: side, image: "`+registryHost+`/team/app:1", imagePullPolicy: IfNotPresent, args: [wait], readinessProbe: {tcpSocket: {port: 5001}}}
-`))
+`)
+	eventually(t, wait, "the registry to be reached", func() (bool, string) { // nothing else tells when the node forwards to it
+		_, err := cluster.Kubectl(t.Context(), images, "-n", ns, "create", "--dry-run=server", "-f", "-")
+		return err == nil, fmt.Sprint(err)
+	})
+	apply(t, ns, images)
 	ends(t, ns, "main", "multi", "side")
 	for name, want := range map[string]string{
 		"main":  `runs ["$(HOME)" "$$" "of" "the" "image"]`,
