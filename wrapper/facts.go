@@ -16,17 +16,13 @@ import (
 // wrapper, as the kubelet reports it.
 const KilledCode = 137
 
-// NeedsStatus tells whether a run needs the pod's status from the start.
-func (c Config) NeedsStatus() bool {
-	return knowledge{spec: c.Spec, other: c.Known}.needsStatus(lifecycle.New(c.Spec, false).Needs())
-}
-
 // knowledge is what is known of the other containers, and from where.
 type knowledge struct {
 	spec    spec.Spec
 	records record.Snapshot   // of wrapped containers
 	status  podwatch.Snapshot // nil: nothing has been heard of the API server
 	late    bool              // a wrapped container without a record has none to come
+	mute    bool              // the pod's status cannot be read at all
 	other   lifecycle.Facts   // what another system says; before all else
 }
 
@@ -56,16 +52,37 @@ func (k knowledge) fact(name string) lifecycle.Fact {
 	if f, told := k.other[name]; told {
 		return f
 	}
-	if p, there := k.records[name]; there {
-		if k.spec.Source != spec.SourceLocal && !p.Alive && p.Exit == nil && p.Process != nil {
-			return k.replaced(name)
-		}
+	p, there := k.records[name]
+	switch {
+	case k.spec.Source == spec.SourcePod:
+		return k.corrected(name)
+	case there && !k.local() && p.Gone() && p.Process != nil:
+		return k.replaced(name)
+	case there:
 		return k.completed(name, recorded(p))
-	}
-	if k.wrapped(name) && !k.late {
+	case k.wrapped(name) && !k.late:
 		return lifecycle.Fact{}
 	}
 	return k.told(name)
+}
+
+// local reports whether records have to do alone.
+func (k knowledge) local() bool { return k.spec.Source == spec.SourceLocal || k.mute }
+
+// corrected is what the status reports, but for what the record of a wrapper
+// that lives contradicts: the kubelet takes a container that waits for one that
+// runs when it has lost its startup probe's result, and it writes no container
+// statuses while it terminates a pod.
+func (k knowledge) corrected(name string) lifecycle.Fact {
+	f := k.told(name)
+	p, there := k.records[name]
+	if !there || !p.Alive || p.Exit != nil {
+		return f
+	}
+	r := recorded(p)
+	f.Started, f.Ready = f.Started && r.Started, f.Ready && r.Runs
+	f.Runs, f.Stopping, f.Unseen = r.Runs, r.Stopping, false
+	return f
 }
 
 // replaced is what is known of a container whose command has taken the wrapper's
@@ -79,8 +96,11 @@ func (k knowledge) replaced(name string) lifecycle.Fact {
 
 // told is what the pod's status says.
 func (k knowledge) told(name string) lifecycle.Fact {
-	if k.status == nil {
+	if k.local() {
 		return lifecycle.Fact{}
+	}
+	if k.status == nil {
+		return lifecycle.Fact{Unheard: true, Unseen: true}
 	}
 	c, there := k.status[name]
 	if !there {
@@ -89,7 +109,7 @@ func (k knowledge) told(name string) lifecycle.Fact {
 	}
 	return lifecycle.Fact{
 		Started: c.Started, Ready: c.Ready, Runs: c.Runs, Stopping: c.Stopping,
-		Exited: c.Exited, Code: c.Code, Reason: c.Reason,
+		Exited: c.Exited, Stopped: c.Stopped, Code: c.Code, Reason: c.Reason, Unseen: true,
 	}
 }
 
@@ -108,7 +128,7 @@ func recorded(p record.Peer) lifecycle.Fact {
 	f := lifecycle.Fact{Started: p.Started || p.Before, Stopping: p.Stopping}
 	switch {
 	case p.Exit != nil:
-		f.Exited, f.Code, f.Reason = p.Exit.ForGood, p.Exit.Code, p.Exit.Reason
+		f.Exited, f.Stopped, f.Code, f.Reason = p.Exit.ForGood, p.Exit.Stopped, p.Exit.Code, p.Exit.Reason
 	case !p.Alive:
 		f.Exited, f.Code, f.Reason = p.KilledForGood, KilledCode, "killed together with its wrapper"
 	default:
@@ -121,7 +141,7 @@ func recorded(p record.Peer) lifecycle.Fact {
 // needsStatus tells whether one of the named containers is known through the
 // pod's status alone.
 func (k knowledge) needsStatus(names []string) bool {
-	if k.spec.Source == spec.SourceLocal {
+	if k.local() {
 		return false
 	}
 	return slices.ContainsFunc(names, func(name string) bool {
@@ -129,9 +149,9 @@ func (k knowledge) needsStatus(names []string) bool {
 			return false
 		}
 		p, there := k.records[name]
-		if there {
+		if there && k.spec.Source != spec.SourcePod {
 			return p.Gone() && (p.KilledForGood || p.Process != nil) && !k.status[name].Exited
 		}
-		return !k.wrapped(name) || k.late
+		return k.spec.Source == spec.SourcePod || !k.wrapped(name) || k.late
 	})
 }

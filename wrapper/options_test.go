@@ -1,14 +1,18 @@
 package wrapper
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 )
@@ -35,7 +39,7 @@ func TestARecordTellsWithoutTheStatus(t *testing.T) {
 			time.Sleep(20 * time.Second)
 			r.peers <- record.Snapshot{"proxy": recReady, "main": recDone}
 		})
-		if want := (outcome{0, "", 21 * time.Second}); got != want || r.startedAfter != time.Second {
+		if want := (outcome{0, mainExited, 21 * time.Second}); got != want || r.startedAfter != time.Second {
 			t.Fatalf("have %+v, started after %s, want %+v, started after 1s", got, r.startedAfter, want)
 		}
 		if len(r.watches) > 0 {
@@ -144,27 +148,28 @@ func TestHooks(t *testing.T) {
 		"preStop runs before a stop dependency's stop": {
 			`{"stopDeps":["main"],"preStop":{"exec":{"command":["bye"]}}}`,
 			&rig{helperEnd: map[string]int{"bye": 0}, onSignal: term},
-			outcome{0, "", time.Second},
+			outcome{0, mainExited, time.Second},
 			[]string{"bye"},
 			time.Second, false,
 		},
 		"a preStop hook that hangs is waited for as long as the stop timeout": {
 			`{"stopDeps":["main"],"stopTimeout":"3s","preStop":{"exec":{"command":["bye"]}}}`,
 			&rig{onSignal: term},
-			outcome{0, "", 4 * time.Second},
+			outcome{0, mainExited, 4 * time.Second},
 			[]string{"bye"},
 			4 * time.Second, false,
 		},
 		"preStop may be a pause": {
 			`{"stopDeps":["main"],"preStop":{"sleep":{"seconds":2}}}`,
 			&rig{onSignal: term},
-			outcome{0, "", 3 * time.Second},
+			outcome{0, mainExited, 3 * time.Second},
 			nil, 3 * time.Second, false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := tc.rig
+				r.first = mainRuns
 				got := r.run(t, tc.spec, func() {
 					time.Sleep(time.Second)
 					select {
@@ -198,7 +203,7 @@ func TestRequests(t *testing.T) {
 	}{
 		"stopHTTP instead of the signal": {
 			`{"stopDeps":["main"],"stopHTTP":"` + stop + `"}`, nil, 3 * time.Second,
-			outcome{0, "", 3 * time.Second},
+			outcome{0, mainExited, 3 * time.Second},
 			[]string{stop},
 			nil,
 		},
@@ -206,19 +211,19 @@ func TestRequests(t *testing.T) {
 			`{"stopDeps":["main"],"stopHTTP":"` + stop + `"}`,
 			map[string]error{stop: errors.New("refused")},
 			3 * time.Second,
-			outcome{0, "", 3 * time.Second},
+			outcome{0, mainExited, 3 * time.Second},
 			[]string{stop},
 			[]signalled{{syscall.SIGTERM, time.Second, false}},
 		},
 		"the signal when nothing ends": {
 			`{"stopDeps":["main"],"stopHTTP":"` + stop + `","stopTimeout":"4s"}`, nil, 4 * time.Second,
-			outcome{0, "", 4 * time.Second},
+			outcome{0, mainExited, 4 * time.Second},
 			[]string{stop},
 			[]signalled{{syscall.SIGTERM, 3 * time.Second, false}},
 		},
 		"exitHTTP after the end, whatever the answer": {
 			`{"exitHTTP":["GET http://127.0.0.1:1/a","POST http://127.0.0.1:1/b"]}`,
-			map[string]error{"GET http://127.0.0.1:1/a": errors.New("refused")},
+			map[string]error{"GET http://127.0.0.1:1/a": probe.Refusal{Status: 404}},
 			time.Second,
 			outcome{4, "", time.Second},
 			[]string{"GET http://127.0.0.1:1/a", "POST http://127.0.0.1:1/b"},
@@ -232,7 +237,7 @@ func TestRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &rig{answers: tc.answers}
+				r := &rig{answers: tc.answers, first: mainRuns}
 				got := r.run(t, tc.spec, func() {
 					go func() {
 						time.Sleep(tc.ends)
@@ -251,6 +256,106 @@ func TestRequests(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestA31ExitRequestsAreSentUntilTheyAreAnswered(t *testing.T) {
+	const quit = "POST http://127.0.0.1:1/quit"
+	for name, tc := range map[string]struct {
+		script func(r *rig)
+		want   outcome
+		tries  int
+	}{
+		"the server listens later": {func(r *rig) {
+			time.Sleep(2 * time.Second)
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.answers = nil
+		}, outcome{4, "", 4100 * time.Millisecond}, 6},
+		"nobody ever answers":                     {func(*rig) {}, outcome{4, "", 61 * time.Second}, 17},
+		"A15 the pod is stopped before an answer": {func(r *rig) { r.signals <- syscall.SIGTERM }, outcome{4, "", 8500 * time.Millisecond}, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rig{answers: map[string]error{quit: errors.New("connection refused")}}
+				got := r.run(t, `{"exitHTTP":["`+quit+`"],"gracePeriod":"30s"}`, func() {
+					time.Sleep(time.Second)
+					r.end(4)
+					synctest.Wait()
+					tc.script(r)
+				})
+				if got != tc.want || len(r.asked) != tc.tries {
+					t.Fatalf("have %+v, %d tries; want %+v, %d", got, len(r.asked), tc.want, tc.tries)
+				}
+			})
+		})
+	}
+}
+
+func TestB15AFailedHookSaysWhatItPrinted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{
+			helperEnd: map[string]int{"hello": 7}, printed: map[string]string{"hello": "no route to db"},
+			onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0},
+		}
+		got := r.run(t, `{"postStart":{"exec":{"command":["hello"]}}}`, func() {})
+		if want := (outcome{0, `koordinator: stopped: postStart hook: "hello": exit code 7: no route to db`, 0}); got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestB15AProbeThatNeverPassesIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lines bytes.Buffer
+		r := &rig{answers: map[string]error{"check": errors.New("503 Service Unavailable")}, log: slog.New(slog.NewTextHandler(&lines, nil))}
+		r.run(t, `{"readyProbes":[{"httpGet":{"port":80}}]}`, func() {
+			time.Sleep(90 * time.Second)
+			r.end(0)
+		})
+		if have := strings.Count(lines.String(), `msg="command not ready yet"`); have != 2 || !strings.Contains(lines.String(), "503") {
+			t.Errorf("logged %d times in 90 s, want 2:\n%s", have, &lines)
+		}
+	})
+}
+
+func TestA7ACommandWhoseStopDependencyHoldsIsNeverStarted(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec string
+		rig  *rig
+		want outcome
+	}{
+		"by its record": {
+			`{"stopDeps":["main"],"wrapped":["main"]}`, &rig{look: record.Snapshot{"main": recDone}},
+			outcome{0, "koordinator: command not started: main exited with code 0 before the command was started", 0},
+		},
+		"by the pod's status": {
+			`{"stopDeps":["main"]}`, &rig{first: podwatch.Snapshot{"main": done}},
+			outcome{0, "koordinator: command not started: main exited with code 0 before the command was started", 0},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if got := tc.rig.run(t, tc.spec, func() {}); got != tc.want || tc.rig.startedAfter != -1 {
+					t.Errorf("have %+v, started after %s, want %+v and no start", got, tc.rig.startedAfter, tc.want)
+				}
+			})
+		})
+	}
+}
+
+func TestA24TheEndOfACommandInTheWrappersPlaceIsLearntWithoutTheStatus(t *testing.T) {
+	gone := record.Peer{State: record.State{Phase: "running", Started: true, KilledForGood: true, Process: &record.Process{}}}
+	synctest.Test(t, func(t *testing.T) {
+		r := &rig{statusError: errors.New("no token"), onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}}
+		got := r.run(t, `{"stopDeps":["main"],"wrapped":["main"]}`, func() {
+			r.peers <- record.Snapshot{"main": recRunning}
+			time.Sleep(time.Second)
+			r.peers <- record.Snapshot{"main": gone}
+		})
+		if want := (outcome{0, "koordinator: stopped: main exited with code 137", time.Second}); got != want {
+			t.Fatalf("have %+v, want %+v", got, want)
+		}
+	})
 }
 
 func TestACommandInTheWrappersPlace(t *testing.T) {

@@ -104,7 +104,9 @@ func (l *loop) start(inPlace bool) {
 	l.child = child
 	l.Log.Info("command started")
 	if l.OnStart != nil {
-		l.OnStart()
+		if err := l.OnStart(); err != nil {
+			l.Log.Error("start not noted", "error", err)
+		}
 	}
 	l.becomeReady()
 	l.handle(lifecycle.Started{})
@@ -141,9 +143,10 @@ func (l *loop) replace() {
 	}
 }
 
-// stillWanted takes the signals that have come, and tells whether the command is
-// to start all the same.
+// stillWanted takes the signals that have come, and reports whether the command
+// is to start all the same.
 func (l *loop) stillWanted() bool {
+	l.note()
 	for l.machine.State() == lifecycle.Starting {
 		select {
 		case s := <-l.Signals:

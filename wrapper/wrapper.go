@@ -9,11 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"strings"
 	"syscall"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -27,8 +28,8 @@ type Kernel interface {
 	// asks goOn, and returns nil if that says no; else it returns only where it is
 	// impossible.
 	Replace(goOn func() bool) error
-	Run(argv []string) (Child, error) // a hook or probe, its output discarded
-	Reap() []process.Exit             // every process that ended since; never blocks
+	Run(argv []string) (Helper, error) // a hook or probe
+	Reap() []process.Exit              // every process that ended since; never blocks
 }
 
 // Child is a started process. Every result of Reap is shown to Ended, which
@@ -40,12 +41,18 @@ type Child interface {
 	GroupGone() bool
 }
 
-// Network asks what can be asked over the network, once: package probe, or a
-// script of one in tests.
-type Network interface {
-	Check(context.Context, spec.Handler) error // a probe
-	Hook(context.Context, spec.HTTPGet) error  // a hook
-	Send(context.Context, spec.Request) error
+// Helper is a hook or probe that runs as a process.
+type Helper interface {
+	Child
+	LastLine() string // the last line it printed; called once, when it has ended or is given up
+}
+
+// Handlers run a container's probes and hooks and send its requests: package
+// probe, or a script of it in tests. run runs a command in the container.
+type Handlers interface {
+	Check(ctx context.Context, h spec.Handler, run probe.Runner) error // a probe, once
+	Hook(ctx context.Context, h spec.Handler, run probe.Runner) error
+	Send(ctx context.Context, r spec.Request) error
 }
 
 // Config is what a run needs. Spec has been parsed, so it is valid.
@@ -56,30 +63,16 @@ type Config struct {
 	Kernel   Kernel
 	Signals  <-chan os.Signal // sent to the wrapper
 	Children <-chan os.Signal // SIGCHLD; one pending is enough
+	Handlers Handlers
 
-	// Status sends what the pod's status says of its containers until its context
-	// ends. Called when something is needed that only the status can tell, and
-	// again if that happens again.
-	Status func(context.Context, chan<- podwatch.Snapshot)
-	// Records sends the records of Spec.Wrapped until its context ends, within
-	// seconds or, if urgent, at once. Look is what they are now.
-	Records func(ctx context.Context, urgent bool, out chan<- record.Snapshot)
-	Look    func() record.Snapshot
-	Network Network
+	Records    Records
+	Status     Status
+	Tombstones Tombstones // nil: there is no other system
 
-	// Known is what another system says of containers, before anything of ours;
-	// Other sends it anew until its context ends. Nil where there is none.
-	Known lifecycle.Facts
-	Other func(context.Context, chan<- lifecycle.Facts)
-
-	OnStart func()         // called right after the command's start; may be nil
+	OnStart func() error   // called right after the command's start; may be nil
 	Record  *record.Record // nil where there is none
 	Log     *slog.Logger
 }
-
-// recordGrace is how long a wrapped container may take to have a record: one
-// that has none then never ran, or ran in an earlier sandbox.
-const recordGrace = 10 * time.Second
 
 // settled is how long after the start, or after the end of a watch, the wrapper
 // has nothing to do.
@@ -95,27 +88,30 @@ func Run(c Config) (code int, message string) {
 		Config:  c,
 		ctx:     ctx,
 		machine: lifecycle.New(c.Spec, c.Terminal),
-		know:    knowledge{spec: c.Spec, other: c.Known},
+		sources: newSources(ctx, c),
 		timers:  map[lifecycle.Timer]*time.Timer{},
 		calls:   make(chan func()),
-		status:  make(chan podwatch.Snapshot),
-		records: make(chan record.Snapshot),
-		others:  make(chan lifecycle.Facts),
 	}
-	if c.Other != nil {
-		go c.Other(ctx, l.others)
-	}
-	if len(c.Spec.Wrapped) > 0 {
-		time.AfterFunc(recordGrace, func() { l.call(l.lateRecords) })
-	}
-	l.handle(lifecycle.Begin{})
+	l.handle(lifecycle.Begin{Facts: l.sources.now()})
 	l.settle()
 	l.freeMemory()
 	for l.machine.State() != lifecycle.Done {
 		l.next()
 		l.settle()
 	}
+	l.logEnd()
 	return l.exit.Code, l.exit.Message
+}
+
+// logEnd logs why the wrapper and not the command decided the end.
+func (l *loop) logEnd() {
+	switch {
+	case l.exit.Message == "":
+	case strings.HasPrefix(l.exit.Message, spec.StoppedBy):
+		l.Log.Info("command stopped", "code", l.exit.Code, "reason", l.exit.Message)
+	default:
+		l.Log.Error("ended by koordinator", "code", l.exit.Code, "reason", l.exit.Message)
+	}
 }
 
 // loop is the state of one run.
@@ -123,23 +119,19 @@ type loop struct {
 	Config
 	ctx     context.Context // ends with the run
 	machine *lifecycle.Machine
-	know    knowledge
+	sources *sources
 	child   Child
 	helpers []helper // hooks and probes that run
 	ready   bool     // the probes have passed
+	trouble string   // why they have not
+	noted   bool     // the container's preStop hook was seen to run
 	exit    lifecycle.Exit
 
 	timers map[lifecycle.Timer]*time.Timer
 	calls  chan func() // what goroutines beside the loop have for it
 
-	status       chan podwatch.Snapshot
-	closeStatus  context.CancelFunc // nil: it is not watched
-	records      chan record.Snapshot
-	closeRecords context.CancelFunc // nil: they are not watched
-	urgent       bool               // how they are
-	others       chan lifecycle.Facts
-	written      record.State // by the record's last update
-	unwritten    bool         // it failed, and is tried again
+	written   record.State // by the record's last update
+	unwritten bool         // it failed, and is tried again
 }
 
 // next takes one event. A signal that has come goes before what came with it:
@@ -151,20 +143,21 @@ func (l *loop) next() {
 		return
 	default:
 	}
+	know := &l.sources.know
 	select {
 	case <-l.Children:
 		l.reap()
 	case s := <-l.Signals:
 		l.signal(s)
-	case s := <-l.records:
-		l.know.records = s
-		l.handle(l.know.facts())
-	case s := <-l.status:
-		l.know.status = s
-		l.handle(l.know.facts())
-	case f := <-l.others:
-		l.know.other = f
-		l.handle(l.know.facts())
+	case know.records = <-l.sources.recorded:
+		l.handle(know.facts())
+	case know.status = <-l.sources.reported:
+		l.handle(know.facts())
+	case know.other = <-l.sources.carved:
+		l.handle(know.facts())
+	case apply := <-l.sources.learned:
+		apply(know)
+		l.handle(know.facts())
 	case call := <-l.calls:
 		call()
 	}
@@ -178,66 +171,47 @@ func (l *loop) call(do func()) {
 	}
 }
 
-// signal takes a signal. What it means may hang on what the others do, so that
-// is looked up first where it is not known to the moment.
+// signal takes a signal. What it means may depend on the other containers, so
+// their records are read first where they may be seconds behind.
 func (l *loop) signal(s os.Signal) {
 	n, ok := s.(syscall.Signal)
 	if !ok {
 		return
 	}
-	if l.closeRecords != nil && !l.urgent {
-		l.know.records = l.Look()
-		l.handle(l.know.facts())
+	if l.sources.stale() {
+		l.handle(l.sources.now())
 	}
 	l.handle(lifecycle.Signal{Number: n})
 }
 
-// handle lets the machine decide and does what it says.
+// handle lets the machine decide and does what it says. Before it decides
+// anything, it is told whether the kubelet has begun to stop the container.
 func (l *loop) handle(e lifecycle.Event) {
+	l.note()
+	l.act(e)
+}
+
+// note tells the machine once that the container's preStop hook runs.
+func (l *loop) note() {
+	if !l.noted && l.Record != nil && l.Record.Noted() {
+		l.noted = true
+		l.Log.Info("preStop hook runs: the container is being stopped")
+		l.act(lifecycle.Noted{})
+	}
+}
+
+// act hands an event to the machine and does what it says.
+func (l *loop) act(e lifecycle.Event) {
 	for _, a := range l.machine.Handle(e) {
 		l.perform(a)
 	}
 }
 
-// settle follows what has changed: others are told, and what is no longer
+// settle follows what has changed: the record is updated, and what is no longer
 // needed is no longer watched.
 func (l *loop) settle() {
 	l.tell()
-	needs := l.machine.Needs()
-	l.watchRecords(len(needs) > 0 && len(l.Spec.Wrapped) > 0, l.machine.Urgent())
-	l.watchStatus(l.know.needsStatus(needs))
-}
-
-func (l *loop) watchRecords(needed, urgent bool) {
-	if l.closeRecords != nil && (!needed || urgent != l.urgent) {
-		l.closeRecords()
-		l.closeRecords = nil
-	}
-	if !needed || l.closeRecords != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(l.ctx)
-	l.closeRecords, l.urgent = cancel, urgent
-	go l.Records(ctx, urgent, l.records)
-}
-
-// lateRecords gives up expecting records of those that have none.
-func (l *loop) lateRecords() {
-	l.know.late = true
-	l.handle(l.know.facts())
-}
-
-func (l *loop) watchStatus(needed bool) {
-	switch {
-	case needed && l.closeStatus == nil:
-		l.Log.Debug("watching the pod's status")
-		ctx, cancel := context.WithCancel(l.ctx)
-		l.closeStatus = cancel
-		go l.Status(ctx, l.status)
-	case !needed && l.closeStatus != nil:
-		l.Log.Debug("watching the pod's status no more")
-		l.closeStatus()
-		l.closeStatus = nil
+	if l.sources.need(l.machine.Needs(), l.machine.Urgent()) {
 		l.freeMemory()
 	}
 }
@@ -273,7 +247,12 @@ func (l *loop) state() record.State {
 	s := record.State{Phase: r.State.String(), For: r.For, Started: r.Started, Stopping: r.Stopping}
 	s.Ready = l.ready && r.State >= lifecycle.Running && r.State < lifecycle.Sweeping
 	if r.State >= lifecycle.Leaving {
-		s.Exit = &record.Exit{Code: r.Exit.Code, ForGood: l.Spec.Restart.ForGood(r.Exit.Code), Reason: r.Exit.Message}
+		s.Exit = &record.Exit{
+			Code: r.Exit.Code, ForGood: l.Spec.Restart.ForGood(r.Exit.Code), Stopped: r.Exit.Stopped, Reason: r.Exit.Message,
+		}
+	}
+	if !s.Ready && s.Started && s.Exit == nil {
+		s.Trouble = l.trouble
 	}
 	return s
 }

@@ -13,6 +13,7 @@ import (
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
 	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -40,24 +41,34 @@ type rig struct {
 	signalError  error     // of every signal to the command
 	atStart      os.Signal // comes while the command is being started
 
-	ran       []string         // hooks and probes, by the name of their program
-	helperEnd map[string]int   // exit codes of those that end at once
-	asked     []string         // over the network
-	answers   map[string]error // by request, "" or nil: success
+	ran       []string          // hooks and probes, by the name of their program
+	helperEnd map[string]int    // exit codes of those that end at once
+	printed   map[string]string // their last lines
+	asked     []string          // over the network
+	answers   map[string]error  // by request, "" or nil: success
 	replaced  bool
+
+	log         *slog.Logger
+	first       podwatch.Snapshot // what the pod's status reports at first; nil: nothing
+	statusError error             // it cannot be read
 }
 
 // helper is a hook or probe of a rig.
 type helperChild struct {
 	*rig
-	pid int
+
+	pid     int
+	program string
 }
 
 func (h helperChild) Ended(exits []process.Exit) (process.Exit, bool) { return pick(exits, h.pid) }
 
-func (r *rig) Run(argv []string) (Child, error) {
+// LastLine is what it prints.
+func (h helperChild) LastLine() string { return h.printed[h.program] }
+
+func (r *rig) Run(argv []string) (Helper, error) {
 	r.ran = append(r.ran, argv[0])
-	h := helperChild{r, 1000 + len(r.ran)}
+	h := helperChild{r, 1000 + len(r.ran), argv[0]}
 	if code, ends := r.helperEnd[argv[0]]; ends {
 		r.mu.Lock()
 		r.exits = append(r.exits, process.Exit{PID: h.pid, Code: code})
@@ -75,9 +86,19 @@ func (r *rig) Replace(goOn func() bool) error {
 	return r.startError
 }
 
-func (r *rig) Check(context.Context, spec.Handler) error { return r.answer("check") }
+func (r *rig) Check(ctx context.Context, h spec.Handler, run probe.Runner) error {
+	if h.Exec != nil {
+		return probe.Check(ctx, h, "", run)
+	}
+	return r.answer("check")
+}
 
-func (r *rig) Hook(_ context.Context, g spec.HTTPGet) error { return r.answer("hook " + g.Path) }
+func (r *rig) Hook(ctx context.Context, h spec.Handler, run probe.Runner) error {
+	if h.HTTP == nil {
+		return probe.Hook(ctx, h, "", run)
+	}
+	return r.answer("hook " + h.HTTP.Path)
+}
 
 func (r *rig) Send(_ context.Context, req spec.Request) error { return r.answer(req.String()) }
 
@@ -177,23 +198,44 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 	go script()
 	code, message := Run(Config{
 		Spec: s, Kernel: r, Signals: r.signals, Children: r.children,
-		Network: r,
-		Status: func(ctx context.Context, out chan<- podwatch.Snapshot) {
+		Handlers: r,
+		Status: func(ctx context.Context, out chan<- podwatch.Snapshot) error {
 			r.watches = append(r.watches, time.Since(r.began))
+			if r.statusError != nil {
+				return r.statusError
+			}
+			if r.first != nil {
+				out <- r.first
+			}
 			relay(ctx, r.pod, out)
 			r.closed = append(r.closed, time.Since(r.began))
+			return nil
 		},
-		Records: func(ctx context.Context, _ bool, out chan<- record.Snapshot) { relay(ctx, r.noted(ctx), out) },
-		Look: func() record.Snapshot {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return r.look
-		},
-		Log: slog.New(slog.DiscardHandler),
+		Records: r,
+		Log:     r.logger(),
 	})
 	got := outcome{code, message, time.Since(r.began)}
 	time.Sleep(time.Minute) // the script ends, too
 	return got
+}
+
+func (r *rig) logger() *slog.Logger {
+	if r.log != nil {
+		return r.log
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// Now is the records that were sent last.
+func (r *rig) Now() record.Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.look
+}
+
+// Watch sends the records.
+func (r *rig) Watch(ctx context.Context, _ bool, out chan<- record.Snapshot) {
+	relay(ctx, r.noted(ctx), out)
 }
 
 // noted is the records, each of them noted as what a look would find.
@@ -241,6 +283,12 @@ var (
 	done    = podwatch.Container{Started: true, Exited: true}
 )
 
+// mainRuns is a pod's status in which main runs.
+var mainRuns = podwatch.Snapshot{"main": running}
+
+// mainExited is the message of a container that was stopped as main had exited.
+const mainExited = "koordinator: stopped: main exited with code 0"
+
 func TestTheCommandStartsWhenItsDependencyIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{}
@@ -264,8 +312,8 @@ func TestAStopDependencyStopsTheCommand(t *testing.T) {
 		onSignal map[syscall.Signal]int
 		want     outcome
 	}{
-		"that ends in time":      {`{"stopDeps":["main"]}`, map[syscall.Signal]int{syscall.SIGTERM: 143}, outcome{0, "", time.Second}},
-		"that takes another one": {`{"stopDeps":["main"],"stopSignal":"INT"}`, map[syscall.Signal]int{syscall.SIGINT: 0}, outcome{0, "", time.Second}},
+		"that ends in time":      {`{"stopDeps":["main"]}`, map[syscall.Signal]int{syscall.SIGTERM: 143}, outcome{0, mainExited, time.Second}},
+		"that takes another one": {`{"stopDeps":["main"],"stopSignal":"INT"}`, map[syscall.Signal]int{syscall.SIGINT: 0}, outcome{0, mainExited, time.Second}},
 		"that does not end": {
 			`{"stopDeps":["main"],"stopTimeout":"7s"}`,
 			map[syscall.Signal]int{syscall.SIGKILL: 137},
@@ -274,7 +322,7 @@ func TestAStopDependencyStopsTheCommand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &rig{onSignal: tc.onSignal}
+				r := &rig{onSignal: tc.onSignal, first: mainRuns}
 				got := r.run(t, tc.spec, func() {
 					time.Sleep(time.Second)
 					r.pod <- podwatch.Snapshot{"main": done}
@@ -381,7 +429,7 @@ func TestAStopRequestGoesBeforeWhatCameWithIt(t *testing.T) {
 		signals, known := make(chan os.Signal, 1), make(chan podwatch.Snapshot, 1)
 		l := &loop{
 			Config:  Config{Spec: s, Kernel: r, Signals: signals, Log: slog.New(slog.DiscardHandler)},
-			machine: lifecycle.New(s, false), know: knowledge{spec: s}, status: known,
+			machine: lifecycle.New(s, false), sources: &sources{know: knowledge{spec: s}, reported: known},
 		}
 		l.handle(lifecycle.Begin{})
 		signals <- syscall.SIGTERM
@@ -394,7 +442,7 @@ func TestAStopRequestGoesBeforeWhatCameWithIt(t *testing.T) {
 
 func TestACommandThatCannotBeKilledDoesNotKeepTheContainer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{signalError: os.NewSyscallError("kill", syscall.EPERM)}
+		r := &rig{first: mainRuns, signalError: os.NewSyscallError("kill", syscall.EPERM)}
 		got := r.run(t, `{"stopDeps":["main"],"stopTimeout":"3s"}`, func() {
 			time.Sleep(time.Second)
 			r.pod <- podwatch.Snapshot{"main": done}

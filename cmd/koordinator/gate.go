@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -71,12 +72,8 @@ func (c command) startup(p *spec.Probe, called, from time.Time) error {
 
 // once asks a probe once.
 func (c command) once(p *spec.Probe) error {
-	ctx, cancel := context.WithTimeout(context.Background(), p.Timeout())
-	defer cancel()
-	if p.Exec != nil {
-		return c.exec(ctx, p.Exec.Command)
-	}
-	return c.network().Check(ctx, p.Handler)
+	check := func(ctx context.Context, h spec.Handler) error { return c.handlers().Check(ctx, h, c.exec) }
+	return probe.Try(context.Background(), *p, check)
 }
 
 // liveness waits until the liveness probe's initial delay has passed since the

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -23,6 +24,9 @@ func (c command) kubexit() int {
 	}
 	heard := process.Signals()
 	k, err := compat.ParseKubexit(c.getenv)
+	if err == nil {
+		k.Dir, err = filepath.Abs(k.Dir) // the wrapper leaves the directory it was started in
+	}
 	if err != nil {
 		return c.refuse(k.Spec, err)
 	}
@@ -31,15 +35,11 @@ func (c command) kubexit() int {
 		return c.refuse(k.Spec, err)
 	}
 	c.getenv = podOf(k, c.getenv)
-	code := c.supervise(k.Spec, argv, heard, func(config *wrapper.Config) {
-		config.Known = tombstoneFacts(k.Spec, nil, grave.Since())
-		config.Other = func(ctx context.Context, out chan<- lifecycle.Facts) { watchTombstones(ctx, k, grave.Since(), out) }
-		config.OnStart = func() {
-			if err := grave.Born(time.Now()); err != nil {
-				config.Log.Error("tombstone not written", "error", err)
-			}
-		}
-	})
+	code := c.supervise(wrapper.Config{
+		Spec:       k.Spec,
+		Tombstones: tombstones{k, grave.Since()},
+		OnStart:    func() error { return grave.Born(time.Now()) },
+	}, argv, heard)
 	if err := grave.Died(time.Now(), code); err != nil {
 		fmt.Fprintln(c.stderr, "koordinator: tombstone not written:", err)
 	}
@@ -59,19 +59,34 @@ func podOf(k compat.Kubexit, getenv func(string) string) func(string) string {
 	}
 }
 
-// watchTombstones turns tombstones into facts until ctx ends.
-func watchTombstones(ctx context.Context, k compat.Kubexit, since time.Time, out chan<- lifecycle.Facts) {
+// tombstones are those of the death dependencies, for a run that began at since.
+type tombstones struct {
+	kubexit compat.Kubexit
+	since   time.Time
+}
+
+func (t tombstones) names() []string {
 	var names []string
-	for _, d := range k.Spec.StopDeps {
+	for _, d := range t.kubexit.Spec.StopDeps {
 		names = append(names, d.Container)
 	}
+	return names
+}
+
+// Now is what they say at this moment.
+func (t tombstones) Now() lifecycle.Facts {
+	return tombstoneFacts(t.kubexit.Spec, compat.Read(t.kubexit.Dir, t.names()), t.since)
+}
+
+// Watch sends what they say until ctx ends.
+func (t tombstones) Watch(ctx context.Context, out chan<- lifecycle.Facts) {
 	stones := make(chan map[string]compat.Tombstone)
-	go compat.Watch(ctx, k.Dir, names, stones)
+	go compat.Watch(ctx, t.kubexit.Dir, t.names(), stones)
 	for {
 		select {
 		case s := <-stones:
 			select {
-			case out <- tombstoneFacts(k.Spec, s, since):
+			case out <- tombstoneFacts(t.kubexit.Spec, s, t.since):
 			case <-ctx.Done():
 				return
 			}

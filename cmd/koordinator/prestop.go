@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"time"
 
 	"koordinator.io/koordinator/wrapper/probe"
+	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -26,54 +24,51 @@ func (c command) prestop([]string) int {
 	if s.PreStop == nil {
 		return 0
 	}
-	if err := c.hook(context.Background(), *s.PreStop); err != nil {
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() > 0 {
-			return exit.ExitCode()
+	if err := c.handlers().Hook(context.Background(), *s.PreStop, c.exec); err != nil {
+		if exit, ok := errors.AsType[exitError](err); ok && exit.code > 0 {
+			return exit.code
 		}
 		return c.fail(1, "preStop hook: "+err.Error())
 	}
 	return 0
 }
 
-// hook does what a hook says; the kubelet bounds it by the grace period.
-func (c command) hook(ctx context.Context, h spec.Handler) error {
-	switch {
-	case h.Exec != nil:
-		return c.exec(ctx, h.Exec.Command)
-	case h.HTTP != nil:
-		return c.network().Hook(ctx, *h.HTTP)
-	case h.Sleep != nil:
-		time.Sleep(time.Duration(h.Sleep.Seconds) * time.Second)
-	}
-	return nil
+// exitError is a command that ended with another code than 0.
+type exitError struct {
+	program string
+	code    int
 }
 
-// exec runs a hook or probe outside the wrapper, where no reaper is in the way.
-// What it prints is the kubelet's to show.
+// Error names the program and the code.
+func (e exitError) Error() string { return fmt.Sprintf("%q: exit code %d", e.program, e.code) }
+
+// exec runs a hook or probe outside the wrapper. What it prints is the kubelet's
+// to show.
 func (c command) exec(ctx context.Context, argv []string) error {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Env = c.childEnviron()
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	err := cmd.Run()
-	if ctx.Err() != nil {
-		return fmt.Errorf("%q: not done in time", argv[0])
-	}
-	if err != nil {
-		return fmt.Errorf("%q: %w", argv[0], err)
+	code, err := process.Run(ctx, process.Command{Argv: argv, Env: c.childEnviron()})
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%q: %w", argv[0], ctx.Err())
+	case code != 0:
+		return exitError{argv[0], code}
 	}
 	return nil
 }
 
-// network asks what can be asked over the network.
-func (c command) network() network { return network{c.getenv(spec.EnvPodIP)} }
+// handlers runs a container's probes and hooks.
+func (c command) handlers() handlers { return handlers{c.getenv(spec.EnvPodIP)} }
 
-// network is package probe with the pod's address.
-type network struct{ podIP string }
+// handlers is package probe with the pod's address.
+type handlers struct{ podIP string }
 
-func (n network) Check(ctx context.Context, h spec.Handler) error {
-	return probe.Check(ctx, h, n.podIP)
+func (n handlers) Check(ctx context.Context, h spec.Handler, run probe.Runner) error {
+	return probe.Check(ctx, h, n.podIP, run)
 }
 
-func (n network) Hook(ctx context.Context, g spec.HTTPGet) error { return probe.Hook(ctx, g, n.podIP) }
+func (n handlers) Hook(ctx context.Context, h spec.Handler, run probe.Runner) error {
+	return probe.Hook(ctx, h, n.podIP, run)
+}
 
-func (n network) Send(ctx context.Context, r spec.Request) error { return probe.Send(ctx, r) }
+func (n handlers) Send(ctx context.Context, r spec.Request) error { return probe.Send(ctx, r) }

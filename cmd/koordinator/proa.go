@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"koordinator.io/koordinator/wrapper"
 	"koordinator.io/koordinator/wrapper/compat"
 	"koordinator.io/koordinator/wrapper/podwatch"
 	"koordinator.io/koordinator/wrapper/process"
@@ -50,7 +51,7 @@ func (c command) proa() int {
 	if !run.find() {
 		return spec.ExitStopped
 	}
-	code := c.supervise(p.WaitFor(run.others), p.Command, heard, nil)
+	code := c.supervise(wrapper.Config{Spec: p.WaitFor(run.others)}, p.Command, heard)
 	run.end(p, heard.Children)
 	out.flush()
 	return code

@@ -31,11 +31,13 @@ func (c command) run(argv []string) int {
 	if err != nil {
 		return c.refuse(s, err)
 	}
-	return c.supervise(s, slices.Concat(words, argv), heard, nil)
+	return c.supervise(wrapper.Config{Spec: s}, slices.Concat(words, argv), heard)
 }
 
-// supervise runs a command to its end. adapt, where there is one, changes how.
-func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adapt func(*wrapper.Config)) int {
+// supervise runs a command to its end. config has what the caller gives to the
+// run beside the spec.
+func (c command) supervise(config wrapper.Config, argv []string, heard process.Heard) int {
+	s := config.Spec
 	runtime.LockOSThread() // the command dies with the thread that started it
 	if s.RequestSignal != 0 {
 		heard.Also(s.RequestSignal)
@@ -48,20 +50,12 @@ func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adap
 	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
 	out := newLogWriter(c.stderr)
 	defer out.flush()
-	config, err := c.config(s, argv, out)
-	if err != nil {
-		return c.refuse(s, err)
-	}
 	config.Signals, config.Children = heard.Signals, heard.Children
-	if adapt != nil {
-		adapt(&config)
-	}
-	if config.Status, err = c.statusSource(config); err != nil {
+	if err := c.complete(&config, argv, out); err != nil {
 		return c.refuse(s, err)
 	}
 	code, why := wrapper.Run(config)
 	if why != "" {
-		config.Log.Error("ended by koordinator", "code", code, "reason", why)
 		leaveMessage(s.MessagePath, why)
 	}
 	return code
@@ -94,86 +88,96 @@ func (c command) spec() (spec.Spec, error) {
 	return s, nil
 }
 
-// config prepares a run, but for the pod's status.
-func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Config, error) {
-	log := logger(out, s)
+// complete prepares a run.
+func (c command) complete(config *wrapper.Config, argv []string, out *logWriter) (err error) {
+	log := logger(out, config.Spec)
 	if len(argv) == 0 {
-		return wrapper.Config{}, errors.New("no command given: koordinator -- COMMAND [ARGUMENT…]")
+		return errors.New("no command given: koordinator -- COMMAND [ARGUMENT…]")
 	}
 	if err := process.Subreaper(); err != nil {
 		log.Info("orphans of the command are not reaped", "error", err)
 	}
-	return wrapper.Config{
-		Spec:     s,
-		Terminal: process.Terminal(),
-		Log:      log,
-		Record:   openRecord(c.recordDir, s, log),
-		Kernel:   newKernel(argv, c.childEnviron(), out),
-		Network:  c.network(),
-		Records: func(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
-			record.Watch(ctx, c.peersDir, s.Wrapped, urgent, log, out)
-		},
-		Look: func() record.Snapshot { return record.Look(c.peersDir, s.Wrapped) },
-	}, nil
+	config.Terminal = process.Terminal()
+	config.Log = log
+	config.Record = openRecord(c.recordDir, config.Spec, log)
+	config.Kernel = kernel{argv, c.childEnviron(), process.LeaveDir(), out}
+	config.Handlers = c.handlers()
+	config.Records = records{c.peersDir, config.Spec.Wrapped, log}
+	config.Status, err = c.statusSource(*config)
+	return err
+}
+
+// records are those of the named containers in dir.
+type records struct {
+	dir   string
+	names []string
+	log   *slog.Logger
+}
+
+func (r records) Now() record.Snapshot { return record.Look(r.dir, r.names) }
+
+func (r records) Watch(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
+	record.Watch(ctx, r.dir, r.names, urgent, r.log, out)
 }
 
 // statusSource watches the pod at the API server. Where it is needed from the
 // start, what is missing for it is a mistake; where it is only the last resort
 // it is told of when that comes.
-func (c command) statusSource(config wrapper.Config) (func(context.Context, chan<- podwatch.Snapshot), error) {
-	log := config.Log
-	if config.NeedsStatus() {
-		api, err := c.api(c.getenv)
-		if err != nil {
+func (c command) statusSource(config wrapper.Config) (wrapper.Status, error) {
+	if wrapper.NeedsStatus(config.Spec, config.Tombstones) {
+		if _, err := c.api(c.getenv); err != nil {
 			return nil, err
 		}
-		return func(ctx context.Context, out chan<- podwatch.Snapshot) { api.Watch(ctx, log, out) }, nil
 	}
-	return func(ctx context.Context, out chan<- podwatch.Snapshot) {
+	return func(ctx context.Context, out chan<- podwatch.Snapshot) error {
 		api, err := c.api(c.getenv)
 		if err != nil {
-			log.Error("a container has left no record, and the pod's status cannot be read", "error", err)
-			return
+			config.Log.Error("a container has left no record, and the pod's status cannot be read", "error", err)
+			return err
 		}
-		api.Watch(ctx, log, out)
+		api.Watch(ctx, config.Log, out)
+		return nil
 	}, nil
 }
 
 // kernel runs one command, and hooks and probes beside it, by package process.
 type kernel struct {
 	argv, environ []string
-	dir           string // the container's working directory
+	dir           string // the container's working directory; "": the wrapper's
 	log           *logWriter
 }
 
-func newKernel(argv, environ []string, log *logWriter) kernel {
-	dir, err := os.Getwd()
-	if err != nil {
-		dir = "/" // it is gone, and where we are is all there is
-	}
-	return kernel{argv, environ, dir, log}
-}
-
 func (k kernel) Start() (wrapper.Child, error) {
-	child, err := process.Start(process.Command{Argv: k.argv, Env: k.environ, Terminal: process.Terminal()})
+	child, err := process.Start(process.Command{Argv: k.argv, Env: k.environ, Dir: k.dir, Terminal: process.Terminal()})
 	if err != nil {
 		return nil, err
 	}
-	_ = process.LeaveDir() // at worst a volume stays busy that the command works in
 	return child, nil
 }
 
 func (k kernel) Replace(goOn func() bool) error {
 	k.log.flush()
-	return process.Replace(process.Command{Argv: k.argv, Env: k.environ}, goOn)
+	return process.Replace(process.Command{Argv: k.argv, Env: k.environ, Dir: k.dir}, goOn)
 }
 
-func (k kernel) Run(argv []string) (wrapper.Child, error) {
-	child, err := process.Start(process.Command{Argv: argv, Env: k.environ, Dir: k.dir, Quiet: true})
+func (k kernel) Run(argv []string) (wrapper.Helper, error) {
+	out, err := process.NewOutput()
 	if err != nil {
 		return nil, err
 	}
-	return child, nil
+	child, err := process.Start(process.Command{Argv: argv, Env: k.environ, Dir: k.dir, Output: out})
+	out.Started()
+	if err != nil {
+		out.LastLine()
+		return nil, err
+	}
+	return helper{child, out}, nil
+}
+
+// helper is a hook or probe, and what it prints.
+type helper struct {
+	*process.Child
+	*process.Output
 }
 
 func (k kernel) Reap() []process.Exit { return process.Reap() }

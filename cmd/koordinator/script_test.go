@@ -71,6 +71,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("RECORD_DIR", filepath.Join(env.WorkDir, "record"))
 			env.Setenv("PEERS_DIR", filepath.Join(env.WorkDir, "peers"))
 			env.Setenv("GOARCH", runtime.GOARCH)
+			web := httptest.NewServer(http.NotFoundHandler())
+			env.Defer(web.Close)
+			env.Setenv("WEB", web.URL)
 			return errors.Join(os.Mkdir(filepath.Join(env.WorkDir, "record"), 0o777), os.Mkdir(filepath.Join(env.WorkDir, "peers"), 0o777))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

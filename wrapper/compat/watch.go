@@ -43,7 +43,7 @@ func Watch(ctx context.Context, dir string, names []string, out chan<- map[strin
 			watch = inotify(dir)
 		}
 		// Only now is it read: nothing can change between the two unnoticed.
-		if now := scan(dir, names); sent == nil || !same(sent, now) {
+		if now := Read(dir, names); sent == nil || !same(sent, now) {
 			select {
 			case out <- now:
 				sent = maps.Clone(now)
@@ -57,8 +57,8 @@ func Watch(ctx context.Context, dir string, names []string, out chan<- map[strin
 	}
 }
 
-// scan reads the tombstones that can be read.
-func scan(dir string, names []string) map[string]Tombstone {
+// Read is the tombstones of these names that can be read now.
+func Read(dir string, names []string) map[string]Tombstone {
 	found := map[string]Tombstone{}
 	for _, name := range names {
 		if t, err := ReadTombstone(filepath.Join(dir, name)); err == nil {

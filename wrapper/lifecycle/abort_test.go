@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -30,6 +31,63 @@ func TestStopWhileWaiting(t *testing.T) {
 		{"signals that mean nothing to a container that waits", text, []step{
 			waitFor("a to be ready"), on(Signal{syscall.SIGHUP}), on(Signal{syscall.SIGUSR1}), on(a(ready), Start{}),
 		}},
+	})
+}
+
+func TestA5NothingStartsOnceThePreStopHookRuns(t *testing.T) {
+	note := func(after time.Duration) step { return on(Noted{}, SetTimer{NoteTimer, after}) }
+	const text = `{"startDeps":["a"],"stopDeps":["b"],"gracePeriod":"40s"}`
+	tell(t, []story{
+		{"a waiting container waits for the signal that follows", text, []step{
+			waitFor("a to be ready"), note(40 * time.Second), on(Noted{}), on(a(ready)), on(Facts{"a": ready, "b": failed}),
+			on(Signal{term}, never(143, "stopped by SIGTERM while waiting for a to be ready")),
+		}},
+		{"one that is about to start does not", text, []step{
+			waitFor("a to be ready"), on(a(ready), Start{}), note(40 * time.Second), on(a(ready)), on(Signal{term}, never(143, "stopped by SIGTERM while waiting for a to be ready")),
+		}},
+		{"the start timeout does not end the hook's container", `{"startDeps":["a"],"startTimeout":"5s"}`, []step{
+			on(Begin{}, SetTimer{StartTimeout, 5 * time.Second}, Wait{[]string{"a to be ready"}}), note(half),
+			on(Fired{StartTimeout}), on(Fired{NoteTimer}, never(124, "waited 5s for a to be ready")),
+		}},
+		{"a hook that was run by hand is forgotten after the grace period", text, []step{
+			waitFor("a to be ready"), note(40 * time.Second), on(a(ready)), on(Fired{NoteTimer}, Start{}),
+		}},
+		{"a stop dependency does not stop the command while the hook runs", text, []step{
+			on(Begin{a(ready)}, Start{}), on(Started{}), note(40 * time.Second), on(Facts{"b": failed}),
+			on(Signal{term}, podStop(term, term), SetTimer{OverdueTimer, 40 * time.Second}),
+		}},
+	})
+}
+
+func TestA7ACommandWhoseStopDependencyHoldsIsNeverStarted(t *testing.T) {
+	tell(t, []story{
+		{"it holds at the begin", `{"stopDeps":["a"]}`, []step{on(Begin{a(failed)}, kept(0, "a exited with code 3")), on(Started{})}},
+		{"with the start dependency", `{"startDeps":["b"],"stopDeps":["a"]}`, []step{
+			on(Begin{Facts{"a": failed, "b": ready}}, kept(0, "a exited with code 3")),
+		}},
+		{"only the status can report it: its first answer is waited for", `{"stopDeps":["a"]}`, []step{
+			on(Begin{a(Fact{Unheard: true, Unseen: true})}, SetTimer{UnheardTimer, UnheardMoment}, Wait{[]string{"the status of a"}}),
+			on(a(failed), kept(0, "a exited with code 3")),
+		}},
+		{"not for ever", `{"stopDeps":["a"]}`, []step{
+			on(Begin{a(Fact{Unheard: true})}, SetTimer{UnheardTimer, UnheardMoment}, Wait{[]string{"the status of a"}}),
+			on(Fired{UnheardTimer}, Start{}), on(Started{}), on(a(failed), askedBy("a exited with code 3")...),
+		}},
+		{"and its answer that the other runs lets it start", `{"stopDeps":["a"]}`, []step{
+			on(Begin{a(Fact{Unheard: true})}, SetTimer{UnheardTimer, UnheardMoment}, Wait{[]string{"the status of a"}}), on(a(up), Start{}),
+		}},
+	})
+}
+
+func TestA8AStoppedContainerHasNotSucceeded(t *testing.T) {
+	stopped := Fact{Started: true, Exited: true, Stopped: true}
+	tell(t, []story{
+		{"a start dependency on its success fails", `{"startDeps":["a=succeeded"]}`, []step{
+			on(Begin{a(stopped)}, never(69, "a will never succeed: it was stopped (code 0)")),
+		}},
+		{"one on its exit holds", `{"startDeps":["a=exited"]}`, []step{on(Begin{a(stopped)}, Start{})}},
+		{"a stop dependency on its failure holds", `{"stopDeps":["a=failed"]}`, running(on(a(stopped), askedBy("a exited with code 0")...))},
+		{"one on its success does not", `{"stopDeps":["a=succeeded"]}`, running(on(a(stopped)))},
 	})
 }
 
@@ -181,8 +239,9 @@ func TestDoubt(t *testing.T) {
 			waitFor("a to exit", "b to exit"), on(Facts{"a": asked(succeeded)}, doubt), on(Fired{DoubtTimer}, Wait{[]string{"b to exit"}}),
 			on(Facts{"a": asked(succeeded), "b": asked(failed)}, doubt), on(Fired{DoubtTimer}, Start{}),
 		}},
-		{"a stop dependency is not doubted", `{"startDeps":["b"],"stopDeps":["a"]}`, []step{
-			waitFor("b to be ready"), on(a(asked(failed)), never(0, "a exited with code 3 before the command was started")),
+		{"a stop dependency, too, and the command is not started meanwhile", `{"startDeps":["b"],"stopDeps":["a"]}`, []step{
+			waitFor("b to be ready"), on(a(asked(failed)), doubt), on(Facts{"a": asked(failed), "b": ready}),
+			on(Fired{DoubtTimer}, kept(0, "a exited with code 3")),
 		}},
 	})
 }

@@ -31,9 +31,9 @@ func meets(d spec.Dependency, f Fact) bool {
 	case spec.Exited:
 		return f.Exited
 	case spec.Succeeded:
-		return f.Exited && f.Code == 0
+		return f.Exited && f.Code == 0 && !f.Stopped
 	case spec.Failed:
-		return f.Exited && f.Code != 0
+		return f.Exited && (f.Code != 0 || f.Stopped)
 	}
 	return false
 }
@@ -43,22 +43,26 @@ func possible(d spec.Dependency, f Fact) bool {
 	return meets(d, f) || !f.Exited && f.Missing == ""
 }
 
-// stops tells whether the stop dependencies hold.
-func stops(s *spec.Spec, facts Facts) bool {
+// stops tells whether the stop dependencies hold. believed tells of each exit
+// whether it may be acted on.
+func stops(s *spec.Spec, facts Facts, believed func(i int, f Fact) bool) bool {
 	n := 0
-	for _, d := range s.StopDeps {
-		if meets(d, facts[d.Container]) {
-			n++
+	for i, d := range s.StopDeps {
+		if f := facts[d.Container]; meets(d, f) {
+			if believed(i, f) {
+				n++
+			}
 		}
 	}
 	return n > 0 && (s.StopWhen != spec.StopAll || n == len(s.StopDeps))
 }
 
-// runningOf are the containers to hold for whose command runs.
-func runningOf(s *spec.Spec, facts Facts) []string {
+// runningOf are the containers to hold for whose command runs, but for those
+// whose end cannot be seen where blind.
+func runningOf(s *spec.Spec, facts Facts, blind bool) []string {
 	var names []string
 	for _, name := range s.HoldFor {
-		if facts[name].Runs {
+		if f := facts[name]; f.Runs && !(blind && f.Unseen) {
 			names = append(names, name)
 		}
 	}

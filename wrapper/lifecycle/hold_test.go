@@ -63,15 +63,34 @@ func TestHold(t *testing.T) {
 			on(Fired{HoldMomentTimer}, Delay{time.Second, alone}, SetTimer{StopDelay, time.Second}),
 			on(a(stopping)), on(Fired{StopDelay}, podStop(term, term)),
 		)},
-		{"a stop dependency ends the hold", `{"holdFor":["a"],"stopDeps":["b"],"gracePeriod":"30s"}`, ending(running(
-			on(Facts{"a": ready, "b": up}), on(Signal{term}, held(most225, "a")...),
-			on(Facts{"a": ready, "b": failed}, askedBy("b exited with code 3")...), on(Fired{HoldBudget}), on(Fired{HoldMomentTimer}),
-		), 143, Exit{})},
+		{"A6 a stop dependency does not end the hold", `{"holdFor":["a"],"stopDeps":["b"],"gracePeriod":"30s"}`, ending(running(
+			on(Facts{"a": ready, "b": up}), on(Signal{term}, held(most225, "a")...), on(Facts{"a": stopping, "b": failed}),
+			on(Fired{HoldMomentTimer}), on(Facts{"a": failed, "b": failed}, podStop(term, term), overdue),
+		), 143, Exit{Code: 143})},
+		{"A6 nor does one that holds before the pod's request comes", `{"holdFor":["a"],"stopDeps":["b"],"gracePeriod":"30s"}`, ending(running(
+			on(Facts{"a": stopping, "b": endedAsked}, SetTimer{DoubtTimer, DoubtMoment}), on(Signal{term}, held(most225, "a")...),
+			on(Fired{DoubtTimer}), on(Facts{"a": failed, "b": endedAsked}, podStop(term, term), overdue),
+		), 143, Exit{Code: 143})},
+		{"A6 a container that was stopped alone stops the other, after a moment", `{"holdFor":["a"],"stopDeps":["b"],"gracePeriod":"30s"}`, ending(running(
+			on(Facts{"a": up, "b": endedAsked}, SetTimer{DoubtTimer, DoubtMoment}), on(Fired{DoubtTimer}, askedBy("b exited with code 0")...),
+		), 143, stopped(0, "b exited with code 0"))},
+		{"A22 of one that only the status reports on no exit can be seen: a moment, no more", `{"holdFor":["a"],"gracePeriod":"30s"}`, running(
+			on(a(unseen)), on(Signal{term}, append(held(most225, "a"), SetTimer{UnseenTimer, UnseenMoment})...),
+			on(a(unseenStopping)), on(Fired{HoldMomentTimer}), on(Fired{UnseenTimer}, podStop(term, term)),
+		)},
+		{"A22 and the others are held for as ever", `{"holdFor":["a","b"],"gracePeriod":"30s"}`, running(
+			on(Facts{"a": unseen, "b": stopping}), on(Signal{term}, append(held(most225, "a", "b"), SetTimer{UnseenTimer, UnseenMoment})...),
+			on(Fired{UnseenTimer}), on(Fired{HoldMomentTimer}), on(Facts{"a": unseenStopping, "b": failed}, podStop(term, term)),
+		)},
+		{"A14 the shortest grace period of a probe bounds the moment", `{"holdFor":["a"],"gracePeriod":"30s","probeGrace":"1s"}`, running(
+			on(a(ready)), on(Signal{term}, Hold{[]string{"a"}, most225}, SetTimer{HoldBudget, most225}, SetTimer{HoldMomentTimer, time.Second / 2}),
+			on(Fired{HoldMomentTimer}, podStop(term, term)),
+		)},
 		{"the command ends by itself meanwhile", holding, append(ending(running(
 			on(a(ready)), on(Signal{term}, held(most225, "a")...),
 		), 4, Exit{Code: 4}), on(Fired{HoldBudget}), on(Fired{HoldMomentTimer}))},
 		{"what may be a request is kept back, and passed on as it is", holding, running(
-			on(a(ready)), on(Signal{quit}, held(most225, "a")...), on(Signal{quit}), on(Fired{HoldMomentTimer}, Forward{quit}),
+			on(a(ready)), on(Signal{quit}, held(most225, "a")...), on(Signal{quit}), on(Fired{HoldMomentTimer}, hinted...),
 			on(Signal{term}, held(most225, "a")...), on(a(failed), podStop(term, term)),
 		)},
 		{"what may be a request, and then one: that one", holding, running(

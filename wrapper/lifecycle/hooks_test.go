@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"syscall"
 	"testing"
 	"time"
 )
@@ -11,12 +12,12 @@ func TestPostStart(t *testing.T) {
 		return append([]step{on(Begin{}, Start{}), on(Started{}, RunHook{PostStart})}, more...)
 	}
 	wrong := HookDone{PostStart, "exit code 1"}
-	stopped := Exit{143, "koordinator: stopped: postStart hook: exit code 1"}
+	hookFailed := stopped(143, "postStart hook: exit code 1")
 	tell(t, []story{
 		{"run right after the start; its success changes nothing", `{` + hook + `}`, ending(began(on(HookDone{Hook: PostStart})), 0, Exit{})},
 		{
 			"its failure stops the command, within the grace period, with the command's code", `{` + hook + `,"gracePeriod":"40s"}`,
-			ending(began(on(wrong, Stop{term, "postStart hook: exit code 1"}, SetTimer{StopTimeout, 40 * time.Second})), 143, stopped),
+			ending(began(on(wrong, Stop{term, "postStart hook: exit code 1"}, SetTimer{StopTimeout, 40 * time.Second})), 143, hookFailed),
 		},
 		{
 			"where the grace period is not known, within stopTimeout", `{` + hook + `,"stopTimeout":"3s"}`,
@@ -26,10 +27,10 @@ func TestPostStart(t *testing.T) {
 			on(Signal{term}, Delay{For: time.Second}, SetTimer{StopDelay, time.Second}),
 			on(wrong, Stop{term, "postStart hook: exit code 1"}, SetTimer{StopTimeout, half}),
 			on(Fired{StopDelay}),
-		), 143, stopped)},
+		), 143, hookFailed)},
 		{"its failure after a stop dependency held: nothing more", `{` + hook + `,"stopDeps":["a"]}`, ending(began(
 			on(a(failed), askedBy("a exited with code 3")...), on(wrong),
-		), 143, Exit{})},
+		), 143, stopped(0, "a exited with code 3"))},
 		{"its failure after the command's end is late", `{` + hook + `}`, append(ending(began(), 0, Exit{}), on(wrong))},
 		{
 			"no stop request by HTTP then, as the kubelet knows none", `{` + hook + `,"stopHTTP":"POST http://127.0.0.1:1/quit"}`,
@@ -44,7 +45,7 @@ func TestPreStop(t *testing.T) {
 	tell(t, []story{
 		{"run before the command is asked to stop for a stop dependency", text, ending(running(
 			hooked, on(HookDone{Hook: PreStop}, askedBy("a exited with code 0")...), on(Fired{PreStopTimeout}),
-		), 143, Exit{})},
+		), 143, stopped(0, "a exited with code 0"))},
 		{"its failure is told of, and the command asked all the same", text, running(
 			hooked, on(HookDone{PreStop, "exit code 1"}, append([]Action{Complain{"preStop hook: exit code 1"}}, askedBy("a exited with code 0")...)...),
 		)},
@@ -56,8 +57,8 @@ func TestPreStop(t *testing.T) {
 			hooked, on(Signal{term}, askedBy("a exited with code 0")...), on(HookDone{Hook: PreStop}),
 		)},
 		{"other signals meanwhile are the command's", text, running(hooked, on(Signal{quit}, Forward{quit}))},
-		{"the command ends meanwhile", text, append(ending(running(hooked), 0, Exit{}), on(HookDone{Hook: PreStop}), on(Fired{PreStopTimeout}))},
-		{"not run for the pod's request", text, running(on(Signal{term}, podStop(term, term)), on(a(succeeded), SetTimer{StopTimeout, half}))},
+		{"the command ends meanwhile", text, append(ending(running(hooked), 0, stopped(0, "a exited with code 0")), on(HookDone{Hook: PreStop}), on(Fired{PreStopTimeout}))},
+		{"not run for the pod's request", text, running(on(Signal{term}, podStop(term, term)), on(a(succeeded), overdue))},
 	})
 }
 
@@ -65,7 +66,7 @@ func TestStopHTTP(t *testing.T) {
 	text := `{"stopDeps":["a"],"stopHTTP":"POST http://127.0.0.1:15020/quitquitquit"}`
 	posted := on(a(succeeded), SendStop{"a exited with code 0"}, SetTimer{StopSignalTimer, half / 2}, SetTimer{StopTimeout, half})
 	tell(t, []story{
-		{"sent instead of the signal", text, ending(running(posted, on(StopSent{})), 0, Exit{})},
+		{"sent instead of the signal", text, ending(running(posted, on(StopSent{})), 0, stopped(0, "a exited with code 0"))},
 		{"it does not get through: the signal at once", text, running(
 			posted, on(StopSent{"connection refused"}, Stop{term, "the stop request did not get through: connection refused"}), on(Fired{StopSignalTimer}),
 		)},
@@ -77,7 +78,7 @@ func TestStopHTTP(t *testing.T) {
 			posted, on(Signal{term}, podStop(term, term)), on(StopSent{"late"}), on(Fired{StopSignalTimer}), on(Signal{term}, Forward{term}),
 		)},
 		{"not sent when the pod's request was there first", `{"stopDeps":["a"],"stopHTTP":"POST http://127.0.0.1:1/quit","stopDelay":"1s"}`, running(
-			on(Signal{term}, Delay{For: time.Second}, SetTimer{StopDelay, time.Second}), on(a(succeeded), askedBy("a exited with code 0")...),
+			on(Signal{term}, Delay{For: time.Second}, SetTimer{StopDelay, time.Second}), on(a(succeeded)), on(Fired{StopDelay}, podStop(term, term), overdue),
 		)},
 		{"not sent for the pod's request", text, running(on(Signal{term}, podStop(term, term)))},
 		{"after the preStop hook", `{"stopDeps":["a"],"stopHTTP":"GET http://127.0.0.1:1/quit","preStop":{"sleep":{"seconds":1}}}`, running(
@@ -90,7 +91,7 @@ func TestStopHTTP(t *testing.T) {
 func TestExitHTTP(t *testing.T) {
 	const requests = `"exitHTTP":["POST http://127.0.0.1:1/quit","POST http://127.0.0.1:2/quit"]`
 	exits := func(code int) step { return on(Exited{code}, SetTimer{SweepTimer, SweepTimeout}, Sweep{term}) }
-	send := []Action{SetTimer{LeaveTimer, 2 * LeaveTimeout}, SendExit{}}
+	send := []Action{SetTimer{LeaveTimer, 2 * LeaveLimit}, SendExit{}}
 	tell(t, []story{
 		{
 			"sent after the command has exited for good, and before our end", `{` + requests + `,"restart":{"policy":"Never"}}`,
@@ -109,12 +110,22 @@ func TestExitHTTP(t *testing.T) {
 			waitFor("a to be ready"), on(a(failed), send...),
 			on(ExitSent{}, never(69, "a will never be ready: it exited with code 3")),
 		}},
+		{"A15 a stop request cuts the requests off", `{` + requests + `,"restart":{"policy":"Never"},"gracePeriod":"30s"}`, running(
+			exits(0), on(Swept{}, send...), on(Signal{term}, SetTimer{LeaveTimer, 7500 * time.Millisecond}), on(Signal{term}), on(Signal{syscall.SIGHUP}),
+			on(Fired{LeaveTimer}, Exit{}),
+		)},
+		{"A15 of a short grace period they get half", `{` + requests + `,"restart":{"policy":"Never"},"gracePeriod":"3s"}`, running(
+			exits(0), on(Swept{}, send...), on(Signal{term}, SetTimer{LeaveTimer, 1500 * time.Millisecond}),
+		)},
+		{"A15 a stop request that came before the exit, too", `{` + requests + `,"restart":{"policy":"Never"},"gracePeriod":"30s"}`, running(
+			on(Signal{term}, podStop(term, term)), exits(0), on(Swept{}, SetTimer{LeaveTimer, 7500 * time.Millisecond}, SendExit{}),
+		)},
 		{"not sent where it was stopped before it was started", `{` + requests + `,"startDeps":["a"],"restart":{"policy":"Never"}}`, []step{
 			waitFor("a to be ready"), on(Signal{term}, never(143, "stopped by SIGTERM while waiting for a to be ready")),
 		}},
 		{"sent where it was killed for a stop dependency", `{` + requests + `,"stopDeps":["a"],"restart":{"policy":"OnFailure"},"killedExitCode":0}`, running(
 			on(a(failed), askedBy("a exited with code 3")...), on(Fired{StopTimeout}, Kill{"it did not end within 30s"}), exits(137),
-			on(Swept{}, send...), on(ExitSent{}, Exit{0, "koordinator: killed: the command did not end within 30s of being asked to"}),
+			on(Swept{}, send...), on(ExitSent{}, Exit{Code: 0, Message: "koordinator: killed: the command did not end within 30s of being asked to", Stopped: true}),
 		)},
 	})
 }

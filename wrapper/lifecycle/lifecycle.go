@@ -71,8 +71,18 @@ const (
 	// DoubtMoment is how long a waiting container draws no conclusion from the exit
 	// of one that had been asked to stop: its own stop request may be on its way.
 	DoubtMoment = 2 * time.Second
-	// LeaveTimeout is how long one request of exitHTTP may take.
-	LeaveTimeout = 5 * time.Second
+	// HintMoment is how long a passed-on signal that may have been a stop request
+	// is reported as one. A pod's other containers receive theirs within HoldMoment.
+	HintMoment = HoldMoment
+	// UnseenMoment is how long a stop request is held for containers of which only
+	// the pod's status could report an exit. The kubelet writes no container
+	// statuses while it terminates a pod, so their exit cannot be seen.
+	UnseenMoment = 5 * time.Second
+	// UnheardMoment is how long a start waits for the first answer of the pod's
+	// status, where that alone can report that a stop dependency already holds.
+	UnheardMoment = 10 * time.Second
+	// LeaveLimit is how long one request of exitHTTP is retried.
+	LeaveLimit = time.Minute
 )
 
 // Timer names what a SetTimer is for. Setting it again replaces it.
@@ -90,6 +100,11 @@ const (
 	StopTimeout
 	SweepTimer
 	LeaveTimer
+	HintTimer
+	UnseenTimer
+	UnheardTimer
+	NoteTimer
+	OverdueTimer // the stop was requested, a stop dependency holds, and the grace period is over
 )
 
 // Fact is what is known of another container of the pod at this moment. The
@@ -101,8 +116,11 @@ type Fact struct {
 	Runs     bool   // its command runs now
 	Stopping bool   // it has been asked to stop, also when it has exited since, or its preStop hook runs
 	Exited   bool   // for good
+	Stopped  bool   // its wrapper stopped the command or kept it from running: Code is not the command's success
 	Code     int    // exit code, when Exited
 	Reason   string // why it ended as it did, where that is known
+	Unseen   bool   // only the pod's status reports on it, which stops while the pod is being stopped
+	Unheard  bool   // and the status has not been received yet
 }
 
 // Event is something that happened. A late one, for which the state has no use
@@ -113,11 +131,14 @@ type Event interface{ event() }
 // Started or StartFailed before anything else, and Sweep with Swept once the
 // group is empty.
 type (
-	// Begin is the wrapper's start.
-	Begin struct{}
+	// Begin is the wrapper's start, with the facts known by then.
+	Begin struct{ Facts Facts }
 	// Facts are those of every container that the spec names, replacing what
 	// came before.
 	Facts map[string]Fact
+	// Noted means that the container's preStop hook runs: the kubelet has begun to
+	// stop the container, and its signal follows.
+	Noted struct{}
 	// Signal was sent to the wrapper.
 	Signal struct{ Number syscall.Signal }
 	// Started means that the command runs.
@@ -148,6 +169,7 @@ type (
 
 func (Begin) event()       {}
 func (Facts) event()       {}
+func (Noted) event()       {}
 func (Signal) event()      {}
 func (Started) event()     {}
 func (StartFailed) event() {}
@@ -217,6 +239,7 @@ type (
 	Exit struct {
 		Code    int
 		Message string // the termination message, when the wrapper and not the command decided the end
+		Stopped bool   // the wrapper stopped the command or kept it from running: no success, whatever the code
 	}
 )
 
@@ -255,6 +278,12 @@ type Machine struct {
 	waiting    []string       // what the last Wait named
 	dropped    []string       // dependencies given up
 	complained []string       // dependencies that can never hold, told of
+	noted      bool           // the container's preStop hook runs
+	late       bool           // the start timeout has passed meanwhile
+	blind      bool           // containers whose exit cannot be seen are no longer held for
+	hearing    bool           // UnheardTimer was set
+	deaf       bool           // and has fired
+	overdue    bool           // OverdueTimer is set
 	doubts     bool           // DoubtTimer is set
 	certain    []string       // containers whose exit is believed since it fired
 	guessed    bool           // what Holding and Delaying keep back may be no stop request
@@ -289,7 +318,7 @@ type Report struct {
 
 // Report is the present one.
 func (m *Machine) Report() Report {
-	r := Report{State: m.state, Started: m.started, Stopping: m.asked != 0 || m.hinted || m.state >= Holding && m.state <= Killing}
+	r := Report{State: m.state, Started: m.started, Stopping: m.asked != 0 || m.hinted || m.noted || m.state >= Holding && m.state <= Killing}
 	switch m.state {
 	case Waiting:
 		r.For = m.waiting
@@ -308,9 +337,11 @@ func (m *Machine) Report() Report {
 func (m *Machine) Handle(e Event) []Action {
 	switch e := e.(type) {
 	case Begin:
-		return m.begin()
+		return m.begin(e.Facts)
 	case Facts:
 		return m.learn(e)
+	case Noted:
+		return m.note()
 	case Signal:
 		return m.signal(e.Number)
 	case Started:

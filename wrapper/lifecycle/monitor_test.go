@@ -36,6 +36,10 @@ const (
 type monitor struct {
 	timedOut  bool   // startTimeout passed while waiting
 	certain   uint8  // the start dependencies of which the moment of doubt is over, a bit for each
+	sure      uint8  // and the stop dependencies
+	noted     bool   // the preStop hook runs
+	blind     bool   // what cannot be seen is no longer held for
+	deaf      bool   // the status is no longer waited for
 	unwanted  bool   // a stop request ended the wait
 	lost      uint8  // the start dependencies that were given up, a bit for each
 	request   asking // the stop request that is not passed on
@@ -56,6 +60,7 @@ type monitor struct {
 	code     int16 // to be reported, once ended
 	sentExit bool
 	over     bool // Exit came
+	kept     bool // a stop dependency kept the command from running
 }
 
 func (m *monitor) waiting() bool { return !m.started && !m.ended }
@@ -94,20 +99,33 @@ func (m *monitor) observe(s *spec.Spec, facts Facts, e Event) {
 		if e.Hook == PostStart && e.Err != "" {
 			m.own(hook)
 		}
+	case Noted:
+		m.noted = m.noted || m.waiting() || m.running && m.request == nothing && m.owner == theirs
 	case Fired:
 		m.fired(s, facts, e.Timer)
 	}
-	if m.waiting() {
+	if m.waiting() && !m.noted {
 		m.decide(s, facts)
-	}
-	if stops(s, facts) {
-		m.own(dependency)
 	}
 	if m.request != nothing {
 		m.confirmed = m.confirmed || slices.ContainsFunc(s.HoldFor, func(n string) bool { return facts[n].Runs && facts[n].Stopping })
-		m.released = m.released || len(runningOf(s, facts)) == 0 || budget(s) <= 0
+	}
+	if stops(s, facts, m.believed) && !m.beingStopped() {
+		m.own(dependency)
+	}
+	if m.request != nothing {
+		m.released = m.released || len(runningOf(s, facts, m.blind)) == 0 || budget(s) <= 0
 	}
 }
+
+// beingStopped tells whether the kubelet stops the container, as far as it can
+// be known: no stop dependency counts then.
+func (m *monitor) beingStopped() bool {
+	return m.noted || m.hinted || m.request == surely || m.request == perhaps && m.confirmed
+}
+
+// believed tells whether an exit that meets a stop dependency may be acted on.
+func (m *monitor) believed(i int, f Fact) bool { return !f.Stopping || m.sure&(1<<i) != 0 }
 
 func (m *monitor) end(code int) {
 	if !m.ended {
@@ -146,7 +164,7 @@ func (m *monitor) signalled(a asking) {
 		m.unwanted = true
 	case !m.running, a == perhaps && (m.owner != theirs || m.asked), m.request >= a:
 	default:
-		m.released, m.forced, m.delayed, m.confirmed = false, false, false, false
+		m.released, m.forced, m.delayed, m.confirmed, m.blind = false, false, false, false, false
 		m.request = a
 	}
 }
@@ -162,6 +180,26 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 				m.certain |= 1 << i
 			}
 		}
+		for i, d := range s.StopDeps {
+			if f := facts[d.Container]; !m.ended && f.Exited && f.Stopping {
+				m.sure |= 1 << i
+			}
+		}
+	case HintTimer:
+		m.hinted = false
+	case NoteTimer:
+		m.noted = false
+		if m.timedOut {
+			m.giveUp(s, facts)
+		}
+	case UnheardTimer:
+		m.deaf = m.deaf || m.waiting()
+	case UnseenTimer:
+		m.blind = m.blind || m.request != nothing && !m.released
+	case OverdueTimer:
+		if m.running && m.asked && m.owner == theirs && stops(s, facts, func(int, Fact) bool { return true }) {
+			m.owner = dependency
+		}
 	case HoldBudget:
 		m.force(true)
 	case HoldMomentTimer:
@@ -174,7 +212,7 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 
 // giveUp takes the start timeout.
 func (m *monitor) giveUp(s *spec.Spec, facts Facts) {
-	if !m.waiting() {
+	if !m.waiting() || m.noted {
 		return
 	}
 	for i, d := range s.StartDeps {
@@ -200,7 +238,8 @@ func (m *monitor) force(ok bool) {
 
 // decide ends a wait that has come to nothing.
 func (m *monitor) decide(s *spec.Spec, facts Facts) {
-	if stops(s, facts) {
+	if stops(s, facts, m.believed) {
+		m.kept = true
 		m.end(s.StoppedExitCode.Or(143))
 		return
 	}
@@ -218,6 +257,10 @@ func (m *monitor) decide(s *spec.Spec, facts Facts) {
 
 // startable tells whether every start dependency holds or may be left out.
 func (m *monitor) startable(s *spec.Spec, facts Facts) bool {
+	unheard := slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool { return facts[d.Container].Unheard })
+	if m.noted || unheard && !m.deaf || stops(s, facts, func(int, Fact) bool { return true }) {
+		return false
+	}
 	for i, d := range s.StartDeps {
 		f := facts[d.Container]
 		if m.lost&(1<<i) == 0 && (!meets(d, f) || m.doubted(i, f)) {
@@ -244,7 +287,7 @@ func (m *monitor) allow(s *spec.Spec, facts Facts, e Event, a Action) error {
 	case Forward:
 		return m.allowForward(s, e, a.Signal)
 	case Hold:
-		ok := m.request != nothing && a.Most == budget(s) && a.Most > 0 && slices.Equal(a.For, runningOf(s, facts))
+		ok := m.request != nothing && a.Most == budget(s) && a.Most > 0 && slices.Equal(a.For, runningOf(s, facts, false))
 		return unless(ok, "nothing to hold for")
 	case Delay:
 		return unless(m.request != nothing && m.released && a.For == s.StopDelay, "no stop request to delay")
@@ -308,7 +351,7 @@ func (m *monitor) allowStop(s *spec.Spec, e Event, a Action) error {
 		}
 		m.asked = true
 	case Kill:
-		ok = ok && m.owner != theirs && (m.asked || m.posted) && !m.killed && e == Event(Fired{StopTimeout})
+		ok = ok && m.owner != theirs && (m.asked || m.posted) && !m.killed && (e == Event(Fired{StopTimeout}) || e == Event(Fired{OverdueTimer}))
 		m.killed = true
 	}
 	return unless(ok, "twice, too early, without a reason, or to nobody")
@@ -325,6 +368,8 @@ func (m *monitor) allowExit(s *spec.Spec, x Exit) error {
 		return fmt.Errorf("the documented code is %d", m.code)
 	case m.tells(s) != m.sentExit:
 		return errors.New("the requests of exitHTTP belong before the end for good, and nowhere else")
+	case x.Stopped != (m.owner != theirs || m.kept):
+		return fmt.Errorf("it says of its success: %t", !x.Stopped)
 	case ours && x.Message == "", !m.started && !never:
 		return errors.New("the wrapper decided the end, and does not say why")
 	}
@@ -338,7 +383,7 @@ func (m *monitor) tells(s *spec.Spec) bool {
 
 // told holds what others are told to what has happened.
 func (m *monitor) told(r Report) error {
-	stops := m.request == surely || m.owner != theirs || m.asked || m.hinted
+	stops := m.request == surely || m.owner != theirs || m.asked || m.hinted || m.noted
 	switch {
 	case m.running && !r.Started, !m.started && r.Started:
 		return fmt.Errorf("it reports started: %t", r.Started)

@@ -15,6 +15,7 @@ const most = 4
 // view is what a record tells of a container.
 type view struct {
 	started, ready, runs, stopping, exited bool
+	unsuccessful                           bool // whatever the code
 	code                                   int16
 }
 
@@ -24,15 +25,20 @@ type container struct {
 	run       run // the present incarnation, when alive
 	alive     bool
 	inPlace   bool // the command runs in the wrapper's place
+	noted     bool // the kubelet runs its preStop hook
 	asked     bool // the kubelet sent its stop request
 	gone      bool // exited for good
 	code      int16
 	stopped   bool // and had been asked to stop
+	wasEnded  bool // and its wrapper had stopped it, or kept it from running
 	once      bool // its command was started in some incarnation
 	onceReady bool
 	ready     bool
 	views     [most]view // what the present incarnation was told
 }
+
+// hooked tells whether the kubelet runs a preStop hook before its signal.
+func (c *container) hooked() bool { return c.spec.PreStop != nil && c.alive && !c.inPlace }
 
 // runs tells whether the command runs.
 func (c *container) runs() bool { return c.alive && (c.inPlace || c.run.monitor.running) }
@@ -63,7 +69,7 @@ func newPod(specs []spec.Spec, mishaps, restarts int8) (pod, error) {
 
 func (p *pod) begin(i int) (err error) {
 	c := &p.c[i]
-	c.alive, c.asked, c.views = true, false, [most]view{}
+	c.alive, c.noted, c.asked, c.views = true, false, false, [most]view{}
 	c.run, err = newRun(*c.spec)
 	return errors.Join(err, p.follow(i, run{}))
 }
@@ -77,7 +83,7 @@ func (p *pod) keep() *pod {
 // truth is how a container stands now.
 func (p *pod) truth(i int) view {
 	c := &p.c[i]
-	v := view{started: c.once, ready: c.ready, runs: c.runs(), exited: c.gone, code: c.code}
+	v := view{started: c.once, ready: c.ready, runs: c.runs(), exited: c.gone, code: c.code, unsuccessful: c.wasEnded}
 	switch {
 	case c.gone:
 		v.stopping = c.stopped
@@ -117,7 +123,9 @@ func (p *pod) moves() []move {
 			}
 			continue
 		}
-		if p.stopping && !c.asked && c.run.owes&oweStart == 0 {
+		if p.stopping && !c.noted && c.hooked() && c.run.owes&oweStart == 0 {
+			list = append(list, move{"pod stop", who, "", Noted{}})
+		} else if p.stopping && !c.asked && c.run.owes&oweStart == 0 {
 			list = append(list, move{"pod stop", who, "", Signal{syscall.SIGTERM}})
 		}
 		if c.inPlace {
@@ -215,7 +223,8 @@ func (p *pod) do(m move) error {
 	case "stopped alone":
 		p.mishaps--
 	case "pod stop":
-		c.asked = true
+		c.asked = m.event != Event(Noted{})
+		c.noted = c.noted || !c.asked
 	case "ends":
 		c.ready = false
 	}
@@ -235,7 +244,7 @@ func (p *pod) facts(i int) Facts {
 	for j := range p.c {
 		if v := p.c[i].views[j]; named(p.c[i].spec, containerName(j)) {
 			f[containerName(j)] = Fact{
-				Started: v.started, Ready: v.ready, Runs: v.runs, Stopping: v.stopping, Exited: v.exited, Code: int(v.code),
+				Started: v.started, Ready: v.ready, Runs: v.runs, Stopping: v.stopping, Exited: v.exited, Code: int(v.code), Stopped: v.unsuccessful,
 			}
 		}
 	}
@@ -260,6 +269,7 @@ func (p *pod) follow(i int, before run) error {
 	}
 	if m.over {
 		p.end(i, report.Exit.Code)
+		c.wasEnded = report.Exit.Stopped && c.gone
 	}
 	return nil
 }
@@ -292,7 +302,7 @@ func (p *pod) checkStart(i int) error {
 	for _, d := range c.spec.StartDeps {
 		j := int(d.Container[0] - 'a')
 		o := &p.c[j]
-		f := Fact{Started: o.once, Ready: o.onceReady, Exited: o.gone, Code: int(o.code)}
+		f := Fact{Started: o.once, Ready: o.onceReady, Exited: o.gone, Code: int(o.code), Stopped: o.wasEnded}
 		lost := d.Optional && o.gone || c.run.monitor.timedOut && (d.Optional || c.spec.OnStartTimeout == spec.TimeoutStart)
 		if d.Condition == spec.Ready {
 			f.Exited = false // since

@@ -81,10 +81,11 @@ type podKey struct {
 }
 
 type containerKey struct {
-	run                                                          runKey
-	alive, inPlace, asked, gone, once, onceReady, ready, stopped bool
-	code                                                         int16
-	views                                                        [most]view
+	run                                       runKey
+	alive, inPlace, noted, asked, gone        bool
+	once, onceReady, ready, stopped, wasEnded bool
+	code                                      int16
+	views                                     [most]view
 }
 
 func (p *pod) key() podKey {
@@ -95,7 +96,7 @@ func (p *pod) key() podKey {
 
 func (c *container) key() containerKey {
 	return containerKey{
-		run: c.run.key(), alive: c.alive, inPlace: c.inPlace, asked: c.asked, gone: c.gone, once: c.once,
-		onceReady: c.onceReady, ready: c.ready, stopped: c.stopped, code: c.code, views: c.views,
+		run: c.run.key(), alive: c.alive, inPlace: c.inPlace, noted: c.noted, asked: c.asked, gone: c.gone, once: c.once,
+		onceReady: c.onceReady, ready: c.ready, stopped: c.stopped, wasEnded: c.wasEnded, code: c.code, views: c.views,
 	}
 }

@@ -27,7 +27,7 @@ const (
 type run struct {
 	machine Machine
 	monitor monitor
-	timers  uint16 // those that are set, a bit for each
+	timers  uint32 // those that are set, a bit for each
 	owes    debt
 	inPlace bool // the command may take the wrapper's place now
 }
@@ -104,7 +104,7 @@ func (r *run) due() []Event {
 		return []Event{Started{}, StartFailed{127, "no such file"}}
 	}
 	var list []Event
-	for t := StartTimeout; t <= LeaveTimer; t++ {
+	for t := StartTimeout; t <= OverdueTimer; t++ {
 		if r.timers&(1<<t) != 0 {
 			list = append(list, Fired{t})
 		}
@@ -145,14 +145,15 @@ type runKey struct {
 	state                                       State
 	waiting, dropped, complained                string
 	guessed, confirmed, requested, killed, done bool
-	doubts, hinted                              bool
+	doubts, hinted, noted, blind, deaf          bool
+	hearing, overdue, late                      bool
 	certain                                     string
 	asked                                       syscall.Signal
 	why                                         string
 	cause                                       cause
 	exit                                        Exit
 	monitor                                     monitor
-	timers                                      uint16
+	timers                                      uint32
 	owes                                        debt
 	inPlace                                     bool
 }
@@ -160,7 +161,7 @@ type runKey struct {
 // keyed are the machine's fields that runKey holds. The spec does not change,
 // and the facts are part of the surroundings' own key.
 var keyed = []string{
-	"spec", "terminal", "state", "facts", "waiting", "dropped", "complained", "doubts", "certain", "guessed", "asked",
+	"spec", "terminal", "state", "facts", "waiting", "dropped", "complained", "noted", "late", "blind", "hearing", "deaf", "overdue", "doubts", "certain", "guessed", "asked",
 	"hinted", "confirmed", "why", "cause", "requested", "killed", "started", "exit",
 }
 
@@ -170,6 +171,7 @@ func (r *run) key() runKey {
 		state: m.state, waiting: strings.Join(m.waiting, ","), dropped: strings.Join(m.dropped, ","),
 		complained: strings.Join(m.complained, ","), doubts: m.doubts, certain: strings.Join(m.certain, ","), hinted: m.hinted, guessed: m.guessed, confirmed: m.confirmed,
 		requested: m.requested, killed: m.killed, done: m.started, asked: m.asked, why: m.why, cause: m.cause,
+		noted: m.noted, blind: m.blind, deaf: m.deaf, hearing: m.hearing, overdue: m.overdue, late: m.late,
 		exit: m.exit, monitor: r.monitor, timers: r.timers, owes: r.owes, inPlace: r.inPlace,
 	}
 }

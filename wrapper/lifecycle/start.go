@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,10 +9,11 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-func (m *Machine) begin() []Action {
+func (m *Machine) begin(f Facts) []Action {
 	if m.state != Waiting {
 		return nil
 	}
+	m.facts = f
 	var acts []Action
 	if m.spec.StartTimeout > 0 && len(m.spec.StartDeps) > 0 {
 		acts = append(acts, SetTimer{StartTimeout, m.spec.StartTimeout})
@@ -24,17 +26,46 @@ func (m *Machine) learn(f Facts) []Action {
 	if m.state >= Sweeping {
 		return nil // stale
 	}
+	m.confirm()
 	acts := m.complain()
+	return append(acts, m.reconsider()...)
+}
+
+// reconsider decides by the facts there are.
+func (m *Machine) reconsider() []Action {
 	switch m.state {
 	case Waiting:
-		return append(acts, m.evaluate()...)
+		return m.evaluate()
 	case Running, Delaying, Stopping:
-		return append(acts, m.evaluateStop()...)
+		return m.evaluateStop()
 	case Holding:
-		return append(acts, m.evaluateHold()...)
+		return m.evaluateHold()
 	default: // stale
-		return acts
+		return nil
 	}
+}
+
+// note takes the beginning of the container's stop: from here on nothing is
+// started, and only the signal that follows ends the wait. Where none follows
+// within the grace period, the hook was run by somebody else.
+func (m *Machine) note() []Action {
+	if m.state > Running || m.noted {
+		return nil
+	}
+	m.noted = true
+	if m.state == Starting {
+		m.state = Waiting
+	}
+	return []Action{SetTimer{NoteTimer, cmp.Or(m.spec.GracePeriod, m.spec.StopTimeout)}}
+}
+
+// forget takes the note for a mistake.
+func (m *Machine) forget() []Action {
+	m.noted = false
+	if m.late && m.state == Waiting {
+		return m.startTimeout()
+	}
+	return m.reconsider()
 }
 
 // complain tells once of each stop dependency that can never hold. The command
@@ -53,13 +84,21 @@ func (m *Machine) complain() []Action {
 
 // evaluate decides what a waiting container does with the present facts.
 func (m *Machine) evaluate() []Action {
-	if why := m.stopHolds(); why != "" {
+	if m.noted {
+		return nil
+	}
+	why, doubts := m.stopHolds()
+	if why != "" && !doubts {
 		m.cause = byDependency
-		return m.finish(m.spec.StoppedExitCode.Or(spec.ExitStopped), why+" before the command was started")
+		m.exit = Exit{m.spec.StoppedExitCode.Or(spec.ExitStopped), spec.NotStarted + why + " before the command was started", true}
+		return m.leave()
 	}
 	var acts []Action
-	var unmet []string
-	doubts := false
+	unmet := m.unheard()
+	if len(unmet) > 0 && !m.hearing {
+		m.hearing = true
+		acts = append(acts, SetTimer{UnheardTimer, UnheardMoment})
+	}
 	for _, d := range m.spec.StartDeps {
 		switch v := m.judge(d); {
 		case slices.Contains(m.dropped, d.Container):
@@ -76,15 +115,14 @@ func (m *Machine) evaluate() []Action {
 			return append(acts, m.finish(spec.ExitUnsatisfiable, m.never(d))...)
 		}
 	}
-	if doubts && !m.doubts {
-		m.doubts = true
-		acts = append(acts, SetTimer{DoubtTimer, DoubtMoment})
+	if doubts {
+		acts = append(acts, m.doubt()...)
 	}
-	if len(unmet) > 0 {
-		if !slices.Equal(unmet, m.waiting) {
-			m.waiting = unmet
+	if len(unmet) > 0 || doubts {
+		if len(unmet) > 0 && !slices.Equal(unmet, m.waiting) {
 			acts = append(acts, Wait{unmet})
 		}
+		m.waiting = unmet
 		return acts
 	}
 	m.state = Starting
@@ -99,15 +137,42 @@ func (m *Machine) doubted(d spec.Dependency) bool {
 	return f.Exited && f.Stopping && !slices.Contains(m.certain, d.Container)
 }
 
+// doubt waits for a moment before anything is concluded from such an exit.
+func (m *Machine) doubt() []Action {
+	if m.doubts {
+		return nil
+	}
+	m.doubts = true
+	return []Action{SetTimer{DoubtTimer, DoubtMoment}}
+}
+
 // believe ends the doubts there are.
 func (m *Machine) believe() []Action {
 	m.doubts = false
-	for _, d := range m.spec.StartDeps {
+	for _, d := range slices.Concat(m.spec.StartDeps, m.spec.StopDeps) {
 		if m.doubted(d) {
 			m.certain = append(m.certain, d.Container)
 		}
 	}
-	return m.evaluate()
+	return m.reconsider()
+}
+
+// unheard names the stop dependencies that may hold already, as only the pod's
+// status can report.
+func (m *Machine) unheard() []string {
+	var names []string
+	for _, d := range m.spec.StopDeps {
+		if m.facts[d.Container].Unheard && !m.deaf {
+			names = append(names, "the status of "+d.Container)
+		}
+	}
+	return names
+}
+
+// giveUpHearing starts without the first answer of the pod's status.
+func (m *Machine) giveUpHearing() []Action {
+	m.deaf = true
+	return m.reconsider()
 }
 
 // never says why a start dependency can no longer come true.
@@ -117,7 +182,11 @@ func (m *Machine) never(d spec.Dependency) string {
 		return f.Missing
 	}
 	_, what, _ := strings.Cut(phrase(d), " to ")
-	s := fmt.Sprintf("%s will never %s: it exited with code %d", d.Container, what, f.Code)
+	how := fmt.Sprintf("it exited with code %d", f.Code)
+	if f.Stopped && f.Code == 0 {
+		how = "it was stopped (code 0)"
+	}
+	s := fmt.Sprintf("%s will never %s: %s", d.Container, what, how)
 	if reason := strings.TrimSpace(strings.TrimPrefix(f.Reason, spec.NotStarted)); reason != "" {
 		s += " (" + reason + ")"
 	}
@@ -140,7 +209,7 @@ func phrase(d spec.Dependency) string {
 
 // finish ends a container whose command never ran.
 func (m *Machine) finish(code int, why string) []Action {
-	m.exit = Exit{code, spec.NotStarted + why}
+	m.exit = Exit{Code: code, Message: spec.NotStarted + why}
 	return m.leave()
 }
 
@@ -166,6 +235,10 @@ func (m *Machine) startFailed(e StartFailed) []Action {
 
 // startTimeout gives up waiting, or only the dependencies that may be given up.
 func (m *Machine) startTimeout() []Action {
+	if m.noted { // the stop request follows, or the note is forgotten
+		m.late = true
+		return nil
+	}
 	var acts []Action
 	var unmet []string
 	for _, d := range m.spec.StartDeps {
@@ -205,9 +278,9 @@ func (m *Machine) judge(d spec.Dependency) verdict {
 	case spec.Exited:
 		is = f.Exited
 	case spec.Succeeded:
-		is = f.Exited && f.Code == 0
+		is = f.succeeded()
 	case spec.Failed:
-		is = f.Exited && f.Code != 0
+		is = f.Exited && !f.succeeded()
 	}
 	switch {
 	case is:
@@ -218,6 +291,9 @@ func (m *Machine) judge(d spec.Dependency) verdict {
 		return pending
 	}
 }
+
+// succeeded tells whether the command ran and itself ended for good with code 0.
+func (f Fact) succeeded() bool { return f.Exited && f.Code == 0 && !f.Stopped }
 
 // Needs names the containers whose facts can still change what the machine
 // does.

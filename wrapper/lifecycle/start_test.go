@@ -47,14 +47,14 @@ func TestStart(t *testing.T) {
 		}, 0, Exit{})},
 		{
 			"ecsi-01 the container is stopped when its essential parent has exited", `{"stopDeps":["a"]}`,
-			ending(running(on(a(ready)), on(a(succeeded), askedBy("a exited with code 0")...)), 143, Exit{}),
+			ending(running(on(a(ready)), on(a(succeeded), askedBy("a exited with code 0")...)), 143, stopped(0, "a exited with code 0")),
 		},
 		{"ecsi-03 the parent runs only after the container was started", `{"startDeps":["a=started"]}`, ending([]step{
 			waitFor("a to be started"), on(a(up), Start{}), started,
 		}, 0, Exit{})},
 		{
 			"ecsi-03 the parent's exit stops the container, which was not essential", `{"stopDeps":["a"]}`,
-			ending(running(on(a(up)), on(a(failed), askedBy("a exited with code 3")...)), 143, Exit{}),
+			ending(running(on(a(up)), on(a(failed), askedBy("a exited with code 3")...)), 143, stopped(0, "a exited with code 3")),
 		},
 		{"ecsi-04 the parent runs after the container has ended", `{"startDeps":["a=succeeded"]}`, ending([]step{
 			waitFor("a to succeed"), on(a(up)), on(a(succeeded), Start{}), started,

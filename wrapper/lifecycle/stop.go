@@ -48,6 +48,12 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 			return m.signalAfterRequest("the container was asked to by " + spec.SignalName(s))
 		}
 		return []Action{Forward{s}}
+	case Leaving:
+		if (request || guess) && m.asked == 0 {
+			m.asked = s
+			return []Action{SetTimer{LeaveTimer, m.leaveBudget()}}
+		}
+		return nil
 	default: // stale
 		return nil
 	}
@@ -86,13 +92,17 @@ func (m *Machine) isGuess(s syscall.Signal) bool {
 // request takes the pod's stop request, or what may be one, while the command
 // runs: first the dependents go, then stopDelay passes.
 func (m *Machine) request(s syscall.Signal, guess bool) []Action {
-	m.asked, m.guessed, m.confirmed = s, guess, false
+	m.asked, m.guessed, m.confirmed, m.blind = s, guess, false, false
+	m.confirm()
 	dependents, budget := m.dependents(), m.holdBudget()
 	if len(dependents) == 0 || budget <= 0 {
 		return m.delay("")
 	}
 	m.state = Holding
-	acts := []Action{Hold{dependents, budget}, SetTimer{HoldBudget, budget}, SetTimer{HoldMomentTimer, HoldMoment}}
+	acts := []Action{Hold{dependents, budget}, SetTimer{HoldBudget, budget}, SetTimer{HoldMomentTimer, m.holdMoment()}}
+	if slices.ContainsFunc(dependents, func(name string) bool { return m.facts[name].Unseen }) {
+		acts = append(acts, SetTimer{UnseenTimer, UnseenMoment})
+	}
 	return append(acts, m.evaluateHold()...)
 }
 
@@ -100,11 +110,27 @@ func (m *Machine) request(s syscall.Signal, guess bool) []Action {
 func (m *Machine) dependents() []string {
 	var names []string
 	for _, name := range m.spec.HoldFor {
-		if m.facts[name].Runs {
+		if f := m.facts[name]; f.Runs && !(f.Unseen && m.blind) {
 			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// confirm notes that a dependent is being stopped, too.
+func (m *Machine) confirm() {
+	stopping := func(name string) bool { return m.facts[name].Runs && m.facts[name].Stopping }
+	m.confirmed = m.confirmed || m.asked != 0 && slices.ContainsFunc(m.spec.HoldFor, stopping)
+}
+
+// holdMoment is HoldMoment, or half of the grace period that the kubelet gives a
+// container whose probe has failed, where that is shorter: the command needs the
+// other half.
+func (m *Machine) holdMoment() time.Duration {
+	if m.spec.ProbeGrace > 0 {
+		return min(HoldMoment, m.spec.ProbeGrace/2)
+	}
+	return HoldMoment
 }
 
 // holdBudget is how long a stop request may be held: what stopDelay and the
@@ -117,15 +143,24 @@ func (m *Machine) holdBudget() time.Duration {
 
 // evaluateHold decides what a holding container does with the present facts.
 func (m *Machine) evaluateHold() []Action {
-	if acts := m.evaluateStop(); m.state != Holding {
-		return acts
-	}
 	dependents := m.dependents()
-	m.confirmed = m.confirmed || slices.ContainsFunc(dependents, func(name string) bool { return m.facts[name].Stopping })
-	if len(dependents) == 0 {
-		return m.delay("the dependents have exited")
+	acts := m.evaluateStop()
+	switch {
+	case m.state != Holding:
+		return acts
+	case len(dependents) > 0:
+		return acts
+	case m.blind:
+		return append(acts, m.delay("no exit of the other dependents can be seen while the pod is stopped")...)
+	default:
+		return append(acts, m.delay("the dependents have exited")...)
 	}
-	return nil
+}
+
+// giveUpSeeing holds no longer for containers whose exit cannot be seen.
+func (m *Machine) giveUpSeeing() []Action {
+	m.blind = true
+	return m.evaluateHold()
 }
 
 // delay keeps the stop request back for stopDelay.
@@ -143,10 +178,11 @@ func (m *Machine) passOn() []Action {
 	if m.guessed {
 		s := m.asked
 		m.state, m.asked, m.guessed, m.hinted = Running, 0, false, true
-		return []Action{Forward{s}}
+		return []Action{Forward{s}, SetTimer{HintTimer, HintMoment}}
 	}
 	m.state = Stopping
-	return []Action{Stop{m.stopSignal(), "the container was asked to by " + spec.SignalName(m.asked)}}
+	acts := []Action{Stop{m.stopSignal(), "the container was asked to by " + spec.SignalName(m.asked)}}
+	return append(acts, m.evaluateStop()...)
 }
 
 // stopSignal is the one the user named, else the one we were asked by.
@@ -165,31 +201,76 @@ func (m *Machine) stopSignal() syscall.Signal {
 	}
 }
 
-// stopHolds says which stop dependencies hold, "" when too few do.
-func (m *Machine) stopHolds() string {
-	var held []string
+// stopHolds says which stop dependencies hold, "" when too few do, and whether
+// it is too early to act on them.
+func (m *Machine) stopHolds() (why string, doubted bool) {
+	var held, doubts []string
 	for _, d := range m.spec.StopDeps {
-		if m.judge(d) == holds {
-			held = append(held, fmt.Sprintf("%s exited with code %d", d.Container, m.facts[d.Container].Code))
+		if m.judge(d) != holds {
+			continue
+		}
+		text := fmt.Sprintf("%s exited with code %d", d.Container, m.facts[d.Container].Code)
+		if m.doubted(d) {
+			doubts = append(doubts, text)
+		} else {
+			held = append(held, text)
 		}
 	}
+	all := slices.Concat(held, doubts)
 	switch {
-	case len(held) == 0, m.spec.StopWhen == spec.StopAll && len(held) < len(m.spec.StopDeps):
-		return ""
+	case m.spec.StopWhen == spec.StopAll && len(all) < len(m.spec.StopDeps), len(all) == 0:
+		return "", false
 	case m.spec.StopWhen == spec.StopAll:
-		return strings.Join(held, ", ")
+		return strings.Join(all, ", "), len(doubts) > 0
 	default:
-		return held[0]
+		return all[0], len(held) == 0
 	}
+}
+
+// beingStopped tells whether the kubelet is stopping the container, or may be:
+// then the hold and the grace period count, and no stop dependency.
+func (m *Machine) beingStopped() bool {
+	return m.noted || m.hinted || m.asked != 0 && (!m.guessed || m.confirmed)
 }
 
 // evaluateStop decides what a running container does with the present facts.
 func (m *Machine) evaluateStop() []Action {
-	why := m.stopHolds()
-	if why == "" || m.cause != nobody {
+	why, doubted := m.stopHolds()
+	switch {
+	case why == "" || m.cause != nobody:
+		return nil
+	case m.beingStopped():
+		return m.watchOverdue()
+	case doubted:
+		return m.doubt()
+	default:
+		return m.end(byDependency, why)
+	}
+}
+
+// watchOverdue sees to it that the command ends although whoever sent the stop
+// request was not the kubelet, which would kill it after the grace period.
+func (m *Machine) watchOverdue() []Action {
+	if m.state != Stopping || m.overdue {
 		return nil
 	}
-	return m.end(byDependency, why)
+	m.overdue = true
+	return []Action{SetTimer{OverdueTimer, m.killedAfter()}}
+}
+
+// killOverdue kills a command that has outlived its stop request by the whole
+// grace period.
+func (m *Machine) killOverdue() []Action {
+	m.cause, m.state, m.killed = byDependency, Killing, true
+	return []Action{Kill{"it did not end within its grace period, and a stop dependency holds"}}
+}
+
+// killedAfter is how long a command had that was killed for a stop dependency.
+func (m *Machine) killedAfter() time.Duration {
+	if m.overdue {
+		return max(m.spec.GracePeriod, m.spec.StopTimeout)
+	}
+	return m.spec.StopTimeout
 }
 
 // end stops the command for a reason of ours.
@@ -266,8 +347,19 @@ func (m *Machine) fired(t Timer) []Action {
 	switch {
 	case t == StartTimeout && m.state == Waiting:
 		return m.startTimeout()
-	case t == DoubtTimer && m.state == Waiting:
+	case t == DoubtTimer && m.state < Sweeping:
 		return m.believe()
+	case t == UnheardTimer && m.state == Waiting:
+		return m.giveUpHearing()
+	case t == NoteTimer && m.noted:
+		return m.forget()
+	case t == HintTimer && m.hinted:
+		m.hinted = false
+		return m.reconsider()
+	case t == UnseenTimer && m.state == Holding:
+		return m.giveUpSeeing()
+	case t == OverdueTimer && m.state == Stopping && m.cause == nobody:
+		return m.killOverdue()
 	case t == HoldMomentTimer && m.state == Holding && !m.confirmed:
 		return m.delay("no dependent is being stopped: only this container is")
 	case t == HoldBudget && m.state == Holding:
@@ -300,7 +392,7 @@ func (m *Machine) unkillable(why string) []Action {
 	if m.cause == byDependency {
 		code = m.spec.KilledExitCode.Or(code)
 	}
-	m.exit = Exit{code, "koordinator: killed: " + why}
+	m.exit = Exit{code, "koordinator: killed: " + why, true}
 	return m.leave()
 }
 
@@ -312,12 +404,12 @@ func (m *Machine) exited(code int) []Action {
 	m.exit = Exit{Code: code}
 	switch {
 	case m.cause == byHook:
-		m.exit.Message = "koordinator: stopped: " + m.why
+		m.exit.Message, m.exit.Stopped = spec.StoppedBy+m.why, true
 	case m.cause == byDependency && m.killed:
-		m.exit.Code = m.spec.KilledExitCode.Or(code)
-		m.exit.Message = fmt.Sprintf("koordinator: killed: the command did not end within %s of being asked to", m.spec.StopTimeout)
+		m.exit.Code, m.exit.Stopped = m.spec.KilledExitCode.Or(code), true
+		m.exit.Message = fmt.Sprintf("koordinator: killed: the command did not end within %s of being asked to", m.killedAfter())
 	case m.cause == byDependency:
-		m.exit.Code = m.spec.StoppedExitCode.Or(code)
+		m.exit = Exit{m.spec.StoppedExitCode.Or(code), spec.StoppedBy + m.why, true}
 	}
 	m.state = Sweeping
 	return []Action{SetTimer{SweepTimer, SweepTimeout}, Sweep{syscall.SIGTERM}}
@@ -341,8 +433,18 @@ func (m *Machine) leave() []Action {
 		return []Action{m.exit}
 	}
 	m.state = Leaving
-	most := time.Duration(len(m.spec.ExitHTTP)) * LeaveTimeout
+	most := time.Duration(len(m.spec.ExitHTTP)) * LeaveLimit
+	if m.asked != 0 {
+		most = m.leaveBudget()
+	}
 	return []Action{SetTimer{LeaveTimer, most}, SendExit{}}
+}
+
+// leaveBudget is how long the requests of exitHTTP may take once the kubelet is
+// stopping the container: what a command has for its own end, and no more than
+// half of the grace period.
+func (m *Machine) leaveBudget() time.Duration {
+	return min(max(2*time.Second, m.spec.GracePeriod/4), max(time.Second, m.spec.GracePeriod/2))
 }
 
 func (m *Machine) exitSent() []Action {

@@ -7,7 +7,7 @@ import (
 )
 
 func TestStopDependency(t *testing.T) {
-	const timely, overdue = "a exited with code 0", "koordinator: killed: the command did not end within 2s of being asked to"
+	const timely, late = "a exited with code 0", "koordinator: killed: the command did not end within 2s of being asked to"
 	toKill := func(end func([]step) []step) []step {
 		return end(running(
 			on(a(failed), Stop{term, "a exited with code 3"}, SetTimer{StopTimeout, 2 * time.Second}),
@@ -17,27 +17,27 @@ func TestStopDependency(t *testing.T) {
 	tell(t, []story{
 		{
 			"own-06 it exits with 0: the stop signal, and our code when the command ends in time", `{"stopDeps":["a"]}`,
-			ending(running(on(a(succeeded), askedBy(timely)...)), 143, Exit{}),
+			ending(running(on(a(succeeded), askedBy(timely)...)), 143, stopped(0, timely)),
 		},
 		{
 			"own-06 it exits with another code: the same", `{"stopDeps":["a"]}`,
-			ending(running(on(a(failed), askedBy("a exited with code 3")...)), 1, Exit{}),
+			ending(running(on(a(failed), askedBy("a exited with code 3")...)), 1, stopped(0, "a exited with code 3")),
 		},
 		{
 			"own-06 it is ended by a signal: the same", `{"stopDeps":["a"]}`,
-			ending(running(on(a(killed), askedBy("a exited with code 137")...)), 143, Exit{}),
+			ending(running(on(a(killed), askedBy("a exited with code 137")...)), 143, stopped(0, "a exited with code 137")),
 		},
 		{
 			"own-06 the command does not end: killed, and the code for that", `{"stopDeps":["a"],"stopTimeout":"2s"}`,
-			toKill(func(s []step) []step { return ending(s, 137, Exit{137, overdue}) }),
+			toKill(func(s []step) []step { return ending(s, 137, Exit{Code: 137, Message: late, Stopped: true}) }),
 		},
 		{
 			"hbt-12 the child's own code when asked for", `{"stopDeps":["a"],"terminatedByStopDepExitCode":-1}`,
-			ending(running(on(a(succeeded), askedBy(timely)...)), 143, Exit{Code: 143}),
+			ending(running(on(a(succeeded), askedBy(timely)...)), 143, stopped(143, timely)),
 		},
 		{
 			"hbt-12 the code of a kill as configured", `{"stopDeps":["a"],"stopTimeout":"2s","killedByStopDepExitCode":5}`,
-			toKill(func(s []step) []step { return ending(s, 137, Exit{5, overdue}) }),
+			toKill(func(s []step) []step { return ending(s, 137, Exit{Code: 5, Message: late, Stopped: true}) }),
 		},
 		{
 			"hbt-14 a signal for stop dependencies alone", `{"stopDeps":["a"],"termSignal":"SIGUSR1","whenStopDepExited":{"signal":9}}`,
@@ -65,15 +65,15 @@ func TestStopDependency(t *testing.T) {
 			on(a(up)), on(a(crashed)), on(a(up)), on(a(succeeded), askedBy(timely)...),
 		)},
 		{"hbt-06 it held before the start dependencies did: the command never runs", `{"startDeps":["b"],"stopDeps":["a"]}`, []step{
-			waitFor("b to be ready"), on(Facts{"a": failed, "b": up}, never(0, "a exited with code 3 before the command was started")),
+			waitFor("b to be ready"), on(Facts{"a": failed, "b": up}, kept(0, "a exited with code 3")),
 		}},
 		{"kx-04 it dies during the wait: nothing is started later", `{"startDeps":["b"],"stopDeps":["a"]}`, []step{
 			waitFor("b to be ready"),
-			on(Facts{"a": succeeded, "b": {}}, never(0, "a exited with code 0 before the command was started")),
+			on(Facts{"a": succeeded, "b": {}}, kept(0, "a exited with code 0")),
 			on(Facts{"a": succeeded, "b": ready}),
 		}},
 		{"before the start with the child's own code asked for", `{"startDeps":["b"],"stopDeps":["a"],"stoppedExitCode":"child"}`, []step{
-			waitFor("b to be ready"), on(Facts{"a": succeeded, "b": up}, never(143, "a exited with code 0 before the command was started")),
+			waitFor("b to be ready"), on(Facts{"a": succeeded, "b": up}, kept(143, "a exited with code 0")),
 		}},
 		{"one that the pod does not have: told once, and the command goes on", `{"stopDeps":["a"]}`, running(
 			on(a(absent), Complain{`the stop dependency never holds: no container "a" in this pod`}), on(a(absent)),
@@ -92,7 +92,7 @@ func TestStopTimeout(t *testing.T) {
 		)},
 		{"pc-19 a command that ends by the signal is done at once", `{"stopDeps":["a"],"stopTimeout":"7s"}`, append(ending(running(
 			on(a(succeeded), Stop{term, "a exited with code 0"}, SetTimer{StopTimeout, 7 * time.Second}),
-		), 143, Exit{}), on(Fired{StopTimeout}))},
+		), 143, stopped(0, "a exited with code 0")), on(Fired{StopTimeout}))},
 		{"pc-26 where no timeout is given there is one", `{"stopDeps":["a"]}`, running(
 			on(a(succeeded), Stop{term, "a exited with code 0"}, SetTimer{StopTimeout, 30 * time.Second}),
 			on(Fired{StopTimeout}, Kill{"it did not end within 30s"}),
@@ -100,13 +100,16 @@ func TestStopTimeout(t *testing.T) {
 		{"one that cannot be killed: our end is its end", `{"stopDeps":["a"]}`, running(
 			on(Unkillable{"early"}), on(a(succeeded), askedBy("a exited with code 0")...),
 			on(Fired{StopTimeout}, Kill{"it did not end within 30s"}),
-			on(Unkillable{"no permission"}, Exit{137, "koordinator: killed: no permission"}),
+			on(Unkillable{"no permission"}, Exit{Code: 137, Message: "koordinator: killed: no permission", Stopped: true}),
 		)},
-		{"the pod's request, and then a stop dependency: one signal, and the timeout counts", `{"stopDeps":["a"]}`, ending(running(
+		{"A23 the pod's request, and then a stop dependency: the grace period counts, and not stopTimeout", `{"stopDeps":["a"],"stopTimeout":"2s","gracePeriod":"30s"}`, ending(running(
 			on(Signal{term}, podStop(term, term)),
-			on(a(succeeded), SetTimer{StopTimeout, half}), on(a(succeeded)),
-			on(Fired{StopTimeout}, Kill{"it did not end within 30s"}),
-		), 137, Exit{137, "koordinator: killed: the command did not end within 30s of being asked to"})},
+			on(a(endedAsked), overdue), on(a(endedAsked)),
+		), 6, Exit{Code: 6})},
+		{"A23 a request that was not the kubelet's, which would have killed by then", `{"stopDeps":["a"],"stopTimeout":"2s","gracePeriod":"30s"}`, ending(running(
+			on(Signal{term}, podStop(term, term)),
+			on(a(succeeded), overdue), on(Fired{OverdueTimer}, Kill{"it did not end within its grace period, and a stop dependency holds"}),
+		), 137, Exit{Code: 137, Message: "koordinator: killed: the command did not end within 30s of being asked to", Stopped: true})},
 		{"a stop dependency, and then the pod's request: no second signal", `{"stopDeps":["a"]}`, running(
 			on(a(succeeded), askedBy("a exited with code 0")...), on(Signal{term}),
 			on(Signal{syscall.SIGUSR1}, Forward{syscall.SIGUSR1}), on(Signal{term}, Forward{term}),
@@ -130,14 +133,17 @@ func TestStopRequest(t *testing.T) {
 		{"hbt-05 other signals are passed on during stopDelay", `{"stopDelay":"1s"}`, running(
 			on(Signal{term}, second...), on(Signal{syscall.SIGHUP}, Forward{syscall.SIGHUP}),
 		)},
-		{"a stop dependency ends stopDelay", `{"stopDelay":"1s","stopDeps":["a"]}`, ending(running(
-			on(Signal{term}, second...), on(a(succeeded), askedBy("a exited with code 0")...), on(Fired{StopDelay}),
+		{"A23 a stop dependency does not end stopDelay", `{"stopDelay":"1s","stopDeps":["a"]}`, ending(running(
+			on(Signal{term}, second...), on(a(succeeded)), on(Fired{StopDelay}, podStop(term, term), overdue),
 		), 0, Exit{})},
+		{"A4 what may have been a request is forgotten after a moment", `{"stopDeps":["a"]}`, running(
+			on(Signal{quit}, hinted...), on(a(succeeded)), on(Fired{HintTimer}, askedBy("a exited with code 0")...),
+		)},
 		{"what may be one: that very signal, and no more", `{"stopSignal":"INT"}`, running(
-			on(Signal{quit}, Forward{quit}), on(Signal{quit}, Forward{quit}), on(Signal{term}, podStop(syscall.SIGINT, term)),
+			on(Signal{quit}, hinted...), on(Signal{quit}, hinted...), on(Signal{term}, podStop(syscall.SIGINT, term)),
 		)},
 		{"what may be one: kept back, and the next request gets a delay of its own", `{"stopDelay":"1s"}`, running(
-			on(Signal{quit}, second...), on(Signal{quit}), on(Fired{StopDelay}, Forward{quit}),
+			on(Signal{quit}, second...), on(Signal{quit}), on(Fired{StopDelay}, hinted...),
 			on(Signal{term}, second...), on(Fired{StopDelay}, podStop(term, term)),
 		)},
 		{"what may be one, and a request while it is kept back: the request", `{"stopDelay":"1s"}`, running(

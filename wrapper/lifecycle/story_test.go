@@ -67,15 +67,25 @@ func parsed(t *testing.T, text string) spec.Spec {
 
 // What is known of another container.
 var (
-	up        = Fact{Started: true, Runs: true}
-	ready     = Fact{Started: true, Ready: true, Runs: true}
-	stopping  = Fact{Started: true, Ready: true, Runs: true, Stopping: true}
-	crashed   = Fact{Started: true} // and will be restarted
-	succeeded = Fact{Started: true, Exited: true}
-	failed    = Fact{Started: true, Exited: true, Code: 3}
-	killed    = Fact{Started: true, Exited: true, Code: 137}
-	absent    = Fact{Missing: `no container "a" in this pod`}
+	up             = Fact{Started: true, Runs: true}
+	ready          = Fact{Started: true, Ready: true, Runs: true}
+	stopping       = Fact{Started: true, Ready: true, Runs: true, Stopping: true}
+	crashed        = Fact{Started: true} // and will be restarted
+	succeeded      = Fact{Started: true, Exited: true}
+	failed         = Fact{Started: true, Exited: true, Code: 3}
+	killed         = Fact{Started: true, Exited: true, Code: 137}
+	endedAsked     = Fact{Started: true, Exited: true, Stopping: true}
+	unseen         = Fact{Started: true, Ready: true, Runs: true, Unseen: true}
+	unseenStopping = Fact{Started: true, Ready: true, Runs: true, Unseen: true, Stopping: true}
+	absent         = Fact{Missing: `no container "a" in this pod`}
 )
+
+// overdue is the timer for a command whose stop was requested by somebody else
+// than the kubelet, with a grace period of at most 30 s.
+var overdue = SetTimer{OverdueTimer, half}
+
+// hinted is the answer to SIGQUIT when it is passed on as it is.
+var hinted = []Action{Forward{quit}, SetTimer{HintTimer, HintMoment}}
 
 // a is what is known when only container a is.
 func a(f Fact) Facts { return Facts{"a": f} }
@@ -95,7 +105,7 @@ func ending(steps []step, code int, want Exit) []step {
 }
 
 // never is the exit of a container whose command never ran.
-func never(code int, why string) Exit { return Exit{code, spec.NotStarted + why} }
+func never(code int, why string) Exit { return Exit{Code: code, Message: spec.NotStarted + why} }
 
 // askedBy is the answer to a stop dependency of a command with default options.
 func askedBy(why string) []Action {
@@ -105,4 +115,17 @@ func askedBy(why string) []Action {
 // podStop is the pod's stop request being passed on.
 func podStop(with, by syscall.Signal) Stop {
 	return Stop{with, "the container was asked to by " + spec.SignalName(by)}
+}
+
+// stopped is the exit of a container whose command was stopped for why.
+func stopped(code int, why string) Exit {
+	return Exit{Code: code, Message: spec.StoppedBy + why, Stopped: true}
+}
+
+// kept is the exit of a container whose command a stop dependency kept from
+// running.
+func kept(code int, why string) Exit {
+	x := never(code, why+" before the command was started")
+	x.Stopped = true
+	return x
 }

@@ -25,6 +25,8 @@ const (
 	neverRan
 	endedAsAsked    // after a stop request
 	neverRanAsAsked // the same, while it waited
+	stoppedStage    // by its wrapper, which reports 0
+	unseenStage     // runs, as far as the status reports
 )
 
 // stageFacts is what is known at each stage.
@@ -41,15 +43,17 @@ var stageFacts = [...]Fact{
 	neverRan:        {Exited: true, Code: 69},
 	endedAsAsked:    {Started: true, Stopping: true, Exited: true},
 	neverRanAsAsked: {Stopping: true, Exited: true, Code: 143},
+	stoppedStage:    {Started: true, Exited: true, Stopped: true},
+	unseenStage:     {Started: true, Runs: true, Unseen: true},
 }
 
 // after are the stages that may be heard of next. Any may be missed.
 func (s stage) after() []stage {
-	all := []stage{upStage, readyStage, stoppingStage, between, succeededStage, failedStage, killedStage, endedAsAsked}
+	all := []stage{upStage, readyStage, stoppingStage, between, succeededStage, failedStage, killedStage, endedAsAsked, stoppedStage, unseenStage}
 	switch {
 	case s == unknown:
 		return append(all, missing, neverRan, neverRanAsAsked)
-	case s == missing || s >= succeededStage:
+	case s == missing || s >= succeededStage && s != unseenStage:
 		return nil // for good
 	default:
 		return all
@@ -93,7 +97,7 @@ func (w *world) told() [][2]stage {
 	for i, name := range peerNames {
 		next[i] = []stage{w.peers[i]}
 		if named(&w.machine.spec, name) {
-			next[i] = append(next[i], w.peers[i].after()...)
+			next[i] = append(next[i], slices.DeleteFunc(w.peers[i].after(), func(s stage) bool { return w.idle(s, name) })...)
 		}
 	}
 	var pairs [][2]stage
@@ -114,13 +118,17 @@ var sent = []Event{
 	Signal{syscall.SIGTERM}, Signal{syscall.SIGUSR1}, Signal{syscall.SIGQUIT}, Signal{syscall.SIGHUP}, Signal{syscall.SIGCHLD},
 }
 
+// mayFireLate are the timers that may fire when another has come of what they
+// were set for.
+const mayFireLate = 1<<(LeaveTimer+1) - 1
+
 // expand takes every event that can come next.
 func (w *world) expand(step stepped[world]) error {
 	var next world
 	take := func(e Event, peers [2]stage) {
 		next = world{w.clone(), peers}
 		err := next.take(e)
-		next.timers |= w.timers // it may fire late, when another has come of it
+		next.timers |= w.timers & mayFireLate
 		step(e, &next, err)
 	}
 	for _, e := range w.due() {
@@ -134,6 +142,9 @@ func (w *world) expand(step stepped[world]) error {
 	}
 	for _, e := range sent {
 		take(e, w.peers)
+	}
+	if w.machine.spec.PreStop != nil {
+		take(Noted{}, w.peers)
 	}
 	needs := w.machine.Needs()
 	for _, pair := range w.told() {
@@ -165,6 +176,16 @@ func (w *world) moved(next *world) bool {
 	before, after := w.run.key(), next.run.key()
 	before.monitor, before.complained, before.confirmed = after.monitor, after.complained, after.confirmed
 	return before != after
+}
+
+// idle tells whether a stage differs from another one only in what the spec does
+// not depend on.
+func (w *world) idle(s stage, name string) bool {
+	holds := slices.Contains(w.machine.spec.HoldFor, name)
+	depends := slices.ContainsFunc(slices.Concat(w.machine.spec.StartDeps, w.machine.spec.StopDeps), func(d spec.Dependency) bool {
+		return d.Container == name && (d.Condition == spec.Succeeded || d.Condition == spec.Failed)
+	})
+	return s == unseenStage && !holds || s == stoppedStage && !depends
 }
 
 func (w *world) facts(pair [2]stage) Facts {

@@ -68,7 +68,7 @@ func (r restarts) observe(c *containerSpec, st *containerStatus, plain bool, kno
 		next.Ready = kept || st.Ready && (st.Started || !gated(c))
 	}
 	if t := st.State.Terminated; t != nil && r.forGood(c, plain, t.code()) {
-		next.Exited, next.Code, next.Reason = true, t.code(), t.why()
+		next.Exited, next.Stopped, next.Code, next.Reason = true, t.stopped(), t.code(), t.why()
 	}
 	if st.State.Terminated == nil && !st.State.runs() && r.over {
 		next.Exited, next.Code, next.Reason = true, lostCode, r.reason
@@ -120,6 +120,12 @@ func (t *terminated) ran() bool {
 		return false
 	}
 	return t.Reason != "StartError" && t.Reason != "ContainerCannotRun" // the runtime could not start it
+}
+
+// stopped tells whether the wrapper stopped the command, or kept it from running
+// and reported a success: its message says so.
+func (t *terminated) stopped() bool {
+	return strings.HasPrefix(t.Message, spec.StoppedBy) || t.ExitCode == 0 && strings.HasPrefix(t.Message, spec.NotStarted)
 }
 
 // code is the exit code, 128+n where there is only a signal.

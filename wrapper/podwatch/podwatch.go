@@ -24,6 +24,7 @@ type Container struct {
 	Runs     bool   // its command runs now
 	Stopping bool   // the pod is being deleted
 	Exited   bool   // exited for good
+	Stopped  bool   // its wrapper stopped the command or kept it from running: Code is not the command's success
 	Code     int    // exit code when Exited
 	Reason   string // when Exited without its command ever run, or killed: one sentence why
 }

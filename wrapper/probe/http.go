@@ -27,6 +27,22 @@ const (
 	sendAgent = "koordinator"
 )
 
+// Refusal is an answer with a status outside of 200 to 399.
+type Refusal struct{ Status int }
+
+// Error is the status and its meaning: 503 Service Unavailable.
+func (r Refusal) Error() string {
+	return strings.TrimSpace(fmt.Sprint(r.Status, " ", http.StatusText(r.Status)))
+}
+
+// Final reports whether err is a server's answer that another try would not
+// change: one of 4xx, but for those that ask to come later.
+func Final(err error) bool {
+	r, refused := errors.AsType[Refusal](err)
+	later := r.Status == http.StatusRequestTimeout || r.Status == http.StatusTooEarly || r.Status == http.StatusTooManyRequests
+	return refused && r.Status >= 400 && r.Status < 500 && !later
+}
+
 // Send sends one request without a body; ctx carries its timeout. An answer
 // from 200 to 399 is a success, its body is dropped. Certificates are not
 // verified, as the server is a neighbour in the pod; proxies of the environment
@@ -42,11 +58,10 @@ func Send(ctx context.Context, r spec.Request) error {
 	return passes(req)
 }
 
-// Hook performs a container's HTTP hook; ctx carries its timeout. As with the
-// kubelet any answer is a success, whatever its status, and a server that
+// hookHTTP performs an HTTP hook. As with the kubelet any answer is a success, whatever its status, and a server that
 // answers HTTPS in plain HTTP is asked again in plain HTTP, without the
 // Authorization header. The rest is as for Check.
-func Hook(ctx context.Context, g spec.HTTPGet, podIP string) error {
+func hookHTTP(ctx context.Context, g spec.HTTPGet, podIP string) error {
 	req, err := newGet(ctx, g, podIP, hookAgent)
 	if err != nil {
 		return err
@@ -110,7 +125,7 @@ func passes(req *http.Request) error {
 		return about(req, err)
 	}
 	if status < 200 || status > 399 {
-		return about(req, errors.New(strings.TrimSpace(fmt.Sprint(status, " ", http.StatusText(status)))))
+		return about(req, Refusal{status})
 	}
 	return nil
 }
@@ -168,6 +183,9 @@ func about(req *http.Request, err error) error {
 	asked := req.Method + " " + req.URL.Redacted()
 	if ended := req.Context().Err(); ended != nil {
 		return fmt.Errorf("%s: %w", asked, ended)
+	}
+	if r, refused := errors.AsType[Refusal](err); refused {
+		return fmt.Errorf("%s: %w", asked, r)
 	}
 	return fmt.Errorf("%s: %.*s", asked, maxCause, err.Error())
 }

@@ -36,7 +36,7 @@ func web(t *testing.T, h http.HandlerFunc, start func(*httptest.Server)) (*httpt
 func get(t *testing.T, h http.HandlerFunc, g spec.HTTPGet) error {
 	t.Helper()
 	_, g.Port = web(t, h, (*httptest.Server).Start)
-	return Check(within(t, time.Minute), spec.Handler{HTTP: &g}, "")
+	return Check(within(t, time.Minute), spec.Handler{HTTP: &g}, "", nil)
 }
 
 func status(code int) http.HandlerFunc {
@@ -70,7 +70,7 @@ func TestHTTPStatus(t *testing.T) {
 	})
 	t.Run("nobody listens", func(t *testing.T) {
 		h := spec.Handler{HTTP: &spec.HTTPGet{Port: closedPort(t)}}
-		expect(t, Check(within(t, time.Minute), h, ""), "connection refused")
+		expect(t, Check(within(t, time.Minute), h, "", nil), "connection refused")
 	})
 }
 
@@ -234,7 +234,7 @@ func TestHTTPSlow(t *testing.T) {
 				<-r.Context().Done()
 			}, (*httptest.Server).Start)
 			h := spec.Handler{HTTP: &spec.HTTPGet{Port: port}}
-			expect(t, Check(within(t, 100*time.Millisecond), h, ""), "context deadline exceeded")
+			expect(t, Check(within(t, 100*time.Millisecond), h, "", nil), "context deadline exceeded")
 		})
 	}
 }
@@ -244,18 +244,18 @@ func TestHTTPS(t *testing.T) {
 	s, port := web(t, func(_ http.ResponseWriter, r *http.Request) { seen = r.TLS }, (*httptest.Server).StartTLS)
 	secure := spec.Handler{HTTP: &spec.HTTPGet{Port: port, Scheme: "HTTPS"}}
 	t.Run("kube-probe-22 a certificate nobody signed is taken", func(t *testing.T) {
-		expect(t, Check(within(t, time.Minute), secure, ""), "")
+		expect(t, Check(within(t, time.Minute), secure, "", nil), "")
 		if seen == nil {
 			t.Error("not asked over TLS")
 		}
 	})
 	t.Run("plain HTTP to a server of HTTPS is a failure", func(t *testing.T) {
 		plain := spec.Handler{HTTP: &spec.HTTPGet{Port: port}}
-		expect(t, Check(within(t, time.Minute), plain, ""), "400 Bad Request")
+		expect(t, Check(within(t, time.Minute), plain, "", nil), "400 Bad Request")
 	})
 	t.Run("a server gone is a failure", func(t *testing.T) {
 		s.Close()
-		expect(t, Check(within(t, time.Minute), secure, ""), "connection refused")
+		expect(t, Check(within(t, time.Minute), secure, "", nil), "connection refused")
 	})
 }
 
@@ -267,7 +267,7 @@ func TestMain(m *testing.M) {
 	if host := os.Getenv(behindProxy); host != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
-		_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Host: host, Port: 80}}, "")
+		_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Host: host, Port: 80}}, "", nil)
 		_ = Send(ctx, spec.Request{Method: "POST", URL: "https://" + host + "/quit"})
 		return
 	}
@@ -298,7 +298,7 @@ func TestHTTPKeepsNoConnection(t *testing.T) {
 		_, port := web(t, func(_ http.ResponseWriter, r *http.Request) { from = append(from, r.RemoteAddr) }, (*httptest.Server).Start)
 		h := spec.Handler{HTTP: &spec.HTTPGet{Port: port}}
 		for range 2 {
-			expect(t, Check(within(t, time.Minute), h, ""), "")
+			expect(t, Check(within(t, time.Minute), h, "", nil), "")
 		}
 		if len(from) != 2 || from[0] == from[1] {
 			t.Errorf("asked from %v, want two connections", from)
@@ -396,7 +396,7 @@ func TestHook(t *testing.T) {
 		t.Helper()
 		g := spec.HTTPGet{Path: "/hook", Scheme: "HTTPS", Headers: []spec.Header{{Name: "Authorization", Value: "Bearer x"}}}
 		_, g.Port = web(t, h, start)
-		return Hook(within(t, time.Minute), g, "")
+		return Hook(within(t, time.Minute), spec.Handler{HTTP: &g}, "", nil)
 	}
 	t.Run("any answer is a success", func(t *testing.T) {
 		expect(t, hook(t, (*httptest.Server).StartTLS, func(rw http.ResponseWriter, r *http.Request) {
@@ -419,12 +419,12 @@ func TestHook(t *testing.T) {
 			have++
 			rw.WriteHeader(http.StatusNotFound)
 		}, (*httptest.Server).Start)
-		expect(t, Hook(within(t, time.Minute), spec.HTTPGet{Port: port}, ""), "")
+		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Port: port}}, "", nil), "")
 		if have != 1 {
 			t.Errorf("sent %d times", have)
 		}
 	})
 	t.Run("no answer is a failure", func(t *testing.T) {
-		expect(t, Hook(within(t, time.Minute), spec.HTTPGet{Path: "/hook", Port: closedPort(t)}, ""), "/hook: dial tcp")
+		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Path: "/hook", Port: closedPort(t)}}, "", nil), "/hook: dial tcp")
 	})
 }

@@ -27,13 +27,13 @@ const (
 //
 // The ctx that check is given ends after the probe's Timeout; a success that
 // comes later is a failure. Passed waits for check to return: one that does
-// not heed its ctx stalls it.
-func Passed(ctx context.Context, probes []spec.Probe, started time.Time, check func(context.Context, spec.Handler) error) error {
+// not heed its ctx stalls it. Every failure is given to failed.
+func Passed(ctx context.Context, probes []spec.Probe, started time.Time, check func(context.Context, spec.Handler) error, failed func(error)) error {
 	for _, p := range probes {
 		if err := sleep(ctx, time.Until(started.Add(p.InitialDelay()))); err != nil {
 			return err
 		}
-		if err := pass(ctx, p, check); err != nil {
+		if err := pass(ctx, p, check, failed); err != nil {
 			return err
 		}
 	}
@@ -41,11 +41,12 @@ func Passed(ctx context.Context, probes []spec.Probe, started time.Time, check f
 }
 
 // pass asks one probe until it has passed, beginning at once.
-func pass(ctx context.Context, p spec.Probe, check func(context.Context, spec.Handler) error) error {
+func pass(ctx context.Context, p spec.Probe, check func(context.Context, spec.Handler) error, failed func(error)) error {
 	for run := 0; ; {
 		began := time.Now()
 		run++
-		if try(ctx, p, check) != nil {
+		if err := Try(ctx, p, check); err != nil {
+			failed(err)
 			run = 0
 		}
 		if run >= p.Successes() {
@@ -57,8 +58,8 @@ func pass(ctx context.Context, p spec.Probe, check func(context.Context, spec.Ha
 	}
 }
 
-// try is one check within the probe's timeout.
-func try(ctx context.Context, p spec.Probe, check func(context.Context, spec.Handler) error) error {
+// Try is one check within the probe's timeout.
+func Try(ctx context.Context, p spec.Probe, check func(context.Context, spec.Handler) error) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout())
 	defer cancel()
 	if err := check(ctx, p.Handler); err != nil {

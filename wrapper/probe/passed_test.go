@@ -40,6 +40,7 @@ type scripted struct {
 	start    time.Time
 	outcomes []outcome
 	tries    []asked
+	failures int
 }
 
 func (s *scripted) check(ctx context.Context, h spec.Handler) error {
@@ -54,6 +55,13 @@ func (s *scripted) check(ctx context.Context, h spec.Handler) error {
 		return nil
 	}
 	return errNotYet
+}
+
+// failed takes a failure; there is one for each try that does not pass.
+func (s *scripted) failed(err error) {
+	if err != nil {
+		s.failures++
+	}
 }
 
 func ms(d time.Duration) int { return int(d.Milliseconds()) }
@@ -123,7 +131,7 @@ func TestPassed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &scripted{start: time.Now(), outcomes: tt.outcomes}
-				if err := Passed(t.Context(), tt.probes, s.start.Add(-tt.earlier), s.check); err != nil {
+				if err := Passed(t.Context(), tt.probes, s.start.Add(-tt.earlier), s.check, s.failed); err != nil {
 					t.Error(err)
 				}
 				if end := ms(time.Since(s.start)); end != tt.end {
@@ -131,6 +139,13 @@ func TestPassed(t *testing.T) {
 				}
 				if diff := cmp.Diff(tt.want, s.times()); diff != "" {
 					t.Errorf("tries (-want +have):\n%s", diff)
+				}
+				passes := 0
+				for _, p := range tt.probes {
+					passes += p.Successes()
+				}
+				if late := len(s.tries) - passes; s.failures > len(s.tries) || s.failures < late-passes {
+					t.Errorf("B15 %d failures reported of %d tries", s.failures, len(s.tries))
 				}
 			})
 		})
@@ -156,7 +171,7 @@ func TestPassedOneProbeAfterAnother(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &scripted{start: time.Now(), outcomes: []outcome{{}, {passes: true}, {}}}
 				probes := []spec.Probe{{Handler: web80}, {Handler: web81, TimeoutSeconds: 3, InitialDelaySeconds: tt.delay}}
-				if err := Passed(t.Context(), probes, s.start, s.check); err != nil {
+				if err := Passed(t.Context(), probes, s.start, s.check, s.failed); err != nil {
 					t.Error(err)
 				}
 				if diff := cmp.Diff(tt.want, s.tries); diff != "" {
@@ -191,7 +206,7 @@ func TestPassedEnds(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), tt.after)
 				defer cancel()
 				began := time.Now()
-				err := Passed(ctx, slices.Repeat([]spec.Probe{tt.probe}, 2), began, tt.check)
+				err := Passed(ctx, slices.Repeat([]spec.Probe{tt.probe}, 2), began, tt.check, func(error) {})
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error %v, want that of the context", err)
 				}

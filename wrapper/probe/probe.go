@@ -1,7 +1,7 @@
-// Package probe asks over the network whether a container answers, as the
-// kubelet's probes and hooks would (HTTP, TCP, gRPC), and decides when enough
-// tries have passed. It runs no commands and keeps no connection or goroutine
-// between calls.
+// Package probe runs a container's probes and hooks as the kubelet would (exec,
+// HTTP, TCP, gRPC, sleep), sends requests, and decides when enough tries have
+// passed. Commands are run by its caller's Runner. It keeps no connection or
+// goroutine between calls.
 //
 // HTTP is HTTP/1.1 only: a server that speaks nothing but HTTP/2 over TLS
 // passes the kubelet's httpGet and not this one.
@@ -14,6 +14,7 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,25 +25,43 @@ import (
 // by the kubelet's prefix; the number is the release whose rules are followed.
 const probeAgent = "kube-probe/1.36 (koordinator)"
 
-// Check performs one try of an HTTP, TCP or gRPC handler; ctx carries its
-// timeout. Nil is a success, an error says in one sentence what came back. The
-// address is podIP where the handler names no host, 127.0.0.1 where podIP is
-// empty too. An exec or sleep handler is an error: its caller runs commands.
+// Runner runs a command in the container until it ends, or until ctx does, and
+// returns its failure.
+type Runner func(ctx context.Context, argv []string) error
+
+// Check performs a probe once; ctx carries its timeout. Nil is a success, an
+// error says in one sentence what came back. The address is podIP where the
+// handler names no host, 127.0.0.1 where podIP is empty too. Commands are run
+// by run.
 //
 // Check blocks until there is an answer or ctx ends, and after that for at
 // most a second more, while a peer whose kernel is silent is let go.
-func Check(ctx context.Context, h spec.Handler, podIP string) error {
+func Check(ctx context.Context, h spec.Handler, podIP string, run Runner) error {
 	switch {
+	case h.Exec != nil:
+		return run(ctx, h.Exec.Command)
 	case h.HTTP != nil:
 		return checkHTTP(ctx, *h.HTTP, podIP)
 	case h.TCP != nil:
 		return checkTCP(ctx, *h.TCP, podIP)
 	case h.GRPC != nil:
 		return checkGRPC(ctx, *h.GRPC, podIP)
-	case h.Exec != nil:
-		return errors.New("exec: a command is not asked over the network")
 	}
-	return errors.New("neither httpGet, tcpSocket nor grpc: nothing to ask")
+	return errors.New("neither exec, httpGet, tcpSocket nor grpc: nothing to check")
+}
+
+// Hook performs a hook; ctx carries its limit. A tcpSocket hook does nothing, as
+// in the kubelet. The rest is as for Check.
+func Hook(ctx context.Context, h spec.Handler, podIP string, run Runner) error {
+	switch {
+	case h.Exec != nil:
+		return run(ctx, h.Exec.Command)
+	case h.HTTP != nil:
+		return hookHTTP(ctx, *h.HTTP, podIP)
+	case h.Sleep != nil:
+		return sleep(ctx, time.Duration(h.Sleep.Seconds)*time.Second)
+	}
+	return nil
 }
 
 // checkTCP succeeds when the connection is made; nothing is sent.

@@ -3,11 +3,16 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -96,7 +101,7 @@ func expect(t *testing.T, err error, want string) {
 func TestTCP(t *testing.T) {
 	t.Run("kube-probe-25 an open port is a success", func(t *testing.T) {
 		l, port := listen(t, "127.0.0.1")
-		expect(t, Check(within(t, time.Minute), spec.Handler{TCP: &spec.TCPSocket{Port: port}}, ""), "")
+		expect(t, Check(within(t, time.Minute), spec.Handler{TCP: &spec.TCPSocket{Port: port}}, "", nil), "")
 		conn, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -108,11 +113,11 @@ func TestTCP(t *testing.T) {
 	})
 	t.Run("kube-probe-25 a closed port is a failure", func(t *testing.T) {
 		h := spec.Handler{TCP: &spec.TCPSocket{Port: closedPort(t)}}
-		expect(t, Check(within(t, time.Minute), h, ""), "connection refused")
+		expect(t, Check(within(t, time.Minute), h, "", nil), "connection refused")
 	})
 	t.Run("kube-probe-25 a silent port is a failure at the timeout", func(t *testing.T) {
 		h := spec.Handler{TCP: &spec.TCPSocket{Port: silentPort(t)}}
-		expect(t, Check(within(t, 100*time.Millisecond), h, ""), "i/o timeout")
+		expect(t, Check(within(t, 100*time.Millisecond), h, "", nil), "i/o timeout")
 	})
 	t.Run("kube-probe-25 a connection lingers for a second", func(t *testing.T) {
 		_, port := listen(t, "127.0.0.1")
@@ -169,7 +174,7 @@ func TestTheAddress(t *testing.T) {
 			}
 			for kind, h := range handlers {
 				t.Run(kind, func(t *testing.T) {
-					expect(t, Check(within(t, time.Minute), h, tt.podIP), tt.want)
+					expect(t, Check(within(t, time.Minute), h, tt.podIP, nil), tt.want)
 				})
 			}
 		})
@@ -183,15 +188,62 @@ func TestTheAddress(t *testing.T) {
 
 func TestWhatCannotBeAsked(t *testing.T) {
 	for name, h := range map[string]spec.Handler{
-		"a command":      {Exec: &spec.Exec{Command: []string{"true"}}},
 		"a pause":        {Sleep: &spec.Sleep{}},
 		"nothing at all": {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := Check(t.Context(), h, ""); err == nil {
+			if err := Check(t.Context(), h, "", nil); err == nil {
 				t.Error("a success")
 			}
 		})
+	}
+}
+
+func TestA12CommandsAreRunByTheCaller(t *testing.T) {
+	exec := spec.Handler{Exec: &spec.Exec{Command: []string{"check", "it"}}}
+	var ran [][]string
+	run := func(_ context.Context, argv []string) error { ran = append(ran, argv); return errNotYet }
+	if err := Check(t.Context(), exec, "", run); !errors.Is(err, errNotYet) {
+		t.Errorf("probe: %v", err)
+	}
+	if err := Hook(t.Context(), exec, "", run); !errors.Is(err, errNotYet) {
+		t.Errorf("hook: %v", err)
+	}
+	if want := [][]string{{"check", "it"}, {"check", "it"}}; !reflect.DeepEqual(ran, want) {
+		t.Errorf("ran %q, want %q", ran, want)
+	}
+}
+
+func TestOtherHooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if err := Hook(t.Context(), spec.Handler{Sleep: &spec.Sleep{Seconds: 7}}, "", nil); err != nil || time.Since(began) != 7*time.Second {
+			t.Errorf("a pause of 7 s: %v after %s", err, time.Since(began))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := Hook(ctx, spec.Handler{Sleep: &spec.Sleep{Seconds: 7}}, "", nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a pause that is cut off: %v", err)
+		}
+		if err := Hook(t.Context(), spec.Handler{TCP: &spec.TCPSocket{Port: 1}}, "", nil); err != nil {
+			t.Errorf("a tcpSocket hook: %v", err)
+		}
+	})
+}
+
+func TestA31OnlyAnAnswerThatWillNotChangeIsFinal(t *testing.T) {
+	for status, final := range map[int]bool{302: false, 400: true, 404: true, 405: true, 408: false, 425: false, 429: false, 500: false, 503: false} {
+		if have := Final(fmt.Errorf("POST /quit: %w", Refusal{status})); have != final {
+			t.Errorf("%v: final %t, want %t", Refusal{status}, have, final)
+		}
+	}
+	if Final(errNotYet) || Final(nil) {
+		t.Error("an error without an answer is final")
+	}
+	_, port := web(t, status(http.StatusNotFound), (*httptest.Server).Start)
+	err := Send(within(t, time.Minute), spec.Request{Method: "POST", URL: fmt.Sprintf("http://127.0.0.1:%d/quit", port)})
+	if !Final(err) {
+		t.Errorf("a server's 404 is not final: %v", err)
 	}
 }
 
@@ -205,9 +257,9 @@ func TestNothingIsLeft(t *testing.T) {
 	for _, p := range []int{port, mute} {
 		for range 5 {
 			ctx := within(t, 100*time.Millisecond)
-			_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Port: p}}, "")
-			_ = Check(ctx, spec.Handler{TCP: &spec.TCPSocket{Port: p}}, "")
-			_ = Check(ctx, spec.Handler{GRPC: &spec.GRPC{Port: p}}, "")
+			_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Port: p}}, "", nil)
+			_ = Check(ctx, spec.Handler{TCP: &spec.TCPSocket{Port: p}}, "", nil)
+			_ = Check(ctx, spec.Handler{GRPC: &spec.GRPC{Port: p}}, "", nil)
 			_ = Send(ctx, spec.Request{Method: "POST", URL: "http://" + address("", "", p)})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -68,6 +69,9 @@ func errno(err error) syscall.Errno {
 
 // hint says what the kernel's reason most likely means, and the remedy.
 func hint(c Command, path string, err syscall.Errno) string {
+	if path != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(c.Dir, path)
+	}
 	switch err {
 	case syscall.ENOENT:
 		return hintMissing(c, path)

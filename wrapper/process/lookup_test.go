@@ -1,9 +1,11 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -64,6 +66,96 @@ func TestLookup(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestA12ARelativeNameIsFoundFromTheCommandsDirectory(t *testing.T) {
+	work := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(work, "tools"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(work, "tools", "app"), "#!/bin/sh\nexit 14\n")
+	t.Chdir(t.TempDir())
+	for _, test := range []struct{ name, command, path string }{
+		{"below a relative element of PATH", "app", "PATH=tools"},
+		{"a path", "./tools/app", "PATH=/bin"},
+		{"in the directory itself", "app", "PATH=:/bin"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := work
+			if test.command == "app" && test.path == "PATH=:/bin" {
+				dir = filepath.Join(work, "tools")
+			}
+			c, err := Start(Command{Argv: []string{test.command}, Env: []string{test.path}, Dir: dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := await(t, c); got != 14 {
+				t.Errorf("exit code %d, want 14", got)
+			}
+			if code, err := Run(t.Context(), Command{Argv: []string{test.command}, Env: []string{test.path}, Dir: dir}); err != nil || code != 14 {
+				t.Errorf("Run: %d, %v, want 14", code, err)
+			}
+		})
+	}
+}
+
+func TestLeaveDir(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if left := LeaveDir(); left != dir {
+		t.Errorf("left %q, want %q", left, dir)
+	}
+	if now, err := os.Getwd(); err != nil || now != "/" {
+		t.Errorf("now in %q, %v, want /", now, err)
+	}
+	gone := filepath.Join(dir, "gone")
+	if err := errors.Join(os.Mkdir(gone, 0o755), os.Chdir(gone), os.Remove(gone)); err != nil {
+		t.Fatal(err)
+	}
+	if left := LeaveDir(); left != "" {
+		t.Errorf("left a directory that is gone for %q", left)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		code, err := Run(ctx, Command{Argv: []string{"sh", "-c", "sleep 3600 & wait"}, Env: os.Environ()})
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- code
+	}()
+	cancel()
+	if code := <-ended; code != 137 {
+		t.Errorf("exit code %d, want 137", code)
+	}
+}
+
+func TestB15OutputIsTheLastLine(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                "",
+		"printf one":                      "one",
+		"echo one; echo two >&2; echo":    "two",
+		"yes | head -c 1000000; echo so":  "so",
+		"echo begun; sleep 3600 & exit 1": "begun", // what is left behind keeps the pipe open
+	} {
+		o, err := NewOutput()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Start(Command{Argv: []string{"sh", "-c", text}, Env: os.Environ(), Output: o})
+		o.Started()
+		if err != nil {
+			t.Fatal(err)
+		}
+		await(t, c)
+		if have := o.LastLine(); have != want {
+			t.Errorf("%s: %q, want %q", text, have, want)
+		}
+		_ = c.SignalGroup(syscall.SIGKILL)
 	}
 }
 

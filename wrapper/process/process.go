@@ -24,7 +24,7 @@ type Command struct {
 	Argv     []string // Argv[0] with a slash is a path, else it is looked up in Env's PATH
 	Env      []string // the whole environment, passed on byte for byte
 	Dir      string   // the working directory; "": the present one
-	Quiet    bool     // descriptors 0, 1 and 2 are /dev/null
+	Output   *Output  // takes descriptors 1 and 2, and 0 is /dev/null; nil: all three are this process's
 	Terminal bool     // take fd 0 as the controlling terminal: true only after Terminal said so
 }
 
@@ -59,18 +59,19 @@ func Start(c Command) (*Child, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil, emptyCommand()
 	}
-	path, err := find(c.Argv[0], c.Env)
+	path, err := find(c.Argv[0], c.Env, c.Dir)
 	if err != nil {
 		return nil, startError(c, path, err)
 	}
 	attr := attributes(c)
-	if c.Quiet {
-		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if c.Output != nil {
+		null, err := os.Open(os.DevNull)
 		if err != nil {
 			return nil, startError(c, os.DevNull, err)
 		}
 		defer null.Close()
-		attr.Files = []uintptr{null.Fd(), null.Fd(), null.Fd()}
+		out := c.Output.write.Fd()
+		attr.Files = []uintptr{null.Fd(), out, out}
 	}
 	var pid int
 	err = unlessBusy(func() (err error) { pid, err = syscall.ForkExec(path, c.Argv, attr); return })
@@ -101,9 +102,14 @@ func Replace(c Command, goOn func() bool) error {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return emptyCommand()
 	}
-	path, err := find(c.Argv[0], c.Env)
+	path, err := find(c.Argv[0], c.Env, c.Dir)
 	if err != nil {
 		return startError(c, path, err)
+	}
+	if c.Dir != "" {
+		if err := syscall.Chdir(c.Dir); err != nil {
+			return startError(c, c.Dir, err)
+		}
 	}
 	unwanted := false
 	err = unlessBusy(func() error {
@@ -188,9 +194,24 @@ func kill(pid int, s syscall.Signal) error {
 	return nil
 }
 
-// LeaveDir moves this process to the root directory, so that it does not keep
-// a volume busy that only the command works in. Commands started later would
-// begin there: it belongs after the last Start.
-func LeaveDir() error {
-	return os.Chdir("/")
+// LeaveDir moves this process to the root directory, so that it does not keep a
+// volume busy that only the command works in, and returns the directory it left,
+// for Command.Dir. A directory that it could not come back to is not left: then
+// LeaveDir returns "".
+func LeaveDir() string {
+	here, err := os.Open(".")
+	if err != nil {
+		return ""
+	}
+	defer here.Close()
+	dir, err := os.Getwd()
+	if err != nil || os.Chdir("/") != nil {
+		return ""
+	}
+	if os.Chdir(dir) != nil {
+		_ = here.Chdir()
+		return ""
+	}
+	_ = os.Chdir("/")
+	return dir
 }

@@ -67,11 +67,9 @@ func supervise(argv []string) int {
 			return complain(err)
 		}
 	}
-	c, err := Start(Command{Argv: argv, Env: commandEnv(), Terminal: Terminal() && os.Getenv(blindEnv) == ""})
+	dir := LeaveDir()
+	c, err := Start(Command{Argv: argv, Env: commandEnv(), Dir: dir, Terminal: Terminal() && os.Getenv(blindEnv) == ""})
 	if err != nil {
-		return complain(err)
-	}
-	if err := LeaveDir(); err != nil {
 		return complain(err)
 	}
 	return loop(c, signals, children)

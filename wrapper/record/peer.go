@@ -117,7 +117,7 @@ func decode(f *os.File) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("read record: %w", err)
 	}
-	s.Phase = oneLine(s.Phase)
+	s.Phase, s.Trouble = oneLine(s.Phase), oneLine(s.Trouble)
 	for i := range s.For {
 		s.For[i] = oneLine(s.For[i])
 	}

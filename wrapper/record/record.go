@@ -61,6 +61,7 @@ type State struct {
 	Before    bool      `json:"startedBefore,omitempty"` // or in an earlier one
 	StartedAt time.Time `json:"startedAt,omitzero"`      // when it was
 	Ready     bool      `json:"ready,omitempty"`         // its probes have passed
+	Trouble   string    `json:"trouble,omitempty"`       // why they last have not
 	Stopping  bool      `json:"stopping,omitempty"`      // it has been asked to stop
 	Exit      *Exit     `json:"exit,omitempty"`          // how it ended; nil: it has not, or was killed
 
@@ -76,7 +77,8 @@ type State struct {
 type Exit struct {
 	Code    int    `json:"code"` // as reported to the kubelet
 	ForGood bool   `json:"forGood"`
-	Reason  string `json:"reason,omitempty"` // when the wrapper decided the end
+	Stopped bool   `json:"stopped,omitempty"` // the wrapper stopped the command or kept it from running: no success
+	Reason  string `json:"reason,omitempty"`  // when the wrapper decided the end
 }
 
 // incarnation is the number that tells one incarnation from others.
@@ -165,6 +167,7 @@ func encode(s State) []byte {
 		short.Reason = oneLine(short.Reason)
 		s.Exit = &short
 	}
+	s.Trouble = oneLine(s.Trouble)
 	if len(s.For) > maxFor {
 		s.For = append(slices.Clone(s.For[:maxFor]), "others")
 	}

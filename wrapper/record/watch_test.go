@@ -128,7 +128,7 @@ func TestWatchFollowsAPeerToItsDeath(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = f.until(t, "exited", func(s Snapshot) bool { return s["peer"].Exit != nil })["peer"]
-	if *p.Exit != (Exit{3, true, "so"}) || p.Gone() {
+	if *p.Exit != (Exit{Code: 3, ForGood: true, Reason: "so"}) || p.Gone() {
 		t.Fatalf("peer that exited: %+v", p)
 	}
 }

@@ -36,6 +36,7 @@ type wire struct {
 	Restart       *Restart `json:"restart,omitempty"`
 	HoldFor       []string `json:"holdFor,omitempty"`
 	GracePeriod   string   `json:"gracePeriod,omitempty"`
+	ProbeGrace    string   `json:"probeGrace,omitempty"`
 	ReadyProbes   []Probe  `json:"readyProbes,omitempty"`
 	StartupProbe  *Probe   `json:"startupProbe,omitempty"`
 	LivenessDelay string   `json:"livenessDelay,omitempty"`
@@ -70,6 +71,7 @@ func (s Spec) Encode() string {
 		Wrapped:         s.Wrapped,
 		HoldFor:         s.HoldFor,
 		GracePeriod:     durationText(s.GracePeriod),
+		ProbeGrace:      durationText(s.ProbeGrace),
 		ReadyProbes:     s.ReadyProbes,
 		StartupProbe:    s.StartupProbe,
 		LivenessDelay:   durationText(s.LivenessDelay),

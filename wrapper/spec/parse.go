@@ -112,6 +112,7 @@ var fields = map[string]func(*Spec, json.RawMessage) error{
 	"restart":       func(s *Spec, v json.RawMessage) error { return parseRestart(v, &s.Restart) },
 	"holdFor":       func(s *Spec, v json.RawMessage) error { return parseTexts(v, &s.HoldFor) },
 	"gracePeriod":   func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.GracePeriod) },
+	"probeGrace":    func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.ProbeGrace) },
 	"readyProbes":   func(s *Spec, v json.RawMessage) (err error) { s.ReadyProbes, err = parseProbes(v); return },
 	"startupProbe":  func(s *Spec, v json.RawMessage) (err error) { s.StartupProbe, err = parseProbe(v); return },
 	"livenessDelay": func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.LivenessDelay) },

@@ -56,6 +56,11 @@ const (
 // came true, and passes the rest on as the reason.
 const NotStarted = "koordinator: command not started: "
 
+// StoppedBy begins the termination message of a container whose command the
+// wrapper stopped. A peer that reads it in the pod's status knows that exit code
+// 0 is not the command's success.
+const StoppedBy = "koordinator: stopped: "
+
 // Defaults of fields that a spec leaves out.
 const (
 	DefaultStopTimeout    = 30 * time.Second
@@ -175,6 +180,7 @@ type Spec struct {
 	Restart       Restart        // when an exit of this container is for good
 	HoldFor       []string       // containers that have to exit before this one when the pod is stopped
 	GracePeriod   time.Duration  // the pod's terminationGracePeriodSeconds; 0: not known
+	ProbeGrace    time.Duration  // the shortest terminationGracePeriodSeconds of its own probes; 0: none has one
 	ReadyProbes   []Probe        // have to pass, in this order, before others may be told that it is ready
 	StartupProbe  *Probe         // the container's own, asked by the gate
 	LivenessDelay time.Duration  // initialDelaySeconds of its liveness probe
