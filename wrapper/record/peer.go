@@ -31,9 +31,19 @@ func (p Peer) Gone() bool { return !p.Alive && p.Exit == nil }
 // Whatever a container has put there, Read neither blocks nor reads more than
 // 64 KiB.
 func Read(dir string) (Peer, error) {
-	p, f, err := read(filepath.Join(dir, name))
+	p, err := readNoted(dir)
 	if err != nil {
 		return Peer{}, err
+	}
+	return p, nil
+}
+
+// readNoted is Read, whose Peer with an error says only whether somebody holds
+// the record.
+func readNoted(dir string) (Peer, error) {
+	p, f, err := read(filepath.Join(dir, name))
+	if err != nil {
+		return p, err
 	}
 	f.Close()
 	return p.noted(dir), nil
@@ -47,33 +57,34 @@ func (p Peer) noted(dir string) Peer {
 	return p
 }
 
-// rounds bounds how often a record is looked up that is replaced as it is read.
-const rounds = 3
+// rounds bounds how often a record is opened that is replaced meanwhile.
+const rounds = 100
 
 // read reads a record and leaves its file open. A wrapper closes a record only
-// once the next one is in its place: one found dead may have been replaced in
-// between. With an error the Peer says only whether somebody holds the record.
+// once the next one is in its place: one that nobody holds and that was replaced
+// says nothing of a death. With an error the Peer says only whether somebody
+// holds the record.
 func read(path string) (Peer, *os.File, error) {
-	for round := 1; ; round++ {
+	for range rounds {
 		f, err := open(path)
 		if err != nil {
 			return Peer{}, nil, err
 		}
-		s, err := decode(f)
-		p := Peer{State: s, Alive: living(f)}
-		if !p.Alive && round < rounds && replaced(path, f) {
+		p := Peer{Alive: living(f)}
+		if !p.Alive && replaced(path, f) {
 			f.Close()
 			continue
 		}
-		if err == nil && s.stale() {
+		if p.State, err = decode(f); err == nil && p.stale() {
 			err = fmt.Errorf("read record: of an earlier sandbox: %w", os.ErrNotExist)
 		}
 		if err != nil {
 			f.Close()
-			return p, nil, err
+			return Peer{Alive: p.Alive}, nil, err
 		}
 		return p, f, nil
 	}
+	return Peer{Alive: true}, nil, fmt.Errorf("read record: replaced %d times meanwhile", rounds)
 }
 
 // replaced tells whether another file has taken f's name.

@@ -14,6 +14,10 @@ import (
 // TestMain lets the test binary play a wrapper in a process of its own, which
 // is what the kernel's locks are about.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("RECORD_TEST_WATCHER"); dir != "" {
+		watchInTurn(dir)
+		return
+	}
 	if dir := os.Getenv("RECORD_TEST_WRAPPER"); dir != "" {
 		r, err := Create(dir, true)
 		if err == nil {
