@@ -41,6 +41,7 @@ func (c command) supervise(s spec.Spec, argv []string, heard process.Heard, adap
 		heard.Also(s.RequestSignal)
 	}
 	if s.Mode != spec.ExecMode || len(s.StartDeps) > 0 { // else there is nobody to pass them on to
+		process.Reserve()
 		heard.Common()
 		go heard.Rest()
 	}
