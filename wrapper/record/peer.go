@@ -70,7 +70,7 @@ func read(path string) (Peer, *os.File, error) {
 		if err != nil {
 			return Peer{}, nil, err
 		}
-		p := Peer{Alive: living(f)}
+		p := Peer{Alive: held(f, alive)}
 		if !p.Alive && replaced(path, f) {
 			f.Close()
 			continue
@@ -82,9 +82,24 @@ func read(path string) (Peer, *os.File, error) {
 			f.Close()
 			return Peer{Alive: p.Alive}, nil, err
 		}
+		if p.Process != nil {
+			if held(f, waiting) {
+				p.State = p.beforeStart()
+			} else if replaced(path, f) { // let go of because the execution failed
+				f.Close()
+				continue
+			}
+		}
 		return p, f, nil
 	}
 	return Peer{Alive: true}, nil, fmt.Errorf("read record: replaced %d times meanwhile", rounds)
+}
+
+// beforeStart is the state of a container whose command is about to take the
+// wrapper's place.
+func (s State) beforeStart() State {
+	s.Phase, s.Started, s.Ready, s.StartedAt, s.Process = "starting", false, false, Moment{}, nil
+	return s
 }
 
 // replaced tells whether another file has taken f's name.
@@ -151,9 +166,9 @@ func strict(data []byte, to any) error {
 	return nil
 }
 
-// living tells whether a wrapper holds this record.
-func living(f *os.File) bool {
-	l := unix.Flock_t{Type: unix.F_RDLCK, Start: alive, Len: 1}
+// held tells whether somebody holds a write lock on a byte of f.
+func held(f *os.File, at int64) bool {
+	l := unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l)
 	return err == nil && l.Type == unix.F_WRLCK
 }

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +29,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Stdout.WriteString("up\n")
 		os.Stdin.Read(make([]byte, 1)) // until told to go on
+		if argv := os.Getenv("RECORD_TEST_REPLACE"); argv != "" {
+			replaceWith(r, argv)
+		}
 		if os.Getenv("RECORD_TEST_START") != "" {
 			if err := r.Update(State{Phase: "running", Started: true}); err != nil {
 				panic(err)
@@ -37,6 +41,28 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// replaceWith is a wrapper that tries to execute a program in its place, and ends
+// with code 127 when told to after that has failed.
+func replaceWith(r *Record, program string) {
+	self, err := Self()
+	if err == nil {
+		err = r.Update(State{Phase: "running", Started: true, Ready: true, Process: &self})
+	}
+	if err == nil {
+		err = r.Inherit(true)
+	}
+	if err != nil {
+		panic(err)
+	}
+	os.Stdin.Read(make([]byte, 1))
+	_ = syscall.Exec(program, []string{program, "1000"}, nil)
+	if err := r.Update(State{Phase: "exited", Exit: &Exit{Code: 127, ForGood: true}}); err != nil {
+		panic(err)
+	}
+	os.Stdin.Read(make([]byte, 1))
+	os.Exit(127)
 }
 
 // gate runs Gate and reports its result.
