@@ -42,7 +42,7 @@ func clockSetBack(t *testing.T, dir string) {
 func inPod(t *testing.T, text string) (command, *record.Record) {
 	t.Helper()
 	dir := t.TempDir()
-	r, err := record.Create(dir, false)
+	r, err := record.Create(dir, t.TempDir(), spec.Restart{})
 	if err != nil {
 		t.Fatal(err)
 	}

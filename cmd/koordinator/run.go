@@ -108,7 +108,7 @@ func (c command) config(s spec.Spec, argv []string, out *logWriter) (wrapper.Con
 		Spec:     s,
 		Terminal: process.Terminal(),
 		Log:      log,
-		Record:   openRecord(c.recordDir, s, log),
+		Record:   openRecord(c.recordDir, c.peersDir, s, log),
 		Kernel:   newKernel(argv, c.childEnviron(), out),
 		Network:  c.network(),
 		Records: func(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
@@ -181,11 +181,11 @@ func (k kernel) Reap() []process.Exit { return process.Reap() }
 
 // openRecord makes this incarnation's record where the webhook has mounted a
 // place for it.
-func openRecord(dir string, s spec.Spec, log *slog.Logger) *record.Record {
+func openRecord(dir, peers string, s spec.Spec, log *slog.Logger) *record.Record {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	r, err := record.Create(dir, s.Restart.ForGood(wrapper.KilledCode))
+	r, err := record.Create(dir, peers, s.Restart)
 	if err != nil {
 		log.Error("record not made: the container will not become ready", "error", err)
 		return nil

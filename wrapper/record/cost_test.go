@@ -57,7 +57,7 @@ func peers() []string {
 func TestA2A3WatchingLivingPeersCostsNoThreadsAndNoDescriptors(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range peers() {
-		r, err := Create(place(t, dir, name), true)
+		r, err := create(place(t, dir, name), true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestA17APeerThatRenewsItsRecordAllTheTimeIsNeverDead(t *testing.T) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	at := place(t, dir, "peer")
-	r, err := Create(at, true)
+	r, err := create(at, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestADeathIsNoticedWithoutARescan(t *testing.T) {
 			return kill
 		},
 		"A2 a command that inherited the record": func(t *testing.T, at string) func() {
-			r, err := Create(at, true)
+			r, err := create(at, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,7 +187,7 @@ func TestADeathIsNoticedWithoutARescan(t *testing.T) {
 func TestARecordIsLookedAtAgainWhileItsHolderEnds(t *testing.T) {
 	dir := t.TempDir()
 	at := place(t, dir, "peer")
-	r, err := Create(at, true)
+	r, err := create(at, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // Names of the files in a container's directory.
@@ -53,6 +55,7 @@ type State struct {
 	Phase     string   `json:"phase"`                   // a lifecycle.State
 	For       []string `json:"for,omitempty"`           // what a waiting or holding container waits for
 	Since     Moment   `json:"since"`                   // when this incarnation began; tells it from others
+	Run       int      `json:"run,omitempty"`           // of the pod in its sandbox: how often all its containers were restarted together
 	Sandbox   uint64   `json:"sandbox,omitempty"`       // of the pod that it began in; 0: not known
 	Started   bool     `json:"started,omitempty"`       // the command was started in this incarnation
 	Before    bool     `json:"startedBefore,omitempty"` // or in an earlier one
@@ -64,10 +67,21 @@ type State struct {
 	// KilledForGood tells whether the container, when it is killed together with
 	// its wrapper, is not started again.
 	KilledForGood bool `json:"killedForGood,omitempty"`
+	// RestartsAll tells whether the exit, or without one being killed, restarts all
+	// containers of the pod.
+	RestartsAll bool `json:"restartsAll,omitempty"`
 	// Process is set where the command has taken the wrapper's place. It may
 	// close the record and still live. Readers see it, and what else the same
 	// record says of the start, only once the kernel runs the command.
 	Process *Process `json:"process,omitempty"`
+}
+
+// code is the exit code, or that of one that is killed as it is now.
+func (s State) code() int {
+	if s.Exit == nil {
+		return killed
+	}
+	return s.Exit.Code
 }
 
 // Exit is how an incarnation ended.
@@ -82,35 +96,28 @@ func (s State) incarnation() string { return strconv.FormatInt(int64(s.Since.Boo
 
 // Record is the record of one incarnation, held by its wrapper.
 type Record struct {
-	dir  string
-	last State
-	file *os.File // the present one
-	shut *os.File // the present one again, if the command is about to take the wrapper's place
-	gate *os.File // the one before the start: whoever sleeps on its lock looks whether we live
+	dir     string
+	restart spec.Restart
+	last    State
+	file    *os.File // the present one
+	shut    *os.File // the present one again, if the command is about to take the wrapper's place
+	gate    *os.File // the one before the start: whoever sleeps on its lock looks whether we live
 }
 
 // Create replaces an earlier incarnation's record in dir by one that waits,
-// and clears what else was left. killedForGood goes into every state.
-func Create(dir string, killedForGood bool) (*Record, error) {
-	r := &Record{dir: dir}
-	r.last = State{Since: Now(), Sandbox: sandbox(), KilledForGood: killedForGood, Before: startedBefore(dir)}
+// and clears what else was left. All containers' records are in directories of
+// peers; restart is what the kubelet does when this container ends.
+func Create(dir, peers string, restart spec.Restart) (*Record, error) {
+	r := &Record{dir: dir, restart: restart}
+	r.last = State{Since: Now(), Sandbox: sandbox(), Run: nextRun(dir, peers), KilledForGood: restart.ForGood(killed)}
+	if p, err := Read(dir); err == nil && p.Run == r.last.Run {
+		r.last.Before = p.Started || p.Before
+	}
 	r.clear()
 	if err := r.Update(State{Phase: "waiting"}); err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-// startedBefore tells whether an incarnation before, in this sandbox, has
-// started its command.
-func startedBefore(dir string) bool {
-	f, err := open(filepath.Join(dir, name))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	s, err := decode(f)
-	return err == nil && !s.stale() && (s.Started || s.Before)
 }
 
 // clear removes what killed wrappers and hooks have left.
@@ -136,7 +143,8 @@ func (r *Record) clear() {
 // if another state follows, the command was not started.
 func (r *Record) Update(s State) error {
 	s.Since, s.Sandbox, s.StartedAt = r.last.Since, r.last.Sandbox, r.last.StartedAt
-	s.Before, s.KilledForGood = r.last.Before, r.last.KilledForGood
+	s.Before, s.KilledForGood, s.Run = r.last.Before, r.last.KilledForGood, r.last.Run
+	s.RestartsAll = r.restart.Rule(s.code()) == restartAll
 	starts := s.Started && !r.last.Started
 	if starts {
 		s.StartedAt = Now()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // TestMain lets the test binary play a wrapper in a process of its own, which
@@ -20,7 +22,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if dir := os.Getenv("RECORD_TEST_WRAPPER"); dir != "" {
-		r, err := Create(dir, true)
+		r, err := create(dir, true)
 		if err == nil {
 			err = r.Update(State{Phase: "waiting", For: []string{"proxy to be ready"}})
 		}
@@ -41,6 +43,16 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// create is Create for a container that is not part of a pod, and that is killed
+// for good or not.
+func create(dir string, killedForGood bool) (*Record, error) {
+	restart := spec.Restart{Policy: spec.RestartAlways}
+	if killedForGood {
+		restart.Policy = spec.RestartNever
+	}
+	return Create(dir, "", restart)
 }
 
 // replaceWith is a wrapper that tries to execute a program in its place, and ends
@@ -94,7 +106,7 @@ func result(t *testing.T, out <-chan error) error {
 
 func TestGateBlocksUntilStarted(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +129,7 @@ func TestGateBlocksUntilStarted(t *testing.T) {
 
 func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +144,7 @@ func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 
 func TestGateSpeaksSoonOnlyOnce(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +171,7 @@ func TestGateWithoutRecordWaitsForOne(t *testing.T) {
 	dir := t.TempDir()
 	out := gate(dir, time.Minute)
 	still(t, out)
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +215,7 @@ func TestGateDoesNotBelieveADeadWrapper(t *testing.T) {
 		out = gate(dir, time.Minute)
 		still(t, out)
 
-		r, err := Create(dir, false) // the next incarnation
+		r, err := create(dir, false) // the next incarnation
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +251,7 @@ func TestGateSurvivesWhatIsNotARecord(t *testing.T) {
 
 func TestCreateLeavesNoOtherFileBehind(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +264,7 @@ func TestCreateLeavesNoOtherFileBehind(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("have %v, %v, want the record alone", entries, err)
 	}
-	if _, err := Create(filepath.Join(dir, "missing"), false); err == nil {
+	if _, err := create(filepath.Join(dir, "missing"), false); err == nil {
 		t.Fatal("created a record in a directory that is not there")
 	}
 }

@@ -54,7 +54,7 @@ func TestA9ACommandInTheWrappersPlaceIsStartedOnlyOnceItRuns(t *testing.T) {
 
 func TestA9OnAFullVolume(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, true)
+	r, err := create(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}

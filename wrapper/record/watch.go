@@ -47,6 +47,13 @@ func Look(dir string, names []string) Snapshot {
 			s[name] = p
 		}
 	}
+	return s.of(latest(records(dir)))
+}
+
+// of is a copy without what is over in a run.
+func (s Snapshot) of(run int) Snapshot {
+	s = maps.Clone(s)
+	maps.DeleteFunc(s, func(_ string, p Peer) bool { return p.past(run) })
 	return s
 }
 
@@ -58,6 +65,7 @@ type watcher struct {
 	log    *slog.Logger
 	rescan time.Duration
 	now    Snapshot             // as last read
+	latest int                  // the latest run seen
 	told   map[string]time.Time // container → when its record was last complained of
 	doubts map[string]doubt     // containers whose wrapper may be dead
 	pace   pace
@@ -74,10 +82,11 @@ func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 	changes, every := w.changes(ctx)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	w.latest = latest(records(w.dir)) // that of our own container, too
 	w.look(w.names...)
 	var sent Snapshot
 	for polls := 0; ; {
-		next, offer := maps.Clone(w.now), out
+		next, offer := w.now.of(w.latest), out
 		if sent != nil && reflect.DeepEqual(next, sent) {
 			offer = nil
 		}
@@ -184,6 +193,7 @@ func (w *watcher) look(names ...string) {
 		switch {
 		case err == nil:
 			w.now[container] = p
+			w.latest = max(w.latest, p.Run)
 		case !p.Alive:
 			delete(w.now, container)
 		}
