@@ -43,6 +43,7 @@ func (c command) supervise(config wrapper.Config, argv []string, heard process.H
 		heard.Also(s.RequestSignal)
 	}
 	if s.Mode != spec.ExecMode || len(s.StartDeps) > 0 { // else there is nobody to pass them on to
+		process.Reserve()
 		heard.Common()
 		go heard.Rest()
 	}
@@ -99,7 +100,7 @@ func (c command) complete(config *wrapper.Config, argv []string, out *logWriter)
 	}
 	config.Terminal = process.Terminal()
 	config.Log = log
-	config.Record = openRecord(c.recordDir, config.Spec, log)
+	config.Record = openRecord(c.recordDir, c.peersDir, config.Spec, log)
 	config.Kernel = kernel{argv, c.childEnviron(), process.LeaveDir(), out}
 	config.Handlers = c.handlers()
 	config.Records = records{c.peersDir, config.Spec.Wrapped, log}
@@ -184,11 +185,11 @@ func (k kernel) Reap() []process.Exit { return process.Reap() }
 
 // openRecord makes this incarnation's record where the webhook has mounted a
 // place for it.
-func openRecord(dir string, s spec.Spec, log *slog.Logger) *record.Record {
+func openRecord(dir, peers string, s spec.Spec, log *slog.Logger) *record.Record {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	r, err := record.Create(dir, s.Restart.ForGood(wrapper.KilledCode))
+	r, err := record.Create(dir, peers, s.Restart)
 	if err != nil {
 		log.Error("record not made: the container will not become ready", "error", err)
 		return nil

@@ -67,7 +67,7 @@ func statusOf(name, dir string) containerStatus {
 		s.Reason = err.Error()
 		return s
 	}
-	s.State, s.Ready, s.Stopping, s.For, s.Since = p.Phase, p.Ready, p.Stopping, p.For, &p.Since
+	s.State, s.Ready, s.Stopping, s.For, s.Since = p.Phase, p.Ready, p.Stopping, p.For, &p.Since.Wall
 	switch {
 	case p.Exit != nil:
 		s.State, s.ExitCode, s.Reason = "exited", &p.Exit.Code, strings.TrimPrefix(p.Exit.Reason, spec.NotStarted)

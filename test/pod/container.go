@@ -29,6 +29,9 @@ type Container struct {
 	ReadOnly  bool // the root file system
 	Unwrapped bool // run the command itself, as without injection
 
+	Processes   int    // the most processes and threads, its pids cgroup's limit; 0: no limit
+	Descriptors uint64 // RLIMIT_NOFILE; 0: as it is
+
 	// Scratch is an image without anything: no shell, no /etc, no /tmp. Files,
 	// by their path in the container, are all there is.
 	Scratch bool
@@ -53,6 +56,7 @@ type Running struct {
 	cmd      *exec.Cmd
 	out, err *os.File // closed here; their names count
 	message  string   // host file
+	cgroup   string   // host directory; "": none of its own
 	done     chan struct{}
 	exit     Exit // set when done is closed
 }
@@ -94,7 +98,7 @@ func (p *Pod) Start(c Container) (*Running, error) {
 // running prepares a container's first process. Its output goes to files, so
 // that nobody has to read it and nothing waits for its end.
 func (p *Pod) running(c Container, s setup, text []byte) (*Running, error) {
-	r := &Running{message: s.Message, done: make(chan struct{})}
+	r := &Running{message: s.Message, cgroup: s.Cgroup, done: make(chan struct{})}
 	for suffix, file := range map[string]**os.File{".out": &r.out, ".err": &r.err} {
 		f, err := os.OpenFile(s.Root+suffix, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o666)
 		if err != nil {
@@ -135,9 +139,14 @@ func (p *Pod) setup(c Container) (setup, error) {
 	s := setup{
 		Root: root, Bin: filepath.Join(p.dir, "bin"), Record: record, Peers: p.Records(), Message: message.Name(),
 		Access: c.Access, Scratch: c.Scratch, Files: c.Files, ReadOnly: c.ReadOnly,
-		UID: c.UID, DropCaps: c.DropCaps, Dir: c.Dir,
+		UID: c.UID, DropCaps: c.DropCaps, Dir: c.Dir, Descriptors: c.Descriptors,
 		Argv: append([]string{spec.Binary, "--"}, c.Command...),
 		Env:  append([]string{path}, c.Env...),
+	}
+	if c.Processes > 0 {
+		if s.Cgroup, err = p.limit(c.Name, c.Processes); err != nil {
+			return setup{}, err
+		}
 	}
 	if c.Unwrapped {
 		s.Argv = c.Command

@@ -29,6 +29,9 @@ type setup struct {
 	Files    map[string]string
 	ReadOnly bool
 
+	Cgroup      string // to join; "": none
+	Descriptors uint64 // RLIMIT_NOFILE; 0: as it is
+
 	UID      int
 	DropCaps bool
 	Dir      string
@@ -72,6 +75,9 @@ func pause() {
 
 // become turns this process into the container. It returns only an error.
 func become(s setup) error {
+	if err := s.obey(); err != nil {
+		return err
+	}
 	if err := s.mount(); err != nil {
 		return err
 	}
@@ -82,6 +88,9 @@ func become(s setup) error {
 		if err := os.Chdir(s.Dir); err != nil {
 			return err
 		}
+	}
+	if err := s.limitFiles(); err != nil {
+		return err
 	}
 	// Lost by the change of the user: the container dies with whoever started it.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {

@@ -35,6 +35,7 @@ type Pod struct {
 
 	mu      sync.Mutex
 	started []*Running
+	cgroups []string
 }
 
 // New makes a pod whose containers run the binary given, a koordinator.
@@ -133,7 +134,7 @@ func (p *Pod) Close() error {
 			p.pause.Wait() // its code says only that it was killed
 		}
 		close(p.spawn)
-		err = os.RemoveAll(p.dir)
+		err = errors.Join(p.unlimit(), os.RemoveAll(p.dir))
 	})
 	return err
 }

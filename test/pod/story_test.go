@@ -16,12 +16,21 @@ type story struct {
 	*testing.T
 	*Pod
 	log string // every container's $LOG
+
+	processes   int    // the limit of every container; 0: none
+	descriptors uint64 // the same
 }
 
 // newStory makes a pod for a story.
 func newStory(t *testing.T) story {
 	t.Helper()
-	return story{t, newPod(t), filepath.Join(t.TempDir(), "log")}
+	return story{T: t, Pod: newPod(t), log: filepath.Join(t.TempDir(), "log")}
+}
+
+// limited puts a container under the story's limits.
+func (s story) limited(c Container) Container {
+	c.Processes, c.Descriptors = s.processes, s.descriptors
+	return c
 }
 
 // container starts a container by its spec, as the webhook writes it for a Job
@@ -38,7 +47,7 @@ func (s story) container(name, script string, changes ...func(*spec.Spec)) *Runn
 		sp.Wrapped = append(sp.Wrapped, d.Container)
 	}
 	sp.Wrapped = append(sp.Wrapped, sp.HoldFor...)
-	return start(s.T, s.Pod, Container{Name: name, Command: sh(script), Spec: sp.Encode(), Env: []string{"LOG=" + s.log, spec.EnvPodIP + "=127.0.0.1"}})
+	return start(s.T, s.Pod, s.limited(Container{Name: name, Command: sh(script), Spec: sp.Encode(), Env: []string{"LOG=" + s.log, spec.EnvPodIP + "=127.0.0.1"}}))
 }
 
 // happened is what has been written down.

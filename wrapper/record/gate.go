@@ -18,7 +18,7 @@ const retry = 20 * time.Millisecond
 // waits for, and for how long it has.
 func Gate(dir string, first, most time.Duration) (time.Time, error) {
 	path := filepath.Join(dir, name)
-	if p, err := Read(dir); most > 0 && (err != nil || !p.lives() || time.Since(p.Since) < first) {
+	if p, err := Read(dir); most > 0 && (err != nil || !p.lives() || p.Since.Age() < first) {
 		most = first
 	}
 	var over <-chan time.Time
@@ -48,28 +48,41 @@ func Gate(dir string, first, most time.Duration) (time.Time, error) {
 // ever happens.
 func attempt(path string) <-chan time.Time {
 	result := make(chan time.Time, 1)
-	go func() {
+	go func() { result <- passed(path) }()
+	return result
+}
+
+// passed is attempt without an end.
+func passed(path string) time.Time {
+	for {
 		p, f, err := read(path)
 		if err != nil {
-			result <- time.Time{}
-			return
+			return time.Time{}
 		}
-		defer f.Close()
-		if p.lives() && p.Process == nil && !p.Started {
-			released(f, waiting)
-			if !living(f) {
-				result <- time.Time{}
-				return
-			}
-			// The record says so a moment later, unless the volume is full.
-			p.Started, p.StartedAt = true, time.Now()
+		if p.Started || !p.lives() {
+			f.Close()
+			return p.startedAt()
 		}
-		if !p.lives() || !p.Started {
-			p.StartedAt = time.Time{}
+		released(f, waiting)
+		over, next := !held(f, alive), replaced(path, f)
+		f.Close()
+		switch {
+		case next: // by the record of the start, or of what has come instead
+		case over:
+			return time.Time{}
+		default: // the record is yet to say so, and never will where the volume is full
+			return time.Now()
 		}
-		result <- p.StartedAt
-	}()
-	return result
+	}
+}
+
+// startedAt is when the living incarnation's command was started, zero where
+// there is none or it was not.
+func (p Peer) startedAt() time.Time {
+	if !p.Started || !p.lives() {
+		return time.Time{}
+	}
+	return p.StartedAt.Local()
 }
 
 // lives tells whether the incarnation is the present one, to a reader in the
@@ -85,7 +98,7 @@ func sentence(dir string) error {
 	if !p.lives() {
 		return fmt.Errorf("koordinator is not running in this container yet: its record is that of an earlier run")
 	}
-	waited := time.Since(p.Since).Round(time.Second)
+	waited := p.Since.Age().Round(time.Second)
 	if len(p.For) == 0 {
 		return fmt.Errorf("not started yet, %s", waited)
 	}

@@ -31,9 +31,19 @@ func (p Peer) Gone() bool { return !p.Alive && p.Exit == nil }
 // Whatever a container has put there, Read neither blocks nor reads more than
 // 64 KiB.
 func Read(dir string) (Peer, error) {
-	p, f, err := read(filepath.Join(dir, name))
+	p, err := readNoted(dir)
 	if err != nil {
 		return Peer{}, err
+	}
+	return p, nil
+}
+
+// readNoted is Read, whose Peer with an error says only whether somebody holds
+// the record.
+func readNoted(dir string) (Peer, error) {
+	p, f, err := read(filepath.Join(dir, name))
+	if err != nil {
+		return p, err
 	}
 	f.Close()
 	return p.noted(dir), nil
@@ -47,33 +57,49 @@ func (p Peer) noted(dir string) Peer {
 	return p
 }
 
-// rounds bounds how often a record is looked up that is replaced as it is read.
-const rounds = 3
+// rounds bounds how often a record is opened that is replaced meanwhile.
+const rounds = 100
 
 // read reads a record and leaves its file open. A wrapper closes a record only
-// once the next one is in its place: one found dead may have been replaced in
-// between. With an error the Peer says only whether somebody holds the record.
+// once the next one is in its place: one that nobody holds and that was replaced
+// says nothing of a death. With an error the Peer says only whether somebody
+// holds the record.
 func read(path string) (Peer, *os.File, error) {
-	for round := 1; ; round++ {
+	for range rounds {
 		f, err := open(path)
 		if err != nil {
 			return Peer{}, nil, err
 		}
-		s, err := decode(f)
-		p := Peer{State: s, Alive: living(f)}
-		if !p.Alive && round < rounds && replaced(path, f) {
+		p := Peer{Alive: held(f, alive)}
+		if !p.Alive && replaced(path, f) {
 			f.Close()
 			continue
 		}
-		if err == nil && s.stale() {
+		if p.State, err = decode(f); err == nil && p.stale() {
 			err = fmt.Errorf("read record: of an earlier sandbox: %w", os.ErrNotExist)
 		}
 		if err != nil {
 			f.Close()
-			return p, nil, err
+			return Peer{Alive: p.Alive}, nil, err
+		}
+		if p.Process != nil {
+			if held(f, waiting) {
+				p.State = p.beforeStart()
+			} else if replaced(path, f) { // let go of because the execution failed
+				f.Close()
+				continue
+			}
 		}
 		return p, f, nil
 	}
+	return Peer{Alive: true}, nil, fmt.Errorf("read record: replaced %d times meanwhile", rounds)
+}
+
+// beforeStart is the state of a container whose command is about to take the
+// wrapper's place.
+func (s State) beforeStart() State {
+	s.Phase, s.Started, s.Ready, s.StartedAt, s.Process = "starting", false, false, Moment{}, nil
+	return s
 }
 
 // replaced tells whether another file has taken f's name.
@@ -140,9 +166,9 @@ func strict(data []byte, to any) error {
 	return nil
 }
 
-// living tells whether a wrapper holds this record.
-func living(f *os.File) bool {
-	l := unix.Flock_t{Type: unix.F_RDLCK, Start: alive, Len: 1}
+// held tells whether somebody holds a write lock on a byte of f.
+func held(f *os.File, at int64) bool {
+	l := unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l)
 	return err == nil && l.Type == unix.F_WRLCK
 }

@@ -19,18 +19,17 @@ package record
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // Names of the files in a container's directory.
@@ -48,29 +47,42 @@ const room = 4096
 // The bytes that are locked.
 const (
 	alive   = 0 // while the wrapper lives
-	waiting = 1 // while the command has not been started
+	waiting = 1 // while the command has not been started; see Record.Update for Process
 )
 
 // State is what a record says.
 type State struct {
-	Phase     string    `json:"phase"`                   // a lifecycle.State
-	For       []string  `json:"for,omitempty"`           // what a waiting or holding container waits for
-	Since     time.Time `json:"since"`                   // when this incarnation began; tells it from others
-	Sandbox   uint64    `json:"sandbox,omitempty"`       // of the pod that it began in; 0: not known
-	Started   bool      `json:"started,omitempty"`       // the command was started in this incarnation
-	Before    bool      `json:"startedBefore,omitempty"` // or in an earlier one
-	StartedAt time.Time `json:"startedAt,omitzero"`      // when it was
-	Ready     bool      `json:"ready,omitempty"`         // its probes have passed
-	Trouble   string    `json:"trouble,omitempty"`       // why they last have not
-	Stopping  bool      `json:"stopping,omitempty"`      // it has been asked to stop
-	Exit      *Exit     `json:"exit,omitempty"`          // how it ended; nil: it has not, or was killed
+	Phase     string   `json:"phase"`                   // a lifecycle.State
+	For       []string `json:"for,omitempty"`           // what a waiting or holding container waits for
+	Since     Moment   `json:"since"`                   // when this incarnation began; tells it from others
+	Run       int      `json:"run,omitempty"`           // of the pod in its sandbox: how often all its containers were restarted together
+	Sandbox   uint64   `json:"sandbox,omitempty"`       // of the pod that it began in; 0: not known
+	Started   bool     `json:"started,omitempty"`       // the command was started in this incarnation
+	Before    bool     `json:"startedBefore,omitempty"` // or in an earlier one
+	StartedAt Moment   `json:"startedAt,omitzero"`      // when it was
+	Ready     bool     `json:"ready,omitempty"`         // its probes have passed
+	Trouble   string   `json:"trouble,omitempty"`       // why they last have not
+	Stopping  bool     `json:"stopping,omitempty"`      // it has been asked to stop
+	Exit      *Exit    `json:"exit,omitempty"`          // how it ended; nil: it has not, or was killed
 
 	// KilledForGood tells whether the container, when it is killed together with
 	// its wrapper, is not started again.
 	KilledForGood bool `json:"killedForGood,omitempty"`
+	// RestartsAll tells whether the exit, or without one being killed, restarts all
+	// containers of the pod.
+	RestartsAll bool `json:"restartsAll,omitempty"`
 	// Process is set where the command has taken the wrapper's place. It may
-	// close the record and still live.
+	// close the record and still live. Readers see it, and what else the same
+	// record says of the start, only once the kernel runs the command.
 	Process *Process `json:"process,omitempty"`
+}
+
+// code is the exit code, or that of one that is killed as it is now.
+func (s State) code() int {
+	if s.Exit == nil {
+		return killed
+	}
+	return s.Exit.Code
 }
 
 // Exit is how an incarnation ended.
@@ -82,38 +94,32 @@ type Exit struct {
 }
 
 // incarnation is the number that tells one incarnation from others.
-func (s State) incarnation() string { return strconv.FormatInt(s.Since.UnixNano(), 10) }
+func (s State) incarnation() string { return strconv.FormatInt(int64(s.Since.Boot), 10) }
 
 // Record is the record of one incarnation, held by its wrapper.
 type Record struct {
-	dir  string
-	last State
-	file *os.File // the present one
-	gate *os.File // the one before the start: whoever sleeps on its lock looks whether we live
+	dir     string
+	restart spec.Restart
+	last    State
+	file    *os.File // the present one
+	shut    *os.File // the present one again, if the command is about to take the wrapper's place
+	gate    *os.File // the one before the start: whoever sleeps on its lock looks whether we live
 }
 
 // Create replaces an earlier incarnation's record in dir by one that waits,
-// and clears what else was left. killedForGood goes into every state.
-func Create(dir string, killedForGood bool) (*Record, error) {
-	r := &Record{dir: dir}
-	r.last = State{Since: time.Now(), Sandbox: sandbox(), KilledForGood: killedForGood, Before: startedBefore(dir)}
+// and clears what else was left. All containers' records are in directories of
+// peers; restart is what the kubelet does when this container ends.
+func Create(dir, peers string, restart spec.Restart) (*Record, error) {
+	r := &Record{dir: dir, restart: restart}
+	r.last = State{Since: Now(), Sandbox: sandbox(), Run: nextRun(dir, peers), KilledForGood: restart.ForGood(killed)}
+	if p, err := Read(dir); err == nil && p.Run == r.last.Run {
+		r.last.Before = p.Started || p.Before
+	}
 	r.clear()
 	if err := r.Update(State{Phase: "waiting"}); err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-// startedBefore tells whether an incarnation before, in this sandbox, has
-// started its command.
-func startedBefore(dir string) bool {
-	f, err := open(filepath.Join(dir, name))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	s, err := decode(f)
-	return err == nil && !s.stale() && (s.Started || s.Before)
 }
 
 // clear removes what killed wrappers and hooks have left.
@@ -132,32 +138,49 @@ func (r *Record) clear() {
 // Update records a new state. What is the same in every state of the
 // incarnation is filled in. The gate opens with the first one that is Started,
 // also where the rest cannot be written.
+//
+// A state with a Process is about a command that is yet to take the wrapper's
+// place, which may fail. Its waiting lock is held through a descriptor that is
+// closed by the execution of the command: that opens the gate. Until then, and
+// if another state follows, the command was not started.
 func (r *Record) Update(s State) error {
 	s.Since, s.Sandbox, s.StartedAt = r.last.Since, r.last.Sandbox, r.last.StartedAt
-	s.Before, s.KilledForGood = r.last.Before, r.last.KilledForGood
+	s.Before, s.KilledForGood, s.Run = r.last.Before, r.last.KilledForGood, r.last.Run
+	s.RestartsAll = r.restart.Rule(s.code()) == restartAll
 	starts := s.Started && !r.last.Started
 	if starts {
-		s.StartedAt = time.Now()
+		s.StartedAt = Now()
 	}
-	if starts && r.file != nil {
+	if starts && s.Process == nil && r.file != nil {
 		if err := setLock(r.file, waiting, unix.F_UNLCK); err != nil {
 			return fmt.Errorf("open the gate: %w", err)
 		}
 	}
-	f, err := r.replace(encode(s), !s.Started)
+	f, shut, err := r.replace(s)
 	if err != nil {
 		return fmt.Errorf("write record: %w", err)
 	}
-	r.last = s
+	if s.Process == nil {
+		r.last = s
+	}
+	r.adopt(f, shut, starts)
+	return nil
+}
+
+// adopt keeps the files of the present record, and of the one before if the gate
+// may have to be told by it that the wrapper lives.
+func (r *Record) adopt(f, shut *os.File, starts bool) {
 	switch {
 	case f == r.file || r.file == nil:
-	case starts:
+	case starts && r.gate == nil:
 		r.gate = r.file
 	default:
 		r.file.Close() // whoever sleeps on its lock wakes, and looks for the new one
 	}
-	r.file = f
-	return nil
+	if r.shut != nil {
+		r.shut.Close()
+	}
+	r.file, r.shut = f, shut
 }
 
 // encode writes a state, in less than room.
@@ -198,127 +221,6 @@ func oneLine(text string) string {
 		line = strings.ToValidUTF8(line[:300], "") + "…"
 	}
 	return strings.ToValidUTF8(line, "?")
-}
-
-// replace writes a new file, locks it, and only then gives it a name, in the old
-// one's place: nobody can open a record before its locks are held. On a full
-// volume it makes do with the room there is.
-func (r *Record) replace(data []byte, wait bool) (*os.File, error) {
-	f, err := r.unnamed()
-	if err == nil {
-		if err = fill(f, data, wait); err == nil {
-			err = r.name(f)
-		}
-		if err == nil {
-			return f, nil
-		}
-		f.Close()
-	}
-	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
-		return nil, err
-	}
-	if r.file != nil {
-		return r.file, overwrite(r.file, data)
-	}
-	if f, err = r.reuse(spare, data, wait); err == nil {
-		return f, nil
-	}
-	return r.reuse(name, data, wait) // an earlier incarnation's
-}
-
-// unnamed makes a file in the directory that has no name yet (O_TMPFILE), or a
-// draft's where the file system knows no such files.
-func (r *Record) unnamed() (*os.File, error) {
-	fd, err := unix.Open(r.dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
-		return os.OpenFile(filepath.Join(r.dir, draft), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o644)
-	}
-	if err != nil {
-		return nil, &os.PathError{Op: "make a file in", Path: r.dir, Err: err}
-	}
-	return os.NewFile(uintptr(fd), filepath.Join(r.dir, draft)), nil
-}
-
-// name gives a file the record's name. A link cannot replace another file, a
-// renaming can.
-func (r *Record) name(f *os.File) error {
-	path := filepath.Join(r.dir, draft)
-	if info, err := f.Stat(); err == nil && linked(info) {
-		return os.Rename(path, filepath.Join(r.dir, name))
-	}
-	_ = os.Remove(path) // of a wrapper that was killed right here
-	from := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
-		return &os.LinkError{Op: "link", Old: from, New: path, Err: err}
-	}
-	return os.Rename(path, filepath.Join(r.dir, name))
-}
-
-// linked tells whether a file has a name.
-func linked(info os.FileInfo) bool {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && st.Nlink > 0
-}
-
-// reuse makes the first record of an incarnation on a full volume, of a file
-// that is there.
-func (r *Record) reuse(file string, data []byte, wait bool) (*os.File, error) {
-	path := filepath.Join(r.dir, file)
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("the volume is full, and open %s: %w", path, err)
-	}
-	f := os.NewFile(uintptr(fd), path)
-	err = lock(f, wait)
-	if err == nil {
-		err = overwrite(f, data)
-	}
-	if err == nil && file != name {
-		err = os.Rename(path, filepath.Join(r.dir, name))
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("the volume is full, and reuse %s: %w", path, err)
-	}
-	return f, nil
-}
-
-// overwrite writes a record in the place of another in the same file. A reader
-// in between sees a broken one, and then this one.
-func overwrite(f *os.File, data []byte) error {
-	if len(data) > room {
-		return fmt.Errorf("the volume is full, and the record has more than %d bytes", room)
-	}
-	padded := append(bytes.Clone(data), bytes.Repeat([]byte(" "), room-len(data))...)
-	_, err := f.WriteAt(padded, 0)
-	return err
-}
-
-// fill writes and locks a record that nobody can see yet.
-func fill(f *os.File, data []byte, wait bool) error {
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if _, err := f.Write(data); err != nil {
-		return err
-	}
-	return lock(f, wait)
-}
-
-// lock takes the locks of a wrapper.
-func lock(f *os.File, wait bool) error {
-	if err := setLock(f, alive, unix.F_WRLCK); err != nil {
-		return err
-	}
-	if wait {
-		return setLock(f, waiting, unix.F_WRLCK)
-	}
-	return nil
-}
-
-func setLock(f *os.File, at int64, kind int16) error {
-	l := unix.Flock_t{Type: kind, Start: at, Len: 1}
-	return unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &l)
 }
 
 // Inherit lets the record's lock outlive the wrapper in the command that takes

@@ -5,17 +5,24 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // TestMain lets the test binary play a wrapper in a process of its own, which
 // is what the kernel's locks are about.
 func TestMain(m *testing.M) {
+	if dir := os.Getenv("RECORD_TEST_WATCHER"); dir != "" {
+		watchInTurn(dir)
+		return
+	}
 	if dir := os.Getenv("RECORD_TEST_WRAPPER"); dir != "" {
-		r, err := Create(dir, true)
+		r, err := create(dir, true)
 		if err == nil {
 			err = r.Update(State{Phase: "waiting", For: []string{"proxy to be ready"}})
 		}
@@ -24,6 +31,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Stdout.WriteString("up\n")
 		os.Stdin.Read(make([]byte, 1)) // until told to go on
+		if argv := os.Getenv("RECORD_TEST_REPLACE"); argv != "" {
+			replaceWith(r, argv)
+		}
 		if os.Getenv("RECORD_TEST_START") != "" {
 			if err := r.Update(State{Phase: "running", Started: true}); err != nil {
 				panic(err)
@@ -33,6 +43,38 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// create is Create for a container that is not part of a pod, and that is killed
+// for good or not.
+func create(dir string, killedForGood bool) (*Record, error) {
+	restart := spec.Restart{Policy: spec.RestartAlways}
+	if killedForGood {
+		restart.Policy = spec.RestartNever
+	}
+	return Create(dir, "", restart)
+}
+
+// replaceWith is a wrapper that tries to execute a program in its place, and ends
+// with code 127 when told to after that has failed.
+func replaceWith(r *Record, program string) {
+	self, err := Self()
+	if err == nil {
+		err = r.Update(State{Phase: "running", Started: true, Ready: true, Process: &self})
+	}
+	if err == nil {
+		err = r.Inherit(true)
+	}
+	if err != nil {
+		panic(err)
+	}
+	os.Stdin.Read(make([]byte, 1))
+	_ = syscall.Exec(program, []string{program, "1000"}, nil)
+	if err := r.Update(State{Phase: "exited", Exit: &Exit{Code: 127, ForGood: true}}); err != nil {
+		panic(err)
+	}
+	os.Stdin.Read(make([]byte, 1))
+	os.Exit(127)
 }
 
 // gate runs Gate and reports its result.
@@ -64,7 +106,7 @@ func result(t *testing.T, out <-chan error) error {
 
 func TestGateBlocksUntilStarted(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +129,7 @@ func TestGateBlocksUntilStarted(t *testing.T) {
 
 func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +144,7 @@ func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 
 func TestGateSpeaksSoonOnlyOnce(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +171,7 @@ func TestGateWithoutRecordWaitsForOne(t *testing.T) {
 	dir := t.TempDir()
 	out := gate(dir, time.Minute)
 	still(t, out)
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +215,7 @@ func TestGateDoesNotBelieveADeadWrapper(t *testing.T) {
 		out = gate(dir, time.Minute)
 		still(t, out)
 
-		r, err := Create(dir, false) // the next incarnation
+		r, err := create(dir, false) // the next incarnation
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +251,7 @@ func TestGateSurvivesWhatIsNotARecord(t *testing.T) {
 
 func TestCreateLeavesNoOtherFileBehind(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +264,7 @@ func TestCreateLeavesNoOtherFileBehind(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Fatalf("have %v, %v, want the record alone", entries, err)
 	}
-	if _, err := Create(filepath.Join(dir, "missing"), false); err == nil {
+	if _, err := create(filepath.Join(dir, "missing"), false); err == nil {
 		t.Fatal("created a record in a directory that is not there")
 	}
 }

@@ -59,7 +59,7 @@ func TestARecordOfAnEarlierSandboxCountsAsNone(t *testing.T) {
 	if found := Look(filepath.Dir(dir), []string{filepath.Base(dir)}); len(found) > 0 {
 		t.Errorf("found %+v, want nothing", found)
 	}
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestARecordOfThisSandboxOutlivesItsWrapper(t *testing.T) {
 	if p, err := Read(dir); err != nil || !p.Started || !p.Gone() {
 		t.Errorf("have %+v, %v, want a started one that is gone", p, err)
 	}
-	if _, err := Create(dir, false); err != nil {
+	if _, err := create(dir, false); err != nil {
 		t.Fatal(err)
 	}
 	if p, err := Read(dir); err != nil || !p.Before {

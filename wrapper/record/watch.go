@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -28,20 +29,14 @@ const (
 
 // Watch sends a Snapshot of the named containers' records, which lie in
 // directories of these names in dir, at once and whenever they have changed,
-// until ctx ends. It hears of a killed wrapper through the lock on its record,
-// and of other changes through inotify if urgent; if not, it takes no inotify
-// instance, of which a node has few, and hears within seconds. What is not a
-// record is logged and counts as none.
+// until ctx ends. If urgent it uses inotify, which also reports that a wrapper
+// was killed. If not, it takes no inotify instance, of which a node has few,
+// and notices a change within seconds. What is not a record is logged and
+// counts as none. It needs no thread of its own, however many the records are.
 //
 // Give an out without a buffer. A Snapshot belongs to its reader.
 func Watch(ctx context.Context, dir string, names []string, urgent bool, log *slog.Logger, out chan<- Snapshot) {
-	w := &watcher{
-		dir: dir, names: names, urgent: urgent, log: log,
-		told:   map[string]time.Time{},
-		guards: map[string][]os.FileInfo{},
-		died:   make(chan death),
-	}
-	w.run(ctx, out)
+	newWatcher(dir, names, urgent, log).run(ctx, out)
 }
 
 // Look is one Snapshot of the named containers' records as they are now.
@@ -52,6 +47,13 @@ func Look(dir string, names []string) Snapshot {
 			s[name] = p
 		}
 	}
+	return s.of(latest(records(dir)))
+}
+
+// of is a copy without what is over in a run.
+func (s Snapshot) of(run int) Snapshot {
+	s = maps.Clone(s)
+	maps.DeleteFunc(s, func(_ string, p Peer) bool { return p.past(run) })
 	return s
 }
 
@@ -61,90 +63,141 @@ type watcher struct {
 	names  []string
 	urgent bool
 	log    *slog.Logger
-	last   Snapshot
-	told   map[string]time.Time     // container → when its record was last complained of
-	guards map[string][]os.FileInfo // container → the records whose locks are being waited for
-	died   chan death
+	rescan time.Duration
+	now    Snapshot             // as last read
+	latest int                  // the latest run seen
+	told   map[string]time.Time // container → when its record was last complained of
+	doubts map[string]doubt     // containers whose wrapper may be dead
 	pace   pace
 }
 
-// death is the release of a container's record.
-type death struct {
-	name   string
-	record os.FileInfo
+func newWatcher(dir string, names []string, urgent bool, log *slog.Logger) *watcher {
+	return &watcher{
+		dir: dir, names: names, urgent: urgent, log: log, rescan: rescan,
+		now: Snapshot{}, told: map[string]time.Time{}, doubts: map[string]doubt{},
+	}
 }
 
 func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 	changes, every := w.changes(ctx)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	w.latest = latest(records(w.dir)) // that of our own container, too
+	w.look(w.names...)
 	var sent Snapshot
-	for polls := 1; ; polls++ {
-		began := time.Now()
-		now := w.scan(ctx)
-		w.last = now
-		cost := time.Since(began)
-		if every == poll && polls%pollsOnce == 0 {
-			changes, every = w.changes(ctx)
-			tick.Reset(every)
-		}
-		offer := out
-		if sent != nil && reflect.DeepEqual(now, sent) {
+	for polls := 0; ; {
+		next, offer := w.now.of(w.latest), out
+		if sent != nil && reflect.DeepEqual(next, sent) {
 			offer = nil
 		}
-		again := false
-		for !again {
-			select {
-			case offer <- now:
-				sent, offer = now, nil
-			case <-changes:
-				again = true
-			case d := <-w.died:
-				w.unguard(d)
-				again = true
-			case <-tick.C:
-				again = true
-			case <-ctx.Done():
-				return
+		began := time.Now()
+		select {
+		case offer <- next:
+			sent = next
+			continue
+		case c := <-changes:
+			began = time.Now()
+			w.follow(c)
+		case <-w.doubted():
+			began = time.Now()
+			w.resolve(began)
+		case <-tick.C:
+			began = time.Now()
+			w.look(w.names...)
+			if polls++; every == poll && polls%pollsOnce == 0 {
+				changes, every = w.changes(ctx)
+				tick.Reset(every)
 			}
+		case <-ctx.Done():
+			return
 		}
-		w.pace.wait(ctx, cost)
+		w.pace.wait(ctx, time.Since(began))
 	}
 }
 
-// changes tells of changes, and how often to look all the same.
-func (w *watcher) changes(ctx context.Context) (<-chan struct{}, time.Duration) {
+// changes reports changes, and how often to look without one.
+func (w *watcher) changes(ctx context.Context) (<-chan change, time.Duration) {
 	if !w.urgent {
-		return nil, rescan
+		return nil, w.rescan
 	}
 	c, err := notify(ctx, w.dir, w.names)
 	if err != nil {
 		w.log.Info("records are read every "+poll.String(), "error", err)
 		return nil, poll
 	}
-	return c, rescan
+	return c, w.rescan
 }
 
-// scan reads every record, and sees to it that its wrapper's death is heard. A
-// record that is held and broken is being written, and still says what it said.
-func (w *watcher) scan(ctx context.Context) Snapshot {
-	s := Snapshot{}
-	for _, name := range w.names {
-		dir := filepath.Join(w.dir, name)
-		p, f, err := read(filepath.Join(dir, "record"))
-		w.tell(name, err)
-		if err != nil {
-			if before, known := w.last[name]; known && p.Alive {
-				s[name] = before
-			}
-			continue
-		}
-		s[name] = p.noted(dir)
-		if !p.Alive || p.Exit != nil || !w.guard(ctx, name, f) {
-			f.Close()
+// follow looks at the records that may have changed.
+func (w *watcher) follow(c change) {
+	if c.all {
+		w.look(w.names...)
+	}
+	for name, closed := range c.names {
+		w.look(name)
+		if closed {
+			w.doubts[name] = doubt{due: time.Now().Add(delays[0])}
 		}
 	}
-	return s
+}
+
+// delays are the pauses between the looks at a record after somebody has closed
+// a file in its directory. The kernel reports that right before it releases the
+// file's locks, so the first look is nearly always enough; the process that
+// closes it can be interrupted in between.
+var delays = [...]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}
+
+// doubt is a record whose holder may have ended.
+type doubt struct {
+	due   time.Time // of the next look
+	looks int       // so far
+}
+
+// doubted is ready when the next doubt is due, never where there is none.
+func (w *watcher) doubted() <-chan time.Time {
+	if len(w.doubts) == 0 {
+		return nil
+	}
+	next := time.Time{}
+	for _, d := range w.doubts {
+		if next.IsZero() || d.due.Before(next) {
+			next = d.due
+		}
+	}
+	return time.After(time.Until(next))
+}
+
+// resolve looks at the doubted records that are due, as long as they seem alive.
+func (w *watcher) resolve(now time.Time) {
+	for name, d := range w.doubts {
+		if d.due.After(now) {
+			continue
+		}
+		w.look(name)
+		d.looks++
+		if d.looks == len(delays) || !w.now[name].Alive {
+			delete(w.doubts, name)
+			continue
+		}
+		d.due = now.Add(delays[d.looks])
+		w.doubts[name] = d
+	}
+}
+
+// look reads records. One that is held and broken is being written, and still
+// says what it said.
+func (w *watcher) look(names ...string) {
+	for _, container := range names {
+		p, err := readNoted(filepath.Join(w.dir, container))
+		w.tell(container, err)
+		switch {
+		case err == nil:
+			w.now[container] = p
+			w.latest = max(w.latest, p.Run)
+		case !p.Alive:
+			delete(w.now, container)
+		}
+	}
 }
 
 // tell logs what is wrong with a record, seldom.
@@ -154,47 +207,6 @@ func (w *watcher) tell(name string, err error) {
 	}
 	w.told[name] = time.Now()
 	w.log.Error("record not understood", "container", name, "error", err)
-}
-
-// mostGuards bounds the locks waited for at a time for one container: its
-// present record and the one before.
-const mostGuards = 2
-
-// guard sleeps in the kernel until the wrapper that holds f is gone, unless
-// somebody does already, or too many do: a wrapper holds two records at most,
-// and whoever holds more is none. It keeps f if so. The goroutine ends when the
-// wrapper does, or with this process.
-func (w *watcher) guard(ctx context.Context, name string, f *os.File) bool {
-	info, err := f.Stat()
-	if err != nil || len(w.guards[name]) >= mostGuards {
-		return false
-	}
-	for _, guarded := range w.guards[name] {
-		if os.SameFile(info, guarded) {
-			return false
-		}
-	}
-	w.guards[name] = append(w.guards[name], info)
-	go func() {
-		released(f, alive)
-		f.Close()
-		select {
-		case w.died <- death{name, info}:
-		case <-ctx.Done():
-		}
-	}()
-	return true
-}
-
-// unguard forgets a record that was released.
-func (w *watcher) unguard(d death) {
-	left := w.guards[d.name][:0]
-	for _, guarded := range w.guards[d.name] {
-		if !os.SameFile(guarded, d.record) {
-			left = append(left, guarded)
-		}
-	}
-	w.guards[d.name] = left
 }
 
 // pace bounds how often something is done at others' bidding: burst times at

@@ -116,7 +116,7 @@ func TestWatchFollowsAPeerToItsDeath(t *testing.T) {
 		t.Fatalf("killed peer: %+v", p)
 	}
 
-	r, err := Create(filepath.Join(dir, "peer"), true)
+	r, err := create(filepath.Join(dir, "peer"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestWatchOutlivesWhatAHostileContainerPutsInItsPlace(t *testing.T) {
 			if err := os.Rename(filepath.Join(hostile, "draft"), filepath.Join(hostile, "record")); err != nil {
 				t.Fatal(err)
 			}
-			r, err := Create(peer, true)
+			r, err := create(peer, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -247,7 +247,7 @@ func TestAFloodOfChangesDoesNotHideAPeer(t *testing.T) {
 			}
 		}
 	}()
-	if _, err := Create(peer, false); err != nil {
+	if _, err := create(peer, false); err != nil {
 		t.Fatal(err)
 	}
 	f.until(t, "the peer", func(s Snapshot) bool { return s["peer"].Alive })
@@ -261,7 +261,7 @@ func TestAHookIsKnownBeforeItsWrapperHears(t *testing.T) {
 	if err := Stopping(at); err == nil {
 		t.Fatal("noted without a record")
 	}
-	r, err := Create(at, false)
+	r, err := create(at, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestAHookIsKnownBeforeItsWrapperHears(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.until(t, "stopping", func(s Snapshot) bool { return s["main"].Stopping })
-	if _, err := Create(at, false); err != nil { // the next incarnation
+	if _, err := create(at, false); err != nil { // the next incarnation
 		t.Fatal(err)
 	}
 	f.until(t, "the next incarnation, which is not", func(s Snapshot) bool { return !s["main"].Stopping && !s["main"].Started })
@@ -289,7 +289,7 @@ func TestAFullVolumeLosesNoRecord(t *testing.T) {
 	if err := Prepare(dir, []string{"early", "late", "hostile"}); err != nil {
 		t.Fatal(err)
 	}
-	early, err := Create(filepath.Join(dir, "early"), true)
+	early, err := create(filepath.Join(dir, "early"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestAFullVolumeLosesNoRecord(t *testing.T) {
 		t.Fatalf("the volume is not full: %v", err)
 	}
 	f := follow(t, dir, "early", "late")
-	late, err := Create(filepath.Join(dir, "late"), true)
+	late, err := create(filepath.Join(dir, "late"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -333,7 +333,7 @@ func TestTheNextIncarnationOnAFullVolumeHasARecordToo(t *testing.T) {
 	}
 	at := filepath.Join(dir, "a")
 	for incarnation := range 3 {
-		r, err := Create(at, true)
+		r, err := create(at, true)
 		if err != nil {
 			t.Fatalf("incarnation %d: %v", incarnation, err)
 		}
@@ -371,7 +371,7 @@ func TestNobodyKeepsAContainerFromItsRecord(t *testing.T) {
 		}
 	}()
 	for range 200 {
-		r, err := Create(dir, true)
+		r, err := create(dir, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -394,12 +394,12 @@ func TestAPeerThatKeepsItsOldRecordsCostsNoThreads(t *testing.T) {
 	f := follow(t, dir, "hostile")
 	before := runtime.NumGoroutine()
 	for n := range 300 {
-		r, err := Create(at, true) // and none of them is ever closed
+		r, err := create(at, true) // and none of them is ever closed
 		if err != nil {
 			t.Fatal(err)
 		}
 		if n%100 == 99 {
-			f.until(t, "the latest", func(s Snapshot) bool { return s["hostile"].Since.Equal(r.last.Since) })
+			f.until(t, "the latest", func(s Snapshot) bool { return s["hostile"].Since.Boot == r.last.Since.Boot })
 		}
 	}
 	if now := runtime.NumGoroutine(); now > before+10 {
@@ -409,7 +409,7 @@ func TestAPeerThatKeepsItsOldRecordsCostsNoThreads(t *testing.T) {
 
 func TestWhatARecordSaysIsBounded(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, true)
+	r, err := create(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,7 +435,7 @@ func TestPrepareClearsWhatAnEarlierSandboxLeft(t *testing.T) {
 	t.Run("kube-term-13 records of an earlier sandbox are gone", func(t *testing.T) {
 		dir := t.TempDir()
 		old := place(t, dir, "main")
-		if _, err := Create(old, false); err != nil {
+		if _, err := create(old, false); err != nil {
 			t.Fatal(err)
 		}
 		if err := Prepare(dir, []string{"main", "proxy"}); err != nil {
@@ -455,7 +455,7 @@ func TestPrepareClearsWhatAnEarlierSandboxLeft(t *testing.T) {
 
 func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
 	dir := t.TempDir()
-	r, err := Create(dir, false)
+	r, err := create(dir, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -466,6 +466,7 @@ func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
 	if err := r.Update(State{Phase: "running", Started: true, Process: &self}); err != nil {
 		t.Fatal(err)
 	}
+	r.shut.Close() // as the execution does
 	r.file.Close() // as a command does that closes all descriptors it does not know
 	r.gate.Close()
 	if p, err := Read(dir); err != nil || p.Alive {
@@ -475,10 +476,10 @@ func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
 		t.Errorf("gate, whose command lives: %v, %v", at, err)
 	}
 	self.Began++ // the number was given to another process
-	r.last.Started = true
 	if err := r.Update(State{Phase: "running", Started: true, Process: &self}); err != nil {
 		t.Fatal(err)
 	}
+	r.shut.Close()
 	r.file.Close()
 	if _, err := Gate(dir, 50*time.Millisecond, 50*time.Millisecond); err == nil {
 		t.Error("the gate passed for a process that is gone")
@@ -487,10 +488,10 @@ func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
 
 // FuzzRecord holds a reader to its word whatever is written in a record.
 func FuzzRecord(f *testing.F) {
-	f.Add([]byte(`{"phase":"running","since":"2026-01-02T03:04:05Z","started":true,"ready":true}`))
-	f.Add([]byte(`{"phase":"exited","since":"2026-01-02T03:04:05Z","exit":{"code":137,"forGood":true,"reason":"killed"}}`))
+	f.Add([]byte(`{"phase":"running","since":{"wall":"2026-01-02T03:04:05Z","boot":7},"started":true,"ready":true}`))
+	f.Add([]byte(`{"phase":"exited","since":{"wall":"2026-01-02T03:04:05Z","boot":7},"exit":{"code":137,"forGood":true,"reason":"killed"}}`))
 	f.Add([]byte(`{"process":{"pid":1,"began":18446744073709551615},"for":["a to exit"]}   `))
-	f.Add([]byte(`{"since":"9999-12-31T23:59:59Z","exit":{"code":256}}`))
+	f.Add([]byte(`{"since":{"wall":"9999-12-31T23:59:59Z","boot":-1},"exit":{"code":256}}`))
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
@@ -518,7 +519,7 @@ func BenchmarkExit(b *testing.B) {
 	<-out
 	for b.Loop() {
 		b.StopTimer()
-		r, err := Create(at, true)
+		r, err := create(at, true)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,0 +1,159 @@
+package pod
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bomb is a command that takes every process its container may still have, and
+// then needs no other until SIGTERM.
+const bomb = `mkfifo $FIFO; exec 3<>$FIFO
+trap 'echo term >>$LOG; exit 7' TERM
+(while :; do sleep 1000 & done) 2>/dev/null
+sleep 1000 & echo full >>$LOG
+while :; do read x <&3; done`
+
+// TestA2AtTheProcessLimit is a pod in which one container's command takes all
+// processes that are left, while its wrapper has peers to watch and a stop to
+// carry out.
+func TestA2AtTheProcessLimit(t *testing.T) {
+	for _, limit := range []int{20, 30, 64} {
+		t.Run(fmt.Sprintf("%d processes", limit), func(t *testing.T) {
+			t.Run("it waits, starts and passes a signal on", func(t *testing.T) {
+				s := limitedStory(t, limit, 0)
+				main := s.container("main", s.bomb(), startAfter("a", "b", "c"), stopAfter("a", "b", "c"))
+				s.waits(main)
+				s.peers()
+				s.full(main)
+				ask(t, syscall.SIGTERM, main)
+				exits(t, main, 7)
+			})
+			t.Run("it stops when a peer has exited", func(t *testing.T) {
+				s := limitedStory(t, limit, 0)
+				main := s.container("main", s.bomb(), stopAfter("a", "b", "c"))
+				peers := s.peers()
+				s.full(main)
+				ask(t, syscall.SIGTERM, peers[1])
+				exits(t, main, 0)
+				s.want("full term")
+			})
+			t.Run("it holds, and notices a death", func(t *testing.T) {
+				s := limitedStory(t, limit, 0)
+				main := s.container("main", s.bomb(), holdFor(100*time.Second, "a", "b", "c"))
+				peers := s.peers()
+				s.full(main)
+				ask(t, syscall.SIGTERM, main, peers[1], peers[2])
+				eventually(t, func() bool { return strings.Contains(main.Stderr(), "held") }, main.Stderr)
+				peers[0].Kill()
+				exits(t, main, 7)
+			})
+			t.Run("a probe that no process can be made for is asked again", func(t *testing.T) {
+				s := limitedStory(t, limit, 0)
+				main := s.container("main", s.bomb(), readyWhen(s.log))
+				s.full(main)
+				next := s.container("next", "echo next >>$LOG", startAfter("main"))
+				s.waits(next)
+				main.freeOne(t)
+				exits(t, next, 0)
+				ask(t, syscall.SIGTERM, main)
+				exits(t, main, 7)
+			})
+		})
+	}
+}
+
+// TestA2WithFewDescriptors is such a pod whose processes may have few
+// descriptors.
+func TestA2WithFewDescriptors(t *testing.T) {
+	s := limitedStory(t, 0, 16)
+	main := s.container("main", "trap 'exit 7' TERM; echo up >>$LOG; while :; do sleep 0.05; done",
+		startAfter("a", "b", "c"), holdFor(100*time.Second, "a", "b", "c"), readyWhen(s.log))
+	s.waits(main)
+	peers := s.peers()
+	s.until("up")
+	next := s.container("next", "echo next >>$LOG", startAfter("main"))
+	exits(t, next, 0)
+	ask(t, syscall.SIGTERM, main, peers[1], peers[2])
+	eventually(t, func() bool { return strings.Contains(main.Stderr(), "held") }, main.Stderr)
+	peers[0].Kill()
+	exits(t, main, 7)
+}
+
+// limitedStory is a story whose containers each have limits.
+func limitedStory(t *testing.T, processes int, descriptors uint64) story {
+	s := newStory(t)
+	s.processes, s.descriptors = processes, descriptors
+	return s
+}
+
+// bomb is the bomb, with a FIFO of this story's.
+func (s story) bomb() string { return "FIFO=" + s.log + ".fifo; " + bomb }
+
+// peers starts three containers that run until they are asked to stop.
+func (s story) peers() []*Running {
+	s.Helper()
+	var all []*Running
+	for _, name := range []string{"a", "b", "c"} {
+		r := s.container(name, "trap 'exit 0' TERM; while :; do sleep 0.05; done")
+		eventually(s.T, func() bool { return strings.Contains(r.Stderr(), "command started") }, r.Stderr)
+		all = append(all, r)
+	}
+	return all
+}
+
+// full waits until a container has every process it may have.
+func (s story) full(r *Running) {
+	s.Helper()
+	s.until("full")
+	eventually(s.T, func() bool { return r.count(s.T, "pids.current") == s.processes },
+		func() string { return fmt.Sprintf("%d processes, want %d", r.count(s.T, "pids.current"), s.processes) })
+}
+
+// count is a number in a file of the container's cgroup.
+func (r *Running) count(t *testing.T, file string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.cgroup, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// freeOne ends one of the processes that the bomb has left.
+func (r *Running) freeOne(t *testing.T) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.cgroup, "cgroup.procs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, field := range strings.Fields(string(text)) {
+		pid, err := strconv.Atoi(field)
+		if err == nil && strings.HasSuffix(executable(pid), "/sleep") {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("no sleep among %q", text)
+}
+
+// ask sends containers a signal.
+func ask(t *testing.T, sig syscall.Signal, to ...*Running) {
+	t.Helper()
+	for _, r := range to {
+		if err := r.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
