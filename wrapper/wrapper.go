@@ -152,6 +152,7 @@ func (l *loop) next() {
 	case know.records = <-l.sources.recorded:
 		l.handle(know.facts())
 	case know.status = <-l.sources.reported:
+		l.learnStopSignal()
 		l.handle(know.facts())
 	case know.other = <-l.sources.carved:
 		l.handle(know.facts())
@@ -160,6 +161,18 @@ func (l *loop) next() {
 		l.handle(know.facts())
 	case call := <-l.calls:
 		call()
+	}
+}
+
+// learnStopSignal takes the stop signal of this container that the kubelet reports
+// (Kubernetes 1.33 and later), where there was no other way to know it.
+func (l *loop) learnStopSignal() {
+	own, there := l.sources.know.status[l.Spec.Container]
+	if !there || own.StopSignal == "" || l.Spec.RequestSignal != 0 {
+		return
+	}
+	if n, err := spec.ParseSignal(own.StopSignal); err == nil {
+		l.act(lifecycle.StopSignal{Number: n})
 	}
 }
 
@@ -244,7 +257,7 @@ func (l *loop) tell() {
 // state is what the record is to say.
 func (l *loop) state() record.State {
 	r := l.machine.Report()
-	s := record.State{Phase: r.State.String(), For: r.For, Started: r.Started, Stopping: r.Stopping}
+	s := record.State{Phase: r.State.String(), For: r.For, Started: r.Started, Stopping: r.Stopping, Ending: r.Ending}
 	s.Ready = l.ready && r.State >= lifecycle.Running && r.State < lifecycle.Sweeping
 	if r.State >= lifecycle.Leaving {
 		s.Exit = &record.Exit{

@@ -29,6 +29,7 @@ const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]          run COMMAN
                                                      places for records in RECORDS, emptied
        koordinator gate                              block until this container's command runs
        koordinator prestop                           run this container's preStop hook
+       koordinator probe liveness|readiness          answer this container's probe
        koordinator status [-o json]                  print what the containers of the pod do
        koordinator version                           print the version
 `
@@ -80,6 +81,8 @@ func (c command) other() func(args []string) int {
 		return c.gate
 	case "prestop":
 		return c.prestop
+	case "probe":
+		return c.probe
 	case "status":
 		return c.status
 	case "version", "--version":

@@ -6,6 +6,7 @@
 //	                                              places for records in RECORDS, emptied
 //	koordinator gate                              block until this container's command runs
 //	koordinator prestop                           run this container's preStop hook
+//	koordinator probe liveness|readiness          answer this container's probe
 //	koordinator status [-o json]                  print what the containers of the pod do
 //	koordinator version                           print the version
 //

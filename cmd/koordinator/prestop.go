@@ -45,7 +45,11 @@ func (e exitError) Error() string { return fmt.Sprintf("%q: exit code %d", e.pro
 // exec runs a hook or probe outside the wrapper. What it prints is the kubelet's
 // to show.
 func (c command) exec(ctx context.Context, argv []string) error {
-	code, err := process.Run(ctx, process.Command{Argv: argv, Env: c.childEnviron()})
+	s, err := c.spec()
+	if err != nil {
+		return err
+	}
+	code, err := process.Run(ctx, process.Command{Argv: argv, Env: c.childEnviron(s)})
 	switch {
 	case err != nil:
 		return err

@@ -101,7 +101,7 @@ func (c command) complete(config *wrapper.Config, argv []string, out *logWriter)
 	config.Terminal = process.Terminal()
 	config.Log = log
 	config.Record = openRecord(c.recordDir, c.peersDir, config.Spec, log)
-	config.Kernel = kernel{argv, c.childEnviron(), process.LeaveDir(), out}
+	config.Kernel = kernel{argv, c.childEnviron(config.Spec), process.LeaveDir(), out}
 	config.Handlers = c.handlers()
 	config.Records = records{c.peersDir, config.Spec.Wrapped, log}
 	config.Status, err = c.statusSource(*config)
@@ -197,13 +197,22 @@ func openRecord(dir, peers string, s spec.Spec, log *slog.Logger) *record.Record
 	return r
 }
 
-// childEnviron is the environment without what was meant for the wrapper.
-func (c command) childEnviron() []string {
+// childEnviron is the environment without what was meant for the wrapper, and
+// with what was kept from it.
+func (c command) childEnviron(s spec.Spec) []string {
 	ours := []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace, spec.EnvPodIP}
-	return slices.DeleteFunc(slices.Clone(c.environ), func(kv string) bool {
-		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(ours, name)
-	})
+	var environ []string
+	for _, variable := range c.environ {
+		name, _, _ := strings.Cut(variable, "=")
+		value, kept := s.Environ[name]
+		switch {
+		case kept:
+			environ = append(environ, name+"="+value)
+		case !slices.Contains(ours, name):
+			environ = append(environ, variable)
+		}
+	}
+	return environ
 }
 
 // leaveMessage writes the termination message unless the command left one. The

@@ -98,7 +98,7 @@ func TestStoppedWaitIsPublished(t *testing.T) {
 			first.Handle(Begin{})
 			first.Handle(Signal{term})
 			report := first.Report()
-			if diff := cmp.Diff(Report{State: Done, Stopping: true, Exit: never(143, "stopped by SIGTERM while waiting for z to be ready")}, report); diff != "" {
+			if diff := cmp.Diff(Report{State: Done, Stopping: true, Ending: true, Exit: never(143, "stopped by SIGTERM while waiting for z to be ready")}, report); diff != "" {
 				t.Fatalf("report (-want +have):\n%s", diff)
 			}
 			play(t, New(parsed(t, `{"startDeps":["a=started"]}`), false), []step{
@@ -202,8 +202,8 @@ func TestReport(t *testing.T) {
 		{Started{}, Report{State: Running, Started: true}},
 		{Signal{term}, Report{State: Holding, Started: true, Stopping: true, For: []string{"a to exit"}}},
 		{Facts{"a": failed, "b": ready}, Report{State: Stopping, Started: true, Stopping: true}},
-		{Exited{5}, Report{State: Sweeping, Started: true, Stopping: true}},
-		{Swept{}, Report{State: Done, Started: true, Stopping: true, Exit: Exit{Code: 5}}},
+		{Exited{5}, Report{State: Sweeping, Started: true, Stopping: true, Ending: true}},
+		{Swept{}, Report{State: Done, Started: true, Stopping: true, Ending: true, Exit: Exit{Code: 5}}},
 	} {
 		m.Handle(s.event)
 		if diff := cmp.Diff(s.want, m.Report()); diff != "" {

@@ -12,7 +12,7 @@ import (
 func asks(s *spec.Spec, sig syscall.Signal) asking {
 	maybe := sig == syscall.SIGQUIT || sig == syscall.SIGINT || sig == syscall.SIGWINCH
 	switch {
-	case sig == syscall.SIGTERM, sig == s.RequestSignal:
+	case sig == syscall.SIGTERM, sig == s.RequestSignal, sig == s.StopSignal:
 		return surely
 	case s.RequestSignal == 0 && maybe:
 		return perhaps

@@ -82,6 +82,13 @@ func TestHold(t *testing.T) {
 			on(Facts{"a": unseen, "b": stopping}), on(Signal{term}, append(held(most225, "a", "b"), SetTimer{UnseenTimer, UnseenMoment})...),
 			on(Fired{UnseenTimer}), on(Fired{HoldMomentTimer}), on(Facts{"a": unseenStopping, "b": failed}, podStop(term, term)),
 		)},
+		{"A26 the signal that the user named is a stop request when it comes", `{"holdFor":["a"],"stopSignal":"USR1","gracePeriod":"30s"}`, running(
+			on(a(stopping)), on(Signal{syscall.SIGUSR1}, held(most225, "a")...), on(a(failed), podStop(syscall.SIGUSR1, syscall.SIGUSR1)),
+		)},
+		{"A26 and so is the one that the pod's status reports, and no guess then", `{"holdFor":["a"],"gracePeriod":"30s"}`, running(
+			on(StopSignal{syscall.SIGUSR1}), on(a(stopping)), on(Signal{quit}, Forward{quit}),
+			on(Signal{syscall.SIGUSR1}, held(most225, "a")...), on(a(failed), podStop(syscall.SIGUSR1, syscall.SIGUSR1)),
+		)},
 		{"A14 the shortest grace period of a probe bounds the moment", `{"holdFor":["a"],"gracePeriod":"30s","probeGrace":"1s"}`, running(
 			on(a(ready)), on(Signal{term}, Hold{[]string{"a"}, most225}, SetTimer{HoldBudget, most225}, SetTimer{HoldMomentTimer, time.Second / 2}),
 			on(Fired{HoldMomentTimer}, podStop(term, term)),

@@ -5,6 +5,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"fmt"
 	"syscall"
 	"time"
@@ -139,6 +140,9 @@ type (
 	// Noted means that the container's preStop hook runs: the kubelet has begun to
 	// stop the container, and its signal follows.
 	Noted struct{}
+	// StopSignal is the signal by which the runtime stops the container, where the
+	// pod's status reports it.
+	StopSignal struct{ Number syscall.Signal }
 	// Signal was sent to the wrapper.
 	Signal struct{ Number syscall.Signal }
 	// Started means that the command runs.
@@ -170,6 +174,7 @@ type (
 func (Begin) event()       {}
 func (Facts) event()       {}
 func (Noted) event()       {}
+func (StopSignal) event()  {}
 func (Signal) event()      {}
 func (Started) event()     {}
 func (StartFailed) event() {}
@@ -313,12 +318,14 @@ type Report struct {
 	For      []string // what is waited for, as "proxy to be ready"
 	Started  bool
 	Stopping bool // it has been asked to stop, or may have been; in the end, whether that was by the runtime
+	Ending   bool // the wrapper stops the command for a reason of its own, or the command has exited
 	Exit     Exit // from Leaving on
 }
 
 // Report is the present one.
 func (m *Machine) Report() Report {
 	r := Report{State: m.state, Started: m.started, Stopping: m.asked != 0 || m.hinted || m.noted || m.state >= Holding && m.state <= Killing}
+	r.Ending = m.cause != nobody && m.state > Running || m.state >= Sweeping
 	switch m.state {
 	case Waiting:
 		r.For = m.waiting
@@ -342,6 +349,9 @@ func (m *Machine) Handle(e Event) []Action {
 		return m.learn(e)
 	case Noted:
 		return m.note()
+	case StopSignal:
+		m.spec.RequestSignal = cmp.Or(m.spec.RequestSignal, e.Number)
+		return nil
 	case Signal:
 		return m.signal(e.Number)
 	case Started:

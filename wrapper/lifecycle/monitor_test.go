@@ -35,6 +35,7 @@ const (
 // be part of a state's key.
 type monitor struct {
 	timedOut  bool   // startTimeout passed while waiting
+	overslept bool   // and the preStop hook ran meanwhile
 	certain   uint8  // the start dependencies of which the moment of doubt is over, a bit for each
 	sure      uint8  // and the stop dependencies
 	noted     bool   // the preStop hook runs
@@ -118,6 +119,12 @@ func (m *monitor) observe(s *spec.Spec, facts Facts, e Event) {
 	}
 }
 
+// early tells whether the command waits, or runs and nothing has been done to
+// stop it.
+func (m *monitor) early() bool {
+	return m.waiting() || m.running && m.owner == theirs && !m.asked
+}
+
 // beingStopped tells whether the kubelet stops the container, as far as it can
 // be known: no stop dependency counts then.
 func (m *monitor) beingStopped() bool {
@@ -173,6 +180,7 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 	switch t {
 	case StartTimeout:
 		m.timedOut = m.timedOut || m.waiting()
+		m.overslept = m.overslept || m.waiting() && m.noted
 		m.giveUp(s, facts)
 	case DoubtTimer:
 		for i, d := range s.StartDeps {
@@ -181,15 +189,15 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 			}
 		}
 		for i, d := range s.StopDeps {
-			if f := facts[d.Container]; !m.ended && f.Exited && f.Stopping {
+			if f := facts[d.Container]; !m.ended && m.early() && f.Exited && f.Stopping {
 				m.sure |= 1 << i
 			}
 		}
 	case HintTimer:
-		m.hinted = false
+		m.hinted = m.hinted && !m.early()
 	case NoteTimer:
-		m.noted = false
-		if m.timedOut {
+		m.noted = m.noted && !m.waiting() && (!m.running || m.request != nothing || m.owner != theirs)
+		if m.overslept {
 			m.giveUp(s, facts)
 		}
 	case UnheardTimer:

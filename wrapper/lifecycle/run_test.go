@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -70,7 +71,49 @@ func (r *run) take(e Event) error {
 		r.perform(a)
 	}
 	err := r.monitor.take(&r.machine.spec, r.machine.facts, e, acts)
-	return errors.Join(err, r.monitor.told(r.machine.Report()))
+	return errors.Join(err, r.monitor.told(r.machine.Report()), r.drop())
+}
+
+// dead are the timers that nothing can come of any more in a state, nor in those
+// that may follow it.
+func dead(s State) uint32 {
+	bits := func(timers ...Timer) (set uint32) {
+		for _, t := range timers {
+			set |= 1 << t
+		}
+		return set
+	}
+	waiting := bits(StartTimeout, UnheardTimer)
+	kept := bits(HoldMomentTimer, HoldBudget, StopDelay, HintTimer, UnseenTimer, DoubtTimer, NoteTimer)
+	stopping := bits(PreStopTimeout, StopSignalTimer, StopTimeout, OverdueTimer)
+	switch {
+	case s <= Starting:
+		return 0
+	case s <= Delaying:
+		return waiting
+	case s <= Stopping:
+		return waiting | kept
+	case s == Killing:
+		return waiting | kept | stopping
+	default:
+		return ^bits(SweepTimer, LeaveTimer)
+	}
+}
+
+// drop forgets the timers that are set and dead, once each has been seen to do
+// nothing.
+func (r *run) drop() error {
+	for t := StartTimeout; t <= OverdueTimer; t++ {
+		if r.timers&dead(r.machine.state)&(1<<t) == 0 {
+			continue
+		}
+		late := r.clone()
+		if acts := late.machine.Handle(Fired{t}); len(acts) > 0 || late.key() != r.key() {
+			return fmt.Errorf("timer %d does something although it is late: %+v", t, acts)
+		}
+		r.timers &^= 1 << t
+	}
+	return nil
 }
 
 func (r *run) perform(a Action) {

@@ -73,9 +73,10 @@ func forwardable(s syscall.Signal) bool {
 	return s != syscall.SIGCHLD && s != syscall.SIGURG && s != syscall.SIGPIPE
 }
 
-// isRequest tells whether the runtime is asking the container to stop.
+// isRequest tells whether the runtime is asking the container to stop. A signal
+// that the user named to stop the command with is the image's, most likely.
 func (m *Machine) isRequest(s syscall.Signal) bool {
-	return s == syscall.SIGTERM || s == m.spec.RequestSignal
+	return s == syscall.SIGTERM || s == m.spec.RequestSignal || s == m.spec.StopSignal
 }
 
 // isGuess tells whether the runtime may be asking the container to stop. Its
@@ -347,13 +348,13 @@ func (m *Machine) fired(t Timer) []Action {
 	switch {
 	case t == StartTimeout && m.state == Waiting:
 		return m.startTimeout()
-	case t == DoubtTimer && m.state < Sweeping:
+	case t == DoubtTimer && m.state <= Delaying:
 		return m.believe()
 	case t == UnheardTimer && m.state == Waiting:
 		return m.giveUpHearing()
-	case t == NoteTimer && m.noted:
+	case t == NoteTimer && m.noted && m.state <= Running:
 		return m.forget()
-	case t == HintTimer && m.hinted:
+	case t == HintTimer && m.hinted && m.state <= Delaying:
 		m.hinted = false
 		return m.reconsider()
 	case t == UnseenTimer && m.state == Holding:

@@ -129,6 +129,7 @@ func (w *world) expand(step stepped[world]) error {
 		next = world{w.clone(), peers}
 		err := next.take(e)
 		next.timers |= w.timers & mayFireLate
+		err = errors.Join(err, next.drop())
 		step(e, &next, err)
 	}
 	for _, e := range w.due() {

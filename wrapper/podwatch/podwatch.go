@@ -18,15 +18,18 @@ type Snapshot map[string]Container
 
 // Container is what the pod's status says about one container.
 type Container struct {
-	Init     bool   // it is an init container or a native sidecar
-	Started  bool   // its command has been started at some time; stays true
-	Ready    bool   // runs, and its probes have passed once in this incarnation
-	Runs     bool   // its command runs now
-	Stopping bool   // the pod is being deleted
-	Exited   bool   // exited for good
-	Stopped  bool   // its wrapper stopped the command or kept it from running: Code is not the command's success
-	Code     int    // exit code when Exited
-	Reason   string // when Exited without its command ever run, or killed: one sentence why
+	Init     bool // it is an init container or a native sidecar
+	Started  bool // its command has been started at some time; stays true
+	Ready    bool // runs, and its probes have passed once in this incarnation
+	Runs     bool // its command runs now
+	Stopping bool // the pod is being deleted
+	Exited   bool // exited for good
+	Stopped  bool // its wrapper stopped the command or kept it from running: Code is not the command's success
+	Code     int  // exit code when Exited
+	// StopSignal is the signal by which the runtime stops it, "" where the kubelet
+	// does not report it (before Kubernetes 1.33).
+	StopSignal string
+	Reason     string // when Exited without its command ever run, or killed: one sentence why
 }
 
 // Watch sends a Snapshot on out whenever the facts have changed, until ctx

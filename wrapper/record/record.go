@@ -63,6 +63,7 @@ type State struct {
 	Ready     bool     `json:"ready,omitempty"`         // its probes have passed
 	Trouble   string   `json:"trouble,omitempty"`       // why they last have not
 	Stopping  bool     `json:"stopping,omitempty"`      // it has been asked to stop
+	Ending    bool     `json:"ending,omitempty"`        // by its wrapper
 	Exit      *Exit    `json:"exit,omitempty"`          // how it ended; nil: it has not, or was killed
 
 	// KilledForGood tells whether the container, when it is killed together with

@@ -40,11 +40,14 @@ type wire struct {
 	ReadyProbes   []Probe  `json:"readyProbes,omitempty"`
 	StartupProbe  *Probe   `json:"startupProbe,omitempty"`
 	LivenessDelay string   `json:"livenessDelay,omitempty"`
+	Liveness      *Probe   `json:"liveness,omitempty"`
+	Readiness     *Probe   `json:"readiness,omitempty"`
 	PostStart     *Handler `json:"postStart,omitempty"`
 	PreStop       *Handler `json:"preStop,omitempty"`
 	RequestSignal string   `json:"requestSignal,omitempty"`
 	MessagePath   string   `json:"messagePath,omitempty"`
 
+	Environ  map[string]string   `json:"environ,omitempty"`
 	Commands map[string][]string `json:"commands,omitempty"`
 }
 
@@ -74,6 +77,9 @@ func (s Spec) Encode() string {
 		ProbeGrace:      durationText(s.ProbeGrace),
 		ReadyProbes:     s.ReadyProbes,
 		StartupProbe:    s.StartupProbe,
+		Liveness:        s.Liveness,
+		Readiness:       s.Readiness,
+		Environ:         s.Environ,
 		LivenessDelay:   durationText(s.LivenessDelay),
 		PostStart:       s.PostStart,
 		PreStop:         s.PreStop,

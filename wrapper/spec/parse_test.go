@@ -91,14 +91,18 @@ func TestParse(t *testing.T) {
 			}),
 		},
 		"probes, hooks and restart rules, which the webhook takes over": {
-			`{"wrapped":["a"],"holdFor":["a"],"gracePeriod":"30s","livenessDelay":"15s",
+			`{"wrapped":["a"],"holdFor":["a"],"gracePeriod":"30s","probeGrace":"2s","livenessDelay":"15s","environ":{"GODEBUG":"x=y"},
+			  "liveness":{"tcpSocket":{"port":1}},"readiness":{"exec":{"command":["ok"]},"timeoutSeconds":4},
 			  "restart":{"policy":"OnFailure","rules":[{"action":"Restart","exitCodes":{"operator":"In","values":[42]}}]},
 			  "readyProbes":[{"tcpSocket":{"port":5432}},{"httpGet":{"port":8080,"path":"/ready","httpHeaders":[{"name":"Host","value":"x"}]},"timeoutSeconds":3}],
 			  "startupProbe":{"grpc":{"port":9000,"service":"db"},"initialDelaySeconds":2},
 			  "postStart":{"exec":{"command":["sh","-c","echo hi"]}},"preStop":{"sleep":{"seconds":5}}}`,
 			with(func(s *Spec) {
 				s.Wrapped, s.HoldFor = []string{"a"}, []string{"a"}
-				s.GracePeriod, s.LivenessDelay = 30*time.Second, 15*time.Second
+				s.GracePeriod, s.ProbeGrace, s.LivenessDelay = 30*time.Second, 2*time.Second, 15*time.Second
+				s.Environ = map[string]string{"GODEBUG": "x=y"}
+				s.Liveness = &Probe{Handler: Handler{TCP: &TCPSocket{Port: 1}}}
+				s.Readiness = &Probe{Handler: Handler{Exec: &Exec{Command: []string{"ok"}}}, TimeoutSeconds: 4}
 				s.Restart = Restart{RestartOnFailure, []RestartRule{{"Restart", &ExitCodes{"In", []int{42}}}}}
 				s.ReadyProbes = []Probe{
 					{Handler: Handler{TCP: &TCPSocket{Port: 5432}}},
@@ -149,7 +153,7 @@ func TestParseRefuses(t *testing.T) {
 		"a list":                             {`["a"]`, `want a JSON object {…}, have ["a"]`},
 		"null":                               {`null`, "want a JSON object {…}, have null"},
 		"something behind":                   {`{} {}`, "something follows the JSON object: remove it"},
-		"an unknown field":                   {`{"startdeps":["a"]}`, "startdeps: unknown field (known: commands, container, exitHTTP,"},
+		"an unknown field":                   {`{"startdeps":["a"]}`, "startdeps: unknown field (known: commands, container, environ, exitHTTP,"},
 		"an unknown version":                 {`{"version":2}`, "version: version 2 is not known to this koordinator (it reads version 1): let the webhook and the wrapper image be of the same release"},
 		"no request":                         {`{"stopHTTP":"http://x/"}`, `stopHTTP: "http://x/" is no request: write GET, POST or PUT and a URL, as "POST http://127.0.0.1:15020/quitquitquit"`},
 		"no server":                          {`{"exitHTTP":["GET /quit"]}`, `exitHTTP: "/quit" is no URL of a server: write scheme, host and port`},

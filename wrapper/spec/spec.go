@@ -61,6 +61,12 @@ const NotStarted = "koordinator: command not started: "
 // 0 is not the command's success.
 const StoppedBy = "koordinator: stopped: "
 
+// The probes that "koordinator probe" answers.
+const (
+	LivenessProbe  = "liveness"
+	ReadinessProbe = "readiness"
+)
+
 // Defaults of fields that a spec leaves out.
 const (
 	DefaultStopTimeout    = 30 * time.Second
@@ -184,10 +190,16 @@ type Spec struct {
 	ReadyProbes   []Probe        // have to pass, in this order, before others may be told that it is ready
 	StartupProbe  *Probe         // the container's own, asked by the gate
 	LivenessDelay time.Duration  // initialDelaySeconds of its liveness probe
+	Liveness      *Probe         // the container's own, run by "koordinator probe liveness"; nil: left to the kubelet
+	Readiness     *Probe         // likewise
 	PostStart     *Handler       // run right after the start
 	PreStop       *Handler       // run before the command is asked to stop for a stop dependency
 	RequestSignal syscall.Signal // by which the runtime asks this container to stop; 0: not known
 	MessagePath   string         // the container's terminationMessagePath
+
+	// Environ are variables of the command that the wrapper, which is a Go program,
+	// must not have itself: GODEBUG and the like.
+	Environ map[string]string
 
 	// Commands are words that come before the wrapper's arguments, by the node's
 	// platform ("linux/amd64", "linux/arm/v7"), where an image runs something

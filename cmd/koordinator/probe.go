@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"koordinator.io/koordinator/wrapper/probe"
+	"koordinator.io/koordinator/wrapper/record"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// probe answers the kubelet's liveness or readiness probe in place of the
+// container's own. While the container waits, or the wrapper stops it, the kubelet
+// knows less than the wrapper does. In every other state the container's own probe
+// is run, with its own timeout.
+func (c command) probe(args []string) int {
+	if len(args) != 1 || args[0] != spec.LivenessProbe && args[0] != spec.ReadinessProbe {
+		return c.fail(spec.ExitBadConfig, fmt.Sprintf("probe wants liveness or readiness, have %q", args))
+	}
+	if err := c.answerProbe(args[0]); err != nil {
+		fmt.Fprintln(c.stdout, err) // the kubelet shows it in the pod's events
+		return 1
+	}
+	return 0
+}
+
+func (c command) answerProbe(kind string) error {
+	s, err := c.spec()
+	if err != nil {
+		return err
+	}
+	own := s.Liveness
+	if kind == spec.ReadinessProbe {
+		own = s.Readiness
+	}
+	p, err := record.Read(c.recordDir)
+	waits := errors.Is(err, os.ErrNotExist) || err == nil && p.Waits() // without a record the wrapper has not begun
+	switch {
+	case waits && kind == spec.ReadinessProbe:
+		return errors.New(strings.TrimSpace("waiting for " + strings.Join(p.For, ", ")))
+	case waits, err == nil && p.Ends() && kind == spec.LivenessProbe, own == nil:
+		return nil
+	}
+	check := func(ctx context.Context, h spec.Handler) error { return c.handlers().Check(ctx, h, c.exec) }
+	return probe.Try(context.Background(), *own, check)
+}
