@@ -154,8 +154,8 @@ func TestAPostStartHookOfAWaitingContainerIsTakenOver(t *testing.T) {
       lifecycle: {postStart: {exec: {command: [sh, -c, "until test -e /tmp/up; do sleep 0.1; done; touch /tmp/hook"]}}}
     - name: broken
       image: busybox:1.37
-      command: [sh, -c, "trap 'echo got SIGTERM; exit 9' TERM; echo broken runs; sleep 3600 & wait"]
-      lifecycle: {postStart: {exec: {command: [sh, -c, "sleep 1; exit 3"]}}}
+      command: [sh, -c, "trap 'exit 9' TERM; touch /tmp/up; sleep 3600 & wait"]
+      lifecycle: {postStart: {exec: {command: [sh, -c, "until test -e /tmp/up; do sleep 0.1; done; exit 3"]}}}
     - name: later
       image: busybox:1.37
       command: [sh, -c, "trap 'exit 0' TERM; SAY later runs; sleep 3600 & wait"]

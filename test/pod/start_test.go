@@ -190,7 +190,7 @@ func TestStoppedWhileWaiting(t *testing.T) {
 		c1 := s.container("c1", "echo c1 >>$LOG", startAfter("c3=started"))
 		c2 := s.container("c2", "echo c2 >>$LOG", startAfter("c3=started"))
 		s.until("c4")
-		settle()
+		settle(t, c4)
 		for _, r := range []*Running{c1, c2, c3, c4} {
 			s.waitsOrRuns(r)
 			r.Signal(syscall.SIGTERM)
