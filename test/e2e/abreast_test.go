@@ -14,7 +14,7 @@ import (
 
 const (
 	most  = 16 // tests at the same time, where -parallel does not say how many
-	least = 2  // tests at the same time on a machine that is never idle
+	least = 4  // tests at the same time on a machine that is never idle
 	spare = 20 // percent of the processors' time that are free for another one
 )
 
