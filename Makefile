@@ -83,23 +83,23 @@ unit: ## the fast part: no cluster
 	go vet ./...
 	cd test/cluster && go vet ./...
 	@mkdir -p $(RESULTS)
-	$(GOTESTSUM) --jsonfile $(RESULTS)/unit.json -- ./...
-	cd test/cluster && go test ./...
+	$(GOTESTSUM) --jsonfile $(RESULTS)/unit.json -- -timeout 60m ./...
+	cd test/cluster && go test -timeout 60m ./...
 
 .PHONY: explore
 explore: ## random pods through the wrapper's state machine, for EXPLORE
-	EXPLORE=$(EXPLORE) go test -count=1 -timeout 30m -v -run ExploreLargerPods ./wrapper/lifecycle
+	EXPLORE=$(EXPLORE) go test -count=1 -timeout 60m -v -run ExploreLargerPods ./wrapper/lifecycle
 
 .PHONY: e2e
 e2e: ## the real cluster: koordinator on it, and the cluster itself
 	go vet -tags e2e ./test/e2e ./test/images
-	go test -tags e2e -count=1 -timeout 20m ./test/images
+	go test -tags e2e -count=1 -timeout 60m ./test/images
 	go run ./test/cluster bin
 	@echo "cert-manager, the first time for minutes:"
 	cd test/cluster/certmanager && GOWORK=off CGO_ENABLED=0 go vet . && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../bin/certmanager .
 	@mkdir -p $(RESULTS)
-	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 40m ./test/e2e
-	cd test/cluster && go test -tags e2e -count=1 -timeout 20m -run E2E ./...
+	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 120m ./test/e2e
+	cd test/cluster && go test -tags e2e -count=1 -timeout 60m -run E2E ./...
 
 .PHONY: conformance
 conformance: ## docs/conformance.md from the results of unit and e2e

@@ -46,13 +46,11 @@ func newBench(t *testing.T) bench {
 // run runs a command, which must exit with code, and returns all that it writes.
 func (b bench) run(t *testing.T, code int, args ...string) string {
 	t.Helper()
-	begin := time.Now()
 	cmd := exec.Command(b.program, args...)
 	output, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != code {
 		t.Fatalf("%s: exit code %d, want %d\n%s", strings.Join(args, " "), got, code, output)
 	}
-	t.Logf("%s: %s", strings.Join(args, " "), time.Since(begin).Round(10*time.Millisecond))
 	return string(output)
 }
 
@@ -100,11 +98,23 @@ func crash(t *testing.T, pids ...string) {
 	}
 }
 
+// eventually waits until check says true.
+func eventually(t *testing.T, what string, check func() bool) {
+	t.Helper()
+	const wait = 5 * time.Minute
+	for end := time.Now().Add(wait); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if check() {
+			return
+		}
+	}
+	t.Fatalf("waited %s for %s", wait, what)
+}
+
 // runPod starts a pod and waits until it runs, so that there are shims, containers, mounts and cgroups of pods.
 func (b bench) runPod(t *testing.T) {
 	t.Helper()
 	b.kubectl(t, "run", "web", "--image=busybox:1.37", "--command", "--", "sh", "-c", "echo hello; exec sleep 100000")
-	b.kubectl(t, "wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+	b.kubectl(t, "wait", "--for=condition=Ready", "pod/web", "--timeout=5m")
 }
 
 // runFeatures runs what samples and tests of this project rest on: native sidecars, probes, image volumes, Services, and an API server
@@ -122,8 +132,8 @@ func (b bench) runFeatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.kubectl(t, "apply", "--filename="+file)
-	b.kubectl(t, "wait", "--for=condition=Ready", "pod/server", "--timeout=60s")
-	b.kubectl(t, "wait", "--for=condition=Complete", "job/client", "--timeout=60s")
+	b.kubectl(t, "wait", "--for=condition=Ready", "pod/server", "--timeout=5m")
+	b.kubectl(t, "wait", "--for=condition=Complete", "job/client", "--timeout=5m")
 	if got, want := b.kubectl(t, "logs", "job/client"), "hello from the server\nok"; got != want {
 		t.Errorf("the client says %q, want %q", got, want)
 	}
@@ -259,11 +269,10 @@ func TestE2EUpAfterUpWasKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	// All parts are started then, and the node is not ready yet.
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(b.Record(part.Kubelet)); err == nil {
-			break
-		}
-	}
+	eventually(t, "the kubelet's start", func() bool {
+		_, err := os.Stat(b.Record(part.Kubelet))
+		return err == nil
+	})
 	_ = interrupted.Process.Kill()
 	_ = interrupted.Wait()
 	b.run(t, 1, "status")

@@ -44,10 +44,10 @@ func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
 	system(t, "scale", "deployment/koordinator", "--replicas=0")
 	back := func() {
 		system(t, "scale", "deployment/koordinator", "--replicas=2")
-		system(t, "rollout", "status", "deployment/koordinator", "--timeout=90s")
+		system(t, "rollout", "status", "deployment/koordinator", "--timeout=5m")
 	}
 	defer back()
-	eventually(t, wait, "the end of all replicas", func() (bool, string) {
+	eventually(t, "the end of all replicas", func() (bool, string) {
 		left := len(pods(t, setup.Namespace, ours))
 		return left == 0, strings.Repeat("one ", left)
 	})
@@ -58,7 +58,7 @@ func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
 	apply(t, labelled, podOf("not-ours", nil, spec))
 	annotated := podOf("ours", notes{"start-deps": "main: proxy"}, spec)
 	apply(t, plain, annotated)
-	_, err := cluster.Kubectl(t.Context(), annotated, "-n", labelled, "apply", "-f", "-")
+	_, err := try(t, annotated, "-n", labelled, "apply", "-f", "-")
 	if err == nil || !strings.Contains(err.Error(), `failed calling webhook "pods.koordinator.io"`) {
 		t.Errorf("an annotated pod: have %v, want it refused in the webhook's name", err)
 	}
@@ -75,11 +75,11 @@ func deposed(t *testing.T) func() {
 		`{"spec": {"holderIdentity": "nobody", "leaseDurationSeconds": 15, "renewTime": "`+now+`"}}`)
 	return func() {
 		t.Helper()
-		eventually(t, wait, "the leader's end", func() (bool, string) {
+		eventually(t, "the leader's end", func() (bool, string) {
 			out := system(t, "logs", leader)
 			return strings.Contains(out, "leader's work ends, to begin again"), out[max(0, len(out)-500):]
 		})
-		eventually(t, wait, "another leader", func() (bool, string) {
+		eventually(t, "another leader", func() (bool, string) {
 			now := holder(t)
 			return now != "" && now != "nobody", now
 		})

@@ -11,7 +11,7 @@ import (
 // its ci/ files, and config/, without writing anything: it refuses fields that
 // it does not know.
 func TestEveryRenderingIsAccepted(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	for _, know := range []func() error{
 		func() error { return cluster.CertManagerKinds(t.Context()) },
 		func() error { return cluster.ServiceMonitors(t.Context()) },
@@ -31,7 +31,7 @@ func TestEveryRenderingIsAccepted(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := cluster.Kubectl(t.Context(), release, append(judged, "-f", "-")...); err != nil {
+			if _, err := try(t, release, append(judged, "-f", "-")...); err != nil {
 				t.Error(err)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ import (
 // installation that is there, and docs/operations.md but for what is marked and
 // the removal.
 func TestTheCommandsOfTheDocumentation(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", "shop", "--ignore-not-found", "--wait=false") })
 	for _, c := range newcomer(t) {
 		typed(t, c)
@@ -44,8 +45,8 @@ func TestUpgradeAndRemovalAsDocumented(t *testing.T) {
 	})
 	ns := namespace(t, enabled)
 	apply(t, ns, waitingPod)
-	eventually(t, wait, "the grant", func() (bool, string) {
-		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader")
+	eventually(t, "the grant", func() (bool, string) {
+		out, err := try(t, "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader")
 		return err == nil, out
 	})
 	for _, c := range commands(t, "docs/operations.md") {
@@ -118,11 +119,15 @@ func nextSteps(t *testing.T) []docs.Command {
 	return all
 }
 
+// timeouts are how long a reader waits, whose machine does nothing else.
+var timeouts = regexp.MustCompile(`--timeout[= ]\w+`)
+
 // typed runs a command in a shell, from the repository's root, and returns what
 // it prints. It must succeed and print something.
 func typed(t *testing.T, c docs.Command) string {
 	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", "-c", c.Text)
+	text := timeouts.ReplaceAllString(c.Text, "--timeout="+wait.String())
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", "-c", text)
 	cmd.Dir = cluster.Root
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+cluster.Kubeconfig, "PATH="+cluster.Bin()+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()

@@ -51,7 +51,7 @@ spec:
 // and when it is sent again, as a restored or a copied pod is, it stays as it is.
 // What a namespace with a quota takes it takes injected.
 func TestCorpus(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	api := connect(t)
 	plain, injected, limited := pairOfNamespaces(t), pairOfNamespaces(t, enabled), pairWithQuota(t)
 	var fitting atomic.Int64
@@ -109,7 +109,7 @@ func pairWithQuota(t *testing.T) map[bool]string {
 	for _, ns := range pair {
 		kubectl(t, "-n", ns, "create", "serviceaccount", corpus.ServiceAccount)
 		apply(t, ns, quota)
-		eventually(t, wait, "the quota to be counted", func() (bool, string) {
+		eventually(t, "the quota to be counted", func() (bool, string) {
 			used := kubectl(t, "-n", ns, "get", "resourcequota", "quota", "-o", "jsonpath={.status.used.pods}")
 			return used == "0", used
 		})

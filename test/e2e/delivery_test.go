@@ -22,7 +22,7 @@ func TestDeliveryByImageVolume(t *testing.T) {
 	install(t, "--set", "delivery=image-volume")
 
 	t.Run("the sample Job completes in order", func(t *testing.T) {
-		t.Parallel()
+		abreast(t)
 		ns := namespace(t, enabled)
 		apply(t, ns, sample(t, jobSample))
 		pod, condition := job(t, ns, jobSample)
@@ -33,15 +33,15 @@ func TestDeliveryByImageVolume(t *testing.T) {
 		byImage(t, pod)
 	})
 	t.Run("an earlier sandbox is not believed", func(t *testing.T) {
-		t.Parallel()
+		abreast(t)
 		byImage(t, inANewSandbox(t))
 	})
 	t.Run("a restricted pod on read-only root file systems", func(t *testing.T) {
-		t.Parallel()
+		abreast(t)
 		byImage(t, restricted(t))
 	})
 	t.Run("a pod in the network of the node has its records cleared", func(t *testing.T) {
-		t.Parallel()
+		abreast(t)
 		ns := namespace(t, enabled)
 		apply(t, ns, podOf("web", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main"}, "\n  hostNetwork: true\n  restartPolicy: Never\n  containers:"+pair))
 		pod := ended(t, ns, "web")
@@ -59,7 +59,7 @@ func install(t *testing.T, more ...string) {
 	if err := cluster.Install(context.Background(), slices.Concat(forTests, more)...); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, wait, "the end of the replicas before", func() (bool, string) {
+	eventually(t, "the end of the replicas before", func() (bool, string) {
 		var d appsv1.Deployment
 		if err := json.Unmarshal([]byte(kubectl(t, "-n", setup.Namespace, "get", "deployment", "koordinator", "-o", "json")), &d); err != nil {
 			t.Fatal(err)

@@ -30,14 +30,14 @@ func manifest(t *testing.T, page string) string {
 // TestThePodWrittenByHandOfTheDocumentation runs docs/wrapper.md's pod in a
 // namespace without the label, with a role made by hand.
 func TestThePodWrittenByHandOfTheDocumentation(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t)
 	kubectl(t, "-n", ns, "create", "serviceaccount", "pod-reader")
 	kubectl(t, "-n", ns, "create", "role", "pod-reader", "--verb=list,watch", "--resource=pods")
 	kubectl(t, "-n", ns, "create", "rolebinding", "pod-reader", "--role=pod-reader", "--serviceaccount="+ns+":pod-reader")
 	ready := strings.Replace(manifest(t, "docs/wrapper.md"), "trap 'exit 0' TERM;", "trap 'echo got SIGTERM; exit 0' TERM; echo proxy runs;", 1)
-	apply(t, ns, ready)
-	eventually(t, wait, "the pod's end", func() (bool, string) {
+	apply(t, ns, voiced(ready))
+	eventually(t, "the pod's end", func() (bool, string) {
 		phase := kubectl(t, "-n", ns, "get", "pod", "by-hand", "-o", "jsonpath={.status.phase}")
 		return phase == "Succeeded", phase
 	})
@@ -52,11 +52,11 @@ func TestThePodWrittenByHandOfTheDocumentation(t *testing.T) {
 // TestALabelAloneGrantsNothing: anybody may label a pod, but only enabled
 // namespaces get grants.
 func TestALabelAloneGrantsNothing(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t)
 	apply(t, ns, strings.Replace(waitingPod, `labels: {e2e: ""}`, `labels: {e2e: "", koordinator.io/injected: "true"}`, 1))
 	time.Sleep(3 * time.Second) // proves absence
-	if out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader"); err == nil {
+	if out, err := try(t, "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader"); err == nil {
 		t.Errorf("granted: %s", out)
 	}
 }
@@ -64,19 +64,19 @@ func TestALabelAloneGrantsNothing(t *testing.T) {
 // TestAGrantComesAndGoesWithThePodsThatNeedIt watches the reconciler's role
 // binding through a pod's life.
 func TestAGrantComesAndGoesWithThePodsThatNeedIt(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	kubectl(t, "-n", ns, "create", "serviceaccount", "runner")
 	apply(t, ns, strings.Replace(waitingPod, "  restartPolicy: Never", "  restartPolicy: Never\n  serviceAccountName: runner", 1))
 	subjects := func() string {
-		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader", "-o", "jsonpath={.subjects[*].name}")
+		out, err := try(t, "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader", "-o", "jsonpath={.subjects[*].name}")
 		if err != nil {
 			return err.Error()
 		}
 		return out
 	}
-	eventually(t, wait, "the grant", func() (bool, string) { s := subjects(); return s == "runner", s })
-	if can, err := cluster.Kubectl(t.Context(), "", "auth", "can-i", "delete", "pods", "-n", ns, "--as=system:serviceaccount:"+ns+":runner"); err == nil {
+	eventually(t, "the grant", func() (bool, string) { s := subjects(); return s == "runner", s })
+	if can, err := try(t, "", "auth", "can-i", "delete", "pods", "-n", ns, "--as=system:serviceaccount:"+ns+":runner"); err == nil {
 		t.Errorf("the account may delete pods: %s", can)
 	}
 	kubectl(t, "label", "namespace", ns, "koordinator.io/injection-") // a running pod still needs it
@@ -87,7 +87,7 @@ func TestAGrantComesAndGoesWithThePodsThatNeedIt(t *testing.T) {
 		t.Errorf("the grant went with the label: %s", s)
 	}
 	kubectl(t, "-n", ns, "delete", "pod", "waits")
-	eventually(t, wait, "the end of the grant", func() (bool, string) {
+	eventually(t, "the end of the grant", func() (bool, string) {
 		s := subjects()
 		return strings.Contains(s, "not found"), s
 	})

@@ -31,7 +31,7 @@ var neverSent = map[string]string{
 // where the pod meets it, and what the case says comes of it into one without,
 // where nobody touches it.
 func TestGoldens(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	paths, err := filepath.Glob(goldens)
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no cases: %v", err)

@@ -35,19 +35,19 @@ spec:
           env:
             - {name: KOOORDINATOR_SPEC, value: '{"stopDeps":["main-container"],"termTimeout":"5s","terminatedByStopDepExitCode":0}'}
           command: [/koordinator/koordinator, sh]
-          args: [-c, "trap 'echo got SIGTERM; exit 7' TERM; echo connecting; sleep 2; touch /tmp/ready; echo ready; sleep 3600 & wait"]
-          readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1}
+          args: [-c, "trap 'SAY got SIGTERM; exit 7' TERM; echo connecting; sleep 2; SAY ready; touch /tmp/ready; sleep 3600 & wait"]
+          readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 2, timeoutSeconds: 60}
           volumeMounts: [{name: koordinator, mountPath: /koordinator}, {name: podinfo, mountPath: /etc/podinfo}]
         - name: main-container
           image: busybox:1.37
           env:
             - {name: KOOORDINATOR_SPEC, value: '{"startDeps":["cloud-sql-proxy"],"stopDelay":"10s"}'}
-          command: [/koordinator/koordinator, sh, -c, "echo main runs; sleep 1; echo main ends"]
+          command: [/koordinator/koordinator, sh, -c, "SAY main runs; sleep 1; SAY main ends"]
           volumeMounts: [{name: koordinator, mountPath: /koordinator}, {name: podinfo, mountPath: /etc/podinfo}]
 `
 
 func TestAJobOfHBTKoordinatorRunsUnchanged(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t)
 	kubectl(t, "-n", ns, "create", "role", "koordinator", "--verb=list,watch", "--resource=pods")
 	kubectl(t, "-n", ns, "create", "rolebinding", "koordinator", "--role=koordinator", "--serviceaccount="+ns+":default")
@@ -58,7 +58,7 @@ func TestAJobOfHBTKoordinatorRunsUnchanged(t *testing.T) {
 	}
 	main, proxy := logs(t, ns, pod.Name, "main-container"), logs(t, ns, pod.Name, "cloud-sql-proxy")
 	inOrder(t,
-		moment{"the proxy is ready", proxy.when(t, "ready")},
+		moment{"the proxy is ready", proxy.when(t, " ready")},
 		moment{"main runs", main.when(t, "main runs")},
 		moment{"main ends", main.when(t, "main ends")},
 		moment{"the proxy gets SIGTERM", proxy.when(t, "got SIGTERM")},

@@ -39,7 +39,7 @@ func shopImages(t *testing.T) {
 // TestCommandsOfImages has a private registry in the cluster, containers that
 // leave what they run to their images, and then no registry any more.
 func TestCommandsOfImages(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	shopImages(t)
 	ns := namespace(t, enabled)
 	auth := base64.StdEncoding.EncodeToString([]byte("team:secret"))
@@ -68,8 +68,8 @@ kind: ServiceAccount
 metadata: {name: puller}
 imagePullSecrets: [{name: pull}]
 `, config))
-	kubectl(t, "-n", ns, "wait", "pod/registry", "--for=condition=Ready", "--timeout=60s")
-	eventually(t, wait, "an address behind the Service", func() (bool, string) {
+	kubectl(t, "-n", ns, "wait", "pod/registry", "--for=condition=Ready", "--timeout=5m")
+	eventually(t, "an address behind the Service", func() (bool, string) {
 		out := kubectl(t, "-n", ns, "get", "endpointslices", "-l", "kubernetes.io/service-name=registry", "-o", "jsonpath={.items[*].endpoints[*].addresses[*]}")
 		return out != "", out
 	})
@@ -81,8 +81,8 @@ imagePullSecrets: [{name: pull}]
     - {name: multi, image: "`+registryHost+`/team/multi:1", imagePullPolicy: IfNotPresent, args: ["$(MINE)"], env: [{name: MINE, value: expanded}]}
     - {name: side, image: "`+registryHost+`/team/app:1", imagePullPolicy: IfNotPresent, args: [wait], readinessProbe: {tcpSocket: {port: 5001}}}
 `)
-	eventually(t, wait, "the registry to be reached", func() (bool, string) { // nothing else tells when the node forwards to it
-		_, err := cluster.Kubectl(t.Context(), images, "-n", ns, "create", "--dry-run=server", "-f", "-")
+	eventually(t, "the registry to be reached", func() (bool, string) { // nothing else tells when the node forwards to it
+		_, err := try(t, images, "-n", ns, "create", "--dry-run=server", "-f", "-")
 		return err == nil, fmt.Sprint(err)
 	})
 	apply(t, ns, images)
@@ -115,7 +115,7 @@ imagePullSecrets: [{name: pull}]
 		}
 	})
 	t.Run("without the registry a pod that needs a lookup is refused in time", func(t *testing.T) {
-		_, err := cluster.Kubectl(t.Context(), podOf("unknown", notes{"start-deps": "main: side", "stop-deps": "side: main"}, `
+		_, err := try(t, podOf("unknown", notes{"start-deps": "main: side", "stop-deps": "side: main"}, `
   restartPolicy: Never
   serviceAccountName: puller
   containers:

@@ -2,57 +2,61 @@
 
 package e2e
 
-import (
-	"testing"
-	"time"
-)
+import "testing"
 
-// prompt is how long a Job may take to its end after something of it was
-// killed: less than any timeout of ours that could have ended it.
-const prompt = 25 * time.Second
-
-// killed is the spec of the sample Job's pod with moments long enough to kill
-// something in.
+// killed is the spec of a Job's pod that goes on when files let it: proxy is
+// ready when there is one, main ends when there is, and proxy does not end when
+// there is one that says so. Nothing else ends before the test gives up.
 const killed = `
-  terminationGracePeriodSeconds: 30
+  terminationGracePeriodSeconds: 3600
   containers:
     - name: main
       image: busybox:1.37
-      command: [sh, -c, "echo main runs; trap 'exit 8' TERM; sleep 4 & wait $!"]
+      command: [sh, -c, "trap 'exit 8' TERM; echo main runs; until test -e /shared/end; do sleep 0.2; done"]
+      volumeMounts: [{name: shared, mountPath: /shared}]
     - name: proxy
       image: busybox:1.37
-      command: [sh, -c, "echo proxy runs; trap 'echo proxy is stopping; sleep 4; exit 0' TERM; sleep 3; touch /tmp/ready; sleep 3600 & wait"]
-      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1}
+      command: [sh, -c, "trap 'rm /shared/stuck || exit 0; echo proxy is stopping; sleep 3600' TERM; echo proxy runs; while :; do sleep 0.2; done"]
+      readinessProbe: {exec: {command: [test, -e, /shared/ready]}, periodSeconds: 10, timeoutSeconds: 60}
+      volumeMounts: [{name: shared, mountPath: /shared}]
+  volumes: [{name: shared, emptyDir: {}}]
   restartPolicy: `
 
+// stages are those at which a container of such a Job is killed.
+var stages = []struct {
+	name        string
+	victim      string
+	files       []string          // that bring the pod to this stage
+	when, says  string            // the container that says that it is there
+	release     map[string]string // by restart policy, the container in which the rest of the files are made
+	main, proxy int32             // their exit codes under restartPolicy Never
+}{
+	{"main while it waits", "main", nil, "main", "waiting", map[string]string{"OnFailure": "proxy"}, 137, 0},
+	{"proxy while main waits for it", "proxy", nil, "proxy", "proxy runs", map[string]string{"OnFailure": "main"}, 69, 137},
+	{"main while it runs", "main", []string{"/shared/ready"}, "main", "main runs", map[string]string{"OnFailure": "proxy"}, 137, 0},
+	{"proxy while main runs", "proxy", []string{"/shared/ready"}, "main", "main runs", map[string]string{"OnFailure": "main", "Never": "main"}, 0, 137},
+	{"proxy while it is being stopped", "proxy", []string{"/shared/stuck", "/shared/ready", "/shared/end"}, "proxy", "proxy is stopping", nil, 0, 137},
+}
+
 // TestAKilledWrapperNeverLeavesThePodHanging kills the first process of each
-// container at each stage of the sample Job.
+// container at each stage of a Job, which ends although no timeout ends it.
 func TestAKilledWrapperNeverLeavesThePodHanging(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name        string
-		victim      string
-		when, says  string // the container that says what to wait for before
-		never       string // how a Job ends under restartPolicy Never
-		main, proxy int32  // their exit codes then
-	}{
-		{"main while it waits", "main", "main", "waiting", "Failed", 137, 0},
-		{"proxy while main waits for it", "proxy", "proxy", "proxy runs", "Failed", 69, 137},
-		{"main while it runs", "main", "main", "main runs", "Failed", 137, 0},
-		{"proxy while main runs", "proxy", "main", "main runs", "Failed", 0, 137},
-		{"proxy while it is being stopped", "proxy", "proxy", "proxy is stopping", "Failed", 0, 137},
-	} {
-		for policy, ending := range map[string]string{"Never": tt.never, "OnFailure": "Complete"} {
+	for _, tt := range stages {
+		for policy, ending := range map[string]string{"Never": "Failed", "OnFailure": "Complete"} {
 			t.Run(tt.name+" under "+policy, func(t *testing.T) {
-				t.Parallel()
+				abreast(t)
 				ns := namespace(t, enabled)
-				apply(t, ns, jobOf("killed", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main"}, "backoffLimit: "+backoff[policy], killed+policy))
-				says(t, ns, "job/killed", tt.when, tt.says)
-				at := killFirst(t, onePod(t, ns, "e2e"), tt.victim)
-				pod, condition := job(t, ns, "killed")
-				if took := time.Since(at); took > prompt {
-					t.Errorf("the Job ended %s after the wrapper was killed", took)
+				apply(t, ns, jobOf("killed", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main", "stop-timeout": "1h"}, "backoffLimit: "+backoff[policy], killed+policy))
+				if tt.files != nil {
+					inside(t, ns, "job/killed", "proxy", append([]string{"touch"}, tt.files...)...)
 				}
+				says(t, ns, "job/killed", tt.when, tt.says)
+				killedIn(t, ns, tt.victim, killFirst(t, ns, tt.victim))
+				if in := tt.release[policy]; in != "" {
+					inside(t, ns, "job/killed", in, "touch", "/shared/ready", "/shared/end")
+				}
+				pod, condition := job(t, ns, "killed")
 				if condition != ending {
 					t.Errorf("Job %s, want %s", condition, ending)
 				}
@@ -70,34 +74,38 @@ func TestAKilledWrapperNeverLeavesThePodHanging(t *testing.T) {
 }
 
 // TestAWrapperKilledWhileThePodStopsHoldsNothingUp kills main, which proxy holds
-// for, and proxy while it holds.
+// for, and proxy while it holds: the pod is gone long before the end of its grace
+// period.
 func TestAWrapperKilledWhileThePodStopsHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	for _, victim := range []string{"main", "proxy"} {
 		t.Run(victim, func(t *testing.T) {
-			t.Parallel()
+			abreast(t)
 			ns := namespace(t, enabled)
 			apply(t, ns, podOf("stops", notes{"start-deps": "main: proxy"}, `
-  terminationGracePeriodSeconds: 60
+  terminationGracePeriodSeconds: 3600
   containers:
     - name: main
       image: busybox:1.37
-      command: [sh, -c, "echo main runs; trap 'echo main is stopping; sleep 6; echo main ends; exit 0' TERM; sleep 3600 & wait $!"]
+      command: [sh, -c, "trap 'echo main is stopping; until test -e /tmp/end; do sleep 0.2; done; echo main ends; exit 0' TERM; echo main runs; sleep 3600 & wait $!"]
     - name: proxy
       image: busybox:1.37
-      command: [sh, -c, "echo proxy runs; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]
+      command: [sh, -c, "trap 'echo got SIGTERM; exit 0' TERM; echo proxy runs; sleep 3600 & wait $!"]
 `))
 			says(t, ns, "stops", "main", "main runs")
 			main, proxy := follow(t, ns, "stops", "main"), follow(t, ns, "stops", "proxy")
-			pod := onePod(t, ns, "e2e")
 			kubectl(t, "-n", ns, "delete", "pod", "stops", "--wait=false")
 			says(t, ns, "stops", "main", "main is stopping")
-			at := killFirst(t, pod, victim)
-			m, p := main(), proxy()
-			eventually(t, prompt, "the pod to be gone", func() (bool, string) { return len(pods(t, ns, "e2e")) == 0, "it is there" })
-			if took := time.Since(at); took > prompt {
-				t.Errorf("the pod was gone %s after the wrapper was killed", took)
+			says(t, ns, "stops", "proxy", "stop request held")
+			killFirst(t, ns, victim)
+			if victim == "proxy" {
+				inside(t, ns, "stops", "main", "touch", "/tmp/end")
 			}
+			m, p := main(), proxy()
+			eventually(t, "the pod to be gone", func() (bool, string) {
+				left := kubectl(t, "-n", ns, "get", "pod", "-l", "e2e", "-o", "yaml", "--ignore-not-found")
+				return len(pods(t, ns, "e2e")) == 0, left
+			})
 			if ended := m.has("main ends"); ended != (victim == "proxy") {
 				t.Errorf("main ended by itself: %v:\n%s", ended, m)
 			}
@@ -113,6 +121,7 @@ var backoff = map[string]string{"Never": "0", "OnFailure": "6"}
 
 // hungry is a Job's pod whose main eats all of its memory the first time.
 const hungry = `
+  terminationGracePeriodSeconds: 3600
   containers:
     - name: main
       image: busybox:1.37
@@ -121,12 +130,13 @@ const hungry = `
       volumeMounts: [{name: once, mountPath: /once}]
     - name: proxy
       image: busybox:1.37
-      command: [sh, -c, "echo proxy runs; trap 'exit 0' TERM; sleep 3600 & wait"]
+      command: [sh, -c, "trap 'exit 0' TERM; echo proxy runs; sleep 3600 & wait"]
   volumes: [{name: once, emptyDir: {}}]
   restartPolicy: `
 
 // TestAContainerOutOfMemoryNeverLeavesThePodHanging has the command alone
-// killed, or with it, in mode exec, the container's first process.
+// killed, or with it, in mode exec, the container's first process. No timeout
+// ends the Job.
 func TestAContainerOutOfMemoryNeverLeavesThePodHanging(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, mode string }{
@@ -135,18 +145,15 @@ func TestAContainerOutOfMemoryNeverLeavesThePodHanging(t *testing.T) {
 	} {
 		for policy, ending := range map[string]string{"Never": "Failed", "OnFailure": "Complete"} {
 			t.Run(tt.name+" under "+policy, func(t *testing.T) {
-				t.Parallel()
+				abreast(t)
 				ns := namespace(t, enabled)
-				apply(t, ns, jobOf("hungry", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main", "mode": "main: " + tt.mode},
+				apply(t, ns, jobOf("hungry", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main", "stop-timeout": "proxy: 1h", "mode": "main: " + tt.mode},
 					"backoffLimit: "+backoff[policy], hungry+policy))
 				pod, condition := job(t, ns, "hungry")
 				if condition != ending {
 					t.Errorf("Job %s, want %s", condition, ending)
 				}
 				main, proxy := status(t, pod, "main"), terminated(t, pod, "proxy")
-				if took := proxy.FinishedAt.Sub(main.State.Terminated.FinishedAt.Time); took > prompt {
-					t.Errorf("proxy ended %s after main", took)
-				}
 				if policy == "OnFailure" {
 					main.State = main.LastTerminationState
 				}

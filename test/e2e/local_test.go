@@ -14,7 +14,7 @@ import (
 // TestTheSampleJobNeedsNoAPIServerWithSourceLocal proves it by the API server's
 // audit log, which has the requests of the same Job with source pod.
 func TestTheSampleJobNeedsNoAPIServerWithSourceLocal(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	for source, more := range map[string]string{
 		"local": "automountServiceAccountToken: false",

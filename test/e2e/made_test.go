@@ -40,11 +40,20 @@ func jobOf(name string, n notes, own, spec string) string {
 		name, own, n.metadata(name), strings.ReplaceAll(spec, "\n", "\n    "))
 }
 
+// inside runs a command in a container, as soon as it is there.
+func inside(t *testing.T, ns, pod, container string, command ...string) {
+	t.Helper()
+	eventually(t, "container "+container, func() (bool, string) {
+		_, err := try(t, "", append([]string{"-n", ns, "exec", pod, "-c", container, "--"}, command...)...)
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
 // says waits until a container's log holds text. Pod is a name, or job/NAME.
 func says(t *testing.T, ns, pod, container, text string) {
 	t.Helper()
-	eventually(t, wait, container+" to say "+text, func() (bool, string) {
-		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "logs", pod, "-c", container)
+	eventually(t, container+" to say "+text, func() (bool, string) {
+		out, err := try(t, "", "-n", ns, "logs", pod, "-c", container)
 		return err == nil && strings.Contains(out, text), out
 	})
 }
@@ -54,7 +63,7 @@ func says(t *testing.T, ns, pod, container, text string) {
 func ends(t *testing.T, ns string, containers ...string) corev1.Pod {
 	t.Helper()
 	var pod corev1.Pod
-	eventually(t, wait, "the end of "+strings.Join(containers, ", "), func() (bool, string) {
+	eventually(t, "the end of "+strings.Join(containers, ", "), func() (bool, string) {
 		found := pods(t, ns, "e2e")
 		if len(found) != 1 {
 			return false, fmt.Sprintf("%d pods", len(found))

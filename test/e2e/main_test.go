@@ -11,14 +11,10 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -32,10 +28,6 @@ import (
 	"koordinator.io/koordinator/test/setup"
 )
 
-// abreast is how many tests run at the same time. They wait, most of the time:
-// go test's own measure, the number of processors, is too small.
-const abreast = 8
-
 // cluster is what all tests run on. TestMain sets it before they do.
 var cluster *setup.Cluster
 
@@ -45,6 +37,11 @@ func run(m *testing.M) int {
 	if os.Getenv("KOORDINATOR_CLUSTER") == "" {
 		os.Setenv("KOORDINATOR_CLUSTER", "koordinator-e2e")
 	}
+	if err := flag.Set("test.parallel", strconv.Itoa(most)); err != nil { // the command line still has the last word
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		return 1
+	}
+	flag.Parse()
 	ctx := context.Background()
 	if os.Getenv("KEEP") == "" {
 		defer func() {
@@ -54,11 +51,6 @@ func run(m *testing.M) int {
 		}()
 	}
 	if err := prepare(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		return 1
-	}
-	flag.Parse()
-	if err := flag.Set("test.parallel", strconv.Itoa(abreast)); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
@@ -109,8 +101,8 @@ func namespace(t *testing.T, labels ...string) string {
 		}
 		kubectl(t, "delete", "namespace", name, "--wait=false")
 	})
-	eventually(t, 20*time.Second, "the default service account", func() (bool, string) {
-		_, err := cluster.Kubectl(t.Context(), "", "-n", name, "get", "serviceaccount", "default")
+	eventually(t, "the default service account", func() (bool, string) {
+		_, err := try(t, "", "-n", name, "get", "serviceaccount", "default")
 		return err == nil, fmt.Sprint(err)
 	})
 	return name
@@ -123,40 +115,53 @@ func show(t *testing.T, ns string) {
 		{"get", "pod", "-o", "json"},
 		{"logs", "-l", "e2e", "--all-containers", "--prefix", "--timestamps", "--tail=100"},
 	} {
-		out, err := cluster.Kubectl(context.Background(), "", append([]string{"-n", ns}, args...)...)
+		out, err := try(t, "", append([]string{"-n", ns}, args...)...)
 		t.Logf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
+}
+
+// wait is how long anything may take: its end shows that something is wrong, and
+// never that the machine is slow.
+const wait = 5 * time.Minute
+
+// try runs kubectl with a manifest on its standard input.
+func try(t *testing.T, manifest string, args ...string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), wait)
+	defer cancel()
+	return cluster.Kubectl(ctx, manifest, args...)
 }
 
 // kubectl runs kubectl, which must succeed.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := cluster.Kubectl(context.Background(), "", args...)
+	out, err := try(t, "", args...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-// apply applies a manifest as a user does.
+// apply applies a manifest as a user does. Its commands may SAY something
+// (order_test.go).
 func apply(t *testing.T, ns, manifest string) {
 	t.Helper()
-	if _, err := cluster.Kubectl(t.Context(), manifest, "-n", ns, "apply", "-f", "-"); err != nil {
+	if _, err := try(t, spoken(manifest), "-n", ns, "apply", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // eventually polls until check says true; what it says last explains a failure.
-func eventually(t *testing.T, most time.Duration, what string, check func() (bool, string)) {
+func eventually(t *testing.T, what string, check func() (bool, string)) {
 	t.Helper()
 	var last string
-	for end := time.Now().Add(most); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(wait); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		var ok bool
 		if ok, last = check(); ok {
 			return
 		}
 	}
-	t.Fatalf("waited %s for %s; last: %s", most, what, last)
+	t.Fatalf("waited %s for %s; last: %s", wait, what, last)
 }
 
 // pods are the pods that a selector finds.
@@ -173,8 +178,8 @@ func pods(t *testing.T, ns, selector string) []corev1.Pod {
 func job(t *testing.T, ns, name string) (corev1.Pod, string) {
 	t.Helper()
 	var ended string
-	eventually(t, 90*time.Second, "the end of the Job", func() (bool, string) {
-		ended = kubectl(t, "-n", ns, "get", "job", name, "-o", `jsonpath={range .status.conditions[?(@.status=="True")]}{.type} {end}`)
+	eventually(t, "the end of the Job", func() (bool, string) {
+		ended = kubectl(t, "-n", ns, "get", "job", name, "-o", `jsonpath={range .status.conditions[?(@.status=="True")]}{.type} {end}{.status}`)
 		return strings.Contains(ended, "Complete ") || strings.Contains(ended, "Failed "), ended
 	})
 	found := pods(t, ns, "job-name="+name)
@@ -190,12 +195,21 @@ func job(t *testing.T, ns, name string) (corev1.Pod, string) {
 // status is a container's status in a pod.
 func status(t *testing.T, pod corev1.Pod, name string) corev1.ContainerStatus {
 	t.Helper()
+	s := seen(pod, name)
+	if s.Name == "" {
+		t.Fatalf("pod %s has no status of container %s", pod.Name, name)
+	}
+	return s
+}
+
+// seen is a container's status in a pod, or nothing while the kubelet has not
+// told of it, which may be after the container has run for a while.
+func seen(pod corev1.Pod, name string) corev1.ContainerStatus {
 	for _, s := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
 		if s.Name == name {
 			return s
 		}
 	}
-	t.Fatalf("pod %s has no status of container %s", pod.Name, name)
 	return corev1.ContainerStatus{}
 }
 
@@ -207,104 +221,4 @@ func terminated(t *testing.T, pod corev1.Pod, name string) corev1.ContainerState
 		t.Fatalf("container %s has not ended: %+v", name, s.State)
 	}
 	return *s.State.Terminated
-}
-
-// output is a container's log, line by line with the runtime's timestamps.
-type output struct {
-	container string
-	lines     []line
-}
-
-type line struct {
-	at   time.Time
-	text string
-}
-
-func logs(t *testing.T, ns, pod, container string) output {
-	t.Helper()
-	return parseLogs(t, container, kubectl(t, "-n", ns, "logs", pod, "-c", container, "--timestamps"))
-}
-
-// follow reads a container's log from now to its end, which the function it
-// returns waits for. It has the beginning of the log when it returns.
-func follow(t *testing.T, ns, pod, container string) func() output {
-	t.Helper()
-	cmd := cluster.KubectlCommand(t.Context(), "-n", ns, "logs", "-f", "--timestamps", pod, "-c", container)
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	r := bufio.NewReader(stdout)
-	first, err := r.ReadString('\n')
-	if err != nil {
-		t.Fatalf("follow the log of %s: %v", container, err)
-	}
-	return func() output {
-		t.Helper()
-		rest, err := io.ReadAll(r)
-		if err = errors.Join(err, cmd.Wait()); err != nil {
-			t.Fatalf("follow the log of %s: %v", container, err)
-		}
-		return parseLogs(t, container, first+string(rest))
-	}
-}
-
-func parseLogs(t *testing.T, container, text string) output {
-	t.Helper()
-	o := output{container: container}
-	for text := range strings.Lines(text) {
-		stamp, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
-		at, err := time.Parse(time.RFC3339Nano, stamp)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.lines = append(o.lines, line{at, rest})
-	}
-	return o
-}
-
-// when is the time of the first line that holds text; there must be one.
-func (o output) when(t *testing.T, text string) time.Time {
-	t.Helper()
-	for _, l := range o.lines {
-		if strings.Contains(l.text, text) {
-			return l.at
-		}
-	}
-	t.Fatalf("container %s never said %q:\n%s", o.container, text, o)
-	return time.Time{}
-}
-
-func (o output) has(text string) bool { return strings.Contains(o.String(), text) }
-
-func (o output) String() string {
-	var b bytes.Buffer
-	for _, l := range o.lines {
-		fmt.Fprintln(&b, l.at.Format(time.StampMicro), l.text)
-	}
-	return b.String()
-}
-
-// skew is how much later than what follows from it a line may be logged: the
-// runtime reads each container's output by itself, when it gets a processor.
-// 105 ms were seen on two busy ones. What must not happen is seconds away.
-const skew = 500 * time.Millisecond
-
-// inOrder checks that times ascend, but for the skew.
-func inOrder(t *testing.T, moments ...moment) {
-	t.Helper()
-	for i := 1; i < len(moments); i++ {
-		if moments[i].at.Before(moments[i-1].at.Add(-skew)) {
-			t.Errorf("%q at %s is not before %q at %s", moments[i-1].what, moments[i-1].at.Format(time.StampMicro),
-				moments[i].what, moments[i].at.Format(time.StampMicro))
-		}
-	}
-}
-
-type moment struct {
-	what string
-	at   time.Time
 }

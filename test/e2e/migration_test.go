@@ -66,10 +66,7 @@ func TestMigration(t *testing.T) {
 			continue
 		}
 		delete(all, title)
-		t.Run(title, func(t *testing.T) {
-			t.Parallel()
-			run(t, c)
-		})
+		t.Run(title, func(t *testing.T) { run(t, c) })
 	}
 	for title := range all {
 		t.Errorf("nothing runs %q", title)
@@ -78,9 +75,10 @@ func TestMigration(t *testing.T) {
 
 // testBoth runs a Job before and after.
 func testBoth(t *testing.T, c change) {
+	t.Parallel()
 	for name, manifest := range map[string]string{"before": c.before, "after": c.after} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			abreast(t)
 			testCompletes(t, manifest)
 		})
 	}
@@ -139,6 +137,7 @@ readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
 
 // testScuttle has only its after run, with the proxy that Istio would add.
 func testScuttle(t *testing.T, c change) {
+	abreast(t)
 	var before, after batchv1.Job
 	strictly(t, c.before, &before)
 	strictly(t, c.after, &after)
@@ -158,6 +157,7 @@ func testScuttle(t *testing.T, c change) {
 
 // testCompose compares the conditions and runs the after.
 func testCompose(t *testing.T, c change) {
+	abreast(t)
 	var before struct {
 		Services map[string]struct {
 			Image, Command  string
@@ -198,6 +198,7 @@ func testCompose(t *testing.T, c change) {
 
 // testTaskDefinition compares the conditions and runs the after.
 func testTaskDefinition(t *testing.T, c change) {
+	abreast(t)
 	var before struct {
 		Family               string
 		ContainerDefinitions []struct {
@@ -256,9 +257,14 @@ func testTaskDefinition(t *testing.T, c change) {
 			t.Errorf("%s exited with %d (%s), want %d", name, e.ExitCode, e.Message, want)
 		}
 	}
+	for _, name := range []string{"migrate", "main"} {
+		if out := logs(t, ns, pod.Name, name); !out.has("rows") {
+			t.Errorf("%s never saw the proxy:\n%s", name, out)
+		}
+	}
 	inOrder(t,
-		moment{"migrate runs", logs(t, ns, pod.Name, "migrate").when(t, "rows")},
-		moment{"main runs", logs(t, ns, pod.Name, "main").when(t, "rows")},
+		moment{"migrate ends", logs(t, ns, pod.Name, "migrate").when(t, "command exited")},
+		moment{"main runs", logs(t, ns, pod.Name, "main").when(t, "command started")},
 	)
 }
 

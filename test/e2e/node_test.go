@@ -3,14 +3,15 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -25,6 +26,9 @@ type process struct {
 // container's ID.
 func processes(t *testing.T, text string) []process {
 	t.Helper()
+	if text == "" {
+		t.Fatal("every process belongs to nobody")
+	}
 	cgroups, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {
 		t.Fatal(err)
@@ -56,21 +60,62 @@ func processes(t *testing.T, text string) []process {
 	return found
 }
 
-// killFirst kills the first process of a running container, its wrapper, and
-// says when.
-func killFirst(t *testing.T, pod corev1.Pod, container string) time.Time {
+// killFirst kills the first process of a container, its wrapper, which runs or
+// is about to be seen running. It returns the container's ID, when the process is
+// gone.
+func killFirst(t *testing.T, ns, container string) (id string) {
 	t.Helper()
-	_, id, _ := strings.Cut(status(t, pod, container).ContainerID, "://")
-	for _, p := range processes(t, id) {
+	eventually(t, container+" running", func() (bool, string) { // its log may be seen before its status
+		s := seen(onePod(t, ns, "e2e"), container)
+		_, id, _ = strings.Cut(s.ContainerID, "://")
+		return s.State.Running != nil && id != "", fmt.Sprintf("%+v", s)
+	})
+	first := firstOf(t, id)
+	handle, err := unix.PidfdOpen(first.pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(handle)
+	if again := firstOf(t, id); again != first { // the handle may be of a process that has got its number
+		t.Fatalf("container %s had %+v as its first process, and has %+v", container, first, again)
+	}
+	if err := unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	gone := []unix.PollFd{{Fd: int32(handle), Events: unix.POLLIN}}
+	eventually(t, "the end of the killed process", func() (bool, string) {
+		n, err := unix.Poll(gone, 0)
+		return n == 1, fmt.Sprint(err)
+	})
+	return id
+}
+
+// firstOf is the wrapper that is a container's first process.
+func firstOf(t *testing.T, id string) process {
+	t.Helper()
+	all := processes(t, id)
+	for _, p := range all {
 		if p.inner == 1 && p.name == "koordinator" {
-			if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			return time.Now()
+			return p
 		}
 	}
-	t.Fatalf("container %s of pod %s has no wrapper among %v", container, pod.Name, processes(t, id))
-	return time.Time{}
+	t.Fatalf("container %s has no wrapper among %+v", id, all)
+	return process{}
+}
+
+// killedIn waits until the kubelet has seen that a container was killed, and
+// that it was the one with this ID.
+func killedIn(t *testing.T, ns, container, id string) {
+	t.Helper()
+	eventually(t, container+" to be seen as killed", func() (bool, string) {
+		s := seen(onePod(t, ns, "e2e"), container)
+		for _, state := range []corev1.ContainerState{s.State, s.LastTerminationState} {
+			if e := state.Terminated; e != nil && strings.HasSuffix(e.ContainerID, id) {
+				return e.ExitCode == 137, fmt.Sprintf("%+v", e)
+			}
+		}
+		return false, fmt.Sprintf("%+v", s)
+	})
 }
 
 // killSandbox kills the process that holds the pod's namespaces.

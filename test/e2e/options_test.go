@@ -13,19 +13,21 @@ import (
 
 // sidecar is a container that runs until it is asked to stop.
 const sidecar = `
-    - {name: sidecar, image: "busybox:1.37", command: [sh, -c, "echo sidecar runs; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]}`
+    - {name: sidecar, image: "busybox:1.37", command: [sh, -c, "trap 'SAY got SIGTERM; exit 0' TERM; echo sidecar runs; sleep 3600 & wait $!"]}`
 
 func TestStopWhenAllWaitsForTheLast(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, podOf("all", notes{"stop-deps": "sidecar: first, last", "stop-when": "sidecar: all"}, `
   restartPolicy: Never
   containers:
     - {name: first, image: "busybox:1.37", command: [sleep, "1"]}
-    - {name: last, image: "busybox:1.37", command: [sh, -c, "sleep 6; echo last ends"]}`+sidecar))
+    - {name: last, image: "busybox:1.37", command: [sh, -c, "until test -e /tmp/go; do sleep 0.1; done; SAY last ends"]}`+sidecar))
+	says(t, ns, "all", "sidecar", "sidecar runs")
+	ends(t, ns, "first")
+	inside(t, ns, "all", "last", "touch", "/tmp/go")
 	pod := ends(t, ns, "first", "last", "sidecar")
 	inOrder(t,
-		moment{"the sidecar runs", logs(t, ns, "all", "sidecar").when(t, "sidecar runs")},
 		moment{"the last ends", logs(t, ns, "all", "last").when(t, "last ends")},
 		moment{"the sidecar gets SIGTERM", logs(t, ns, "all", "sidecar").when(t, "got SIGTERM")},
 	)
@@ -35,7 +37,7 @@ func TestStopWhenAllWaitsForTheLast(t *testing.T) {
 }
 
 func TestWhatFollowsTheStartTimeout(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, podOf("late", notes{
 		"start-deps":       "{fails: sidecar=exited, starts: sidecar=exited, drops: 'sidecar=exited?', broken: 'crash=succeeded?'}",
@@ -72,9 +74,10 @@ func TestWhatFollowsTheStartTimeout(t *testing.T) {
 	}
 }
 
-// TestSidecarsAreAskedToEndByRequest has one that is wrapped and one that is not.
+// TestSidecarsAreAskedToEndByRequest has one that is wrapped and one that is not;
+// main runs until both listen.
 func TestSidecarsAreAskedToEndByRequest(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, `
 apiVersion: v1
@@ -94,7 +97,9 @@ data:
 	}, `
   restartPolicy: Never
   containers:
-    - {name: main, image: "busybox:1.37", command: [sleep, "4"]}
+    - name: main
+      image: busybox:1.37
+      command: [sh, -c, "until netstat -lnt | grep -q :15020 && netstat -lnt | grep -q :15021; do sleep 0.1; done"]
     - name: wrapped
       image: busybox:1.37
       command: [sh, -c, "trap 'echo got SIGTERM; exit 1' TERM; (nc -l -p 15020 -e sh /script/answer.sh; cat /tmp/asked) & wait $!"]
@@ -132,15 +137,18 @@ func container(t *testing.T, pod corev1.Pod, name string) corev1.Container {
 }
 
 func TestAnEssentialContainerEndsThePod(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, podOf("essential", notes{"essential": "main"}, `
   restartPolicy: Never
   containers:
-    - {name: main, image: "busybox:1.37", command: [sh, -c, "sleep 4; echo main ends"]}
-    - {name: proxy, image: "busybox:1.37", command: [sh, -c, "trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]}`+sidecar))
+    - {name: main, image: "busybox:1.37", command: [sh, -c, "until test -e /tmp/go; do sleep 0.1; done; SAY main ends"]}
+    - {name: proxy, image: "busybox:1.37", command: [sh, -c, "trap 'SAY got SIGTERM; exit 0' TERM; echo proxy runs; sleep 3600 & wait $!"]}`+sidecar))
+	says(t, ns, "essential", "proxy", "proxy runs")
+	says(t, ns, "essential", "sidecar", "sidecar runs")
+	inside(t, ns, "essential", "main", "touch", "/tmp/go")
 	pod := ends(t, ns, "main", "proxy", "sidecar")
-	eventually(t, wait, "the pod's success", func() (bool, string) {
+	eventually(t, "the pod's success", func() (bool, string) {
 		pod = onePod(t, ns, "e2e")
 		return pod.Status.Phase == corev1.PodSucceeded, string(pod.Status.Phase)
 	})
@@ -154,7 +162,7 @@ func TestAnEssentialContainerEndsThePod(t *testing.T) {
 
 // TestInModeExecTheCommandIsPID1 and those that hold for it still see its end.
 func TestInModeExecTheCommandIsPID1(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, podOf("exec", notes{"start-deps": "main: sidecar", "stop-deps": "sidecar: main", "mode": "main: exec"}, `
   restartPolicy: Never
@@ -175,7 +183,7 @@ func TestInModeExecTheCommandIsPID1(t *testing.T) {
 
 // TestTheStatusCommandTellsOfThePod in a wrapped container.
 func TestTheStatusCommandTellsOfThePod(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, waitingPod)
 	says(t, ns, "waits", "main", "waiting")
@@ -183,7 +191,7 @@ func TestTheStatusCommandTellsOfThePod(t *testing.T) {
 		return kubectl(t, append([]string{"-n", ns, "exec", "waits", "-c", "main", "--", "/koordinator/bin/koordinator", "status"}, args...)...)
 	}
 	var table string
-	eventually(t, wait, "never's start", func() (bool, string) {
+	eventually(t, "never's start", func() (bool, string) {
 		table = ask()
 		return strings.Contains(table, "running"), table
 	})

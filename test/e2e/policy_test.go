@@ -30,8 +30,8 @@ type policies struct {
 }
 
 func TestThePoliciesAreSoundForTheAPIServer(t *testing.T) {
-	t.Parallel()
-	eventually(t, wait, "the API server's look at the policies", func() (bool, string) {
+	abreast(t)
+	eventually(t, "the API server's look at the policies", func() (bool, string) {
 		var list policies
 		text := kubectl(t, "get", "validatingadmissionpolicy", "-l", "app.kubernetes.io/instance=koordinator", "-o", "json")
 		if err := json.Unmarshal([]byte(text), &list); err != nil {
@@ -56,7 +56,7 @@ func TestThePoliciesAreSoundForTheAPIServer(t *testing.T) {
 const unread = "nobody reads this here"
 
 func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	off, on := namespace(t), namespace(t, enabled)
 	n := notes{"start-deps": "main: proxy=started", "stop-timeout": "main: 5s"}
 	all, each := podOf("x", n, twoContainers), podOf("x", notes{"x-pod": ""}, twoContainers)
@@ -130,7 +130,7 @@ func unguarded(t *testing.T) string {
 		"matchResources": map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]string{"kubernetes.io/metadata.name": ns}}},
 	}))
 	t.Cleanup(func() { kubectl(t, "delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", ns) })
-	eventually(t, wait, "the policy", func() (bool, string) {
+	eventually(t, "the policy", func() (bool, string) {
 		said := told(t, podOf("x", notes{"start-deps": "main: proxy"}, twoContainers), "-n", ns, "create", "--dry-run=server", "-f", "-")
 		return strings.Contains(said, "denied request"), said
 	})
@@ -142,7 +142,7 @@ func unguarded(t *testing.T) string {
 // refuses the webhook injects, and what the webhook leaves alone the policy
 // does.
 func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	without, with := unguarded(t), namespace(t, enabled)
 	const one = "\n  restartPolicy: Never\n  containers:\n    - {name: main, image: \"busybox:1.37\", command: [\"true\"]}\n"
 	always := strings.Replace(twoContainers, "Never", "Always", 1)
@@ -210,7 +210,7 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 	}
 	const injected = `jsonpath={.metadata.name}={.metadata.labels.koordinator\.io/injected}{"\n"}`
 	alone := told(t, all.String(), "-n", without, "create", "--dry-run=server", "-f", "-")
-	both, err := cluster.Kubectl(t.Context(), all.String(), "-n", with, "create", "--dry-run=server", "-f", "-", "-o", injected)
+	both, err := try(t, all.String(), "-n", with, "create", "--dry-run=server", "-f", "-", "-o", injected)
 	for i, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
 			refusal := fmt.Sprintf("pods %q is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' denied request: %s", fmt.Sprintf("x%d", i), without, without, tt.asks)
@@ -233,7 +233,7 @@ func TestOnlyPodsThatAskAndWereNotInjectedAreRefused(t *testing.T) {
 // TestWhatTheWebhookAcceptsIsNotRefusedAfterwards sends every pod of the
 // injector's own tests through the webhook and the policy.
 func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	paths, err := filepath.Glob(filepath.Join(cluster.Root, "webhook/testdata/inject/*.txtar"))
 	if err != nil || len(paths) == 0 {
@@ -251,7 +251,7 @@ func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
 			}
 		}
 	}
-	accepted, err := cluster.Kubectl(t.Context(), all.String(), "-n", ns, "create", "--dry-run=server", "-f", "-")
+	accepted, err := try(t, all.String(), "-n", ns, "create", "--dry-run=server", "-f", "-")
 	if err != nil && strings.Contains(err.Error(), refusesUninjected) {
 		t.Error(err)
 	}

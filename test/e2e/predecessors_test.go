@@ -24,7 +24,7 @@ func TestTheManifestsOfPredecessorsRunUnchanged(t *testing.T) {
 		{"hbt-koordinator", "hbt-koordinator", "main-container", "waiting", []string{"main-container", "cloud-sql-proxy"}},
 	} {
 		t.Run(tt.file, func(t *testing.T) {
-			t.Parallel()
+			abreast(t)
 			ns := namespace(t)
 			apply(t, ns, predecessor(t, tt.file))
 			pod, condition := job(t, ns, tt.job)
@@ -42,10 +42,10 @@ func TestTheManifestsOfPredecessorsRunUnchanged(t *testing.T) {
 		})
 	}
 	t.Run("essential-containers", func(t *testing.T) {
-		t.Parallel()
+		abreast(t)
 		ns := namespace(t, enabled)
 		apply(t, ns, predecessor(t, "essential-containers"))
-		eventually(t, wait, "the pod's end", func() (bool, string) {
+		eventually(t, "the pod's end", func() (bool, string) {
 			phase := kubectl(t, "-n", ns, "get", "pod", "ng", "-o", "jsonpath={.status.phase}")
 			return phase == string(corev1.PodSucceeded), phase
 		})

@@ -37,7 +37,7 @@ func may(t *testing.T, account string, deeds ...deed) []bool {
 		}
 		reviews.WriteString("---\n")
 	}
-	out, err := cluster.Kubectl(t.Context(), reviews.String(), "create", "-f", "-", "-o", `jsonpath={.status.allowed}{"\n"}`)
+	out, err := try(t, reviews.String(), "create", "-f", "-", "-o", `jsonpath={.status.allowed}{"\n"}`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +54,7 @@ func may(t *testing.T, account string, deeds ...deed) []bool {
 // The webhook's account may do what it needs, and nothing else that would be
 // worth having.
 func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	const (
 		own         = setup.Namespace
 		reader      = "koordinator-pod-reader"
@@ -139,7 +139,7 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 // What RBAC's words cannot say is tried: a RoleBinding can be made, but to no
 // role but one.
 func TestTheWebhookCannotBindAnotherRole(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t)
 	bind := func(role string) string {
 		return told(t, "", "-n", ns, "create", "rolebinding", "koordinator-pod-reader", "--dry-run=server",
@@ -174,7 +174,7 @@ spec:
     - name: proxy
       image: busybox:1.37
       command: [sh, -c, "while ! test -e /shared/end; do sleep 0.2; done"]
-      readinessProbe: {exec: {command: [test, -e, /shared/ready]}, periodSeconds: 1}
+      readinessProbe: {exec: {command: [test, -e, /shared/ready]}, periodSeconds: 2, timeoutSeconds: 60}
       volumeMounts: [{name: shared, mountPath: /shared}]
   volumes: [{name: shared, emptyDir: {}}]
 `
@@ -197,7 +197,7 @@ func touch(t *testing.T, ns, file string) {
 }
 
 func TestAWrapperWithoutItsGrantWaitsAndSaysWhatFor(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	// A RoleBinding of that name that is somebody else's keeps the grant away.
 	kubectl(t, "-n", ns, "create", "rolebinding", "koordinator-pod-reader", "--clusterrole=koordinator-pod-reader", "--serviceaccount="+ns+":other")
@@ -205,7 +205,7 @@ func TestAWrapperWithoutItsGrantWaitsAndSaysWhatFor(t *testing.T) {
 	says(t, ns, "asks", "main", "403 Forbidden")
 	says(t, ns, "asks", "main", "needed: get, list, watch on pods in namespace "+ns)
 	touch(t, ns, "ready")
-	eventually(t, wait, "an event that tells why", func() (bool, string) {
+	eventually(t, "an event that tells why", func() (bool, string) {
 		out := kubectl(t, "-n", ns, "get", "events", "--field-selector", "reason=NotManaged", "-o", "jsonpath={.items[*].message}")
 		return strings.Contains(out, "koordinator needs this name for a RoleBinding of its own"), out
 	})
@@ -221,22 +221,22 @@ func TestAWrapperWithoutItsGrantWaitsAndSaysWhatFor(t *testing.T) {
 }
 
 func TestAGrantOutlivesTheLabel(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	granted := asker(t, ns)
-	eventually(t, wait, "the grant", func() (bool, string) { return granted(), "no" })
+	eventually(t, "the grant", func() (bool, string) { return granted(), "no" })
 	kubectl(t, "label", "namespace", ns, "koordinator.io/injection-")
 	time.Sleep(3 * time.Second) // proves absence
 	if !granted() {
 		t.Error("the grant went with the label")
 	}
-	eventually(t, wait, "the proxy running", func() (bool, string) {
-		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "exec", "asks", "-c", "proxy", "--", "touch", "/shared/ready")
+	eventually(t, "the proxy running", func() (bool, string) {
+		out, err := try(t, "", "-n", ns, "exec", "asks", "-c", "proxy", "--", "touch", "/shared/ready")
 		return err == nil, out
 	})
 	says(t, ns, "asks", "main", "main runs")
 	touch(t, ns, "end")
-	eventually(t, wait, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
+	eventually(t, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
 }
 
 // TestRunningPodsOutliveTheRelease is not parallel: it takes koordinator from
@@ -245,7 +245,7 @@ func TestRunningPodsOutliveTheRelease(t *testing.T) {
 	ns := namespace(t, enabled)
 	granted := asker(t, ns)
 	says(t, ns, "asks", "main", "waiting")
-	eventually(t, wait, "the grant", func() (bool, string) { return granted(), "no" })
+	eventually(t, "the grant", func() (bool, string) { return granted(), "no" })
 
 	if err := cluster.Helm(t.Context(), "uninstall", "koordinator", "--namespace", setup.Namespace, "--wait"); err != nil {
 		t.Fatal(err)
@@ -273,5 +273,5 @@ func TestRunningPodsOutliveTheRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	touch(t, ns, "end")
-	eventually(t, wait, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
+	eventually(t, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
 }

@@ -60,7 +60,7 @@ func used(t *testing.T, _ string) {
 		typed(t, c)
 	}
 	account := "--as=system:serviceaccount:" + setup.Namespace + ":koordinator"
-	if out, err := cluster.Kubectl(t.Context(), "", "auth", "can-i", "list", "secrets", "-n", setup.Namespace, account); err == nil {
+	if out, err := try(t, "", "auth", "can-i", "list", "secrets", "-n", setup.Namespace, account); err == nil {
 		t.Errorf("the webhook may list secrets: %s", out)
 	}
 }
@@ -100,7 +100,7 @@ func upgraded(t *testing.T, ns string) {
 		{"upgrade", "koordinator", "charts/koordinator", "--set", "webhook.logLevel=debug,webhook.minTLSVersion=1.3"},
 		{"rollback", "koordinator", "1"},
 	} {
-		args = append(args, "--namespace", setup.Namespace, "--wait", "--timeout", "2m")
+		args = append(args, "--namespace", setup.Namespace, "--wait", "--timeout", "5m")
 		if err := cluster.Helm(t.Context(), args...); err != nil {
 			t.Fatal(err)
 		}
@@ -112,7 +112,7 @@ func upgraded(t *testing.T, ns string) {
 		}
 		before = after
 	}
-	eventually(t, wait, "the end of the replicas from before", func() (bool, string) {
+	eventually(t, "the end of the replicas from before", func() (bool, string) {
 		left := len(pods(t, setup.Namespace, ours))
 		return left == 2, strings.Repeat("one ", left)
 	})
@@ -129,12 +129,12 @@ func removed(t *testing.T, ns string) {
     - name: proxy
       image: busybox:1.37
       command: [sh, -c, "trap 'exit 0' TERM; echo proxy runs; sleep 3600 & wait"]
-      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1}
+      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 2, timeoutSeconds: 60}
 `))
 	says(t, ns, "stays", "proxy", "proxy runs")
 	says(t, ns, "stays", "main", "waiting")
-	eventually(t, wait, "the grant", func() (bool, string) {
-		out, err := cluster.Kubectl(t.Context(), "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader")
+	eventually(t, "the grant", func() (bool, string) {
+		out, err := try(t, "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader")
 		return err == nil, out
 	})
 	if err := cluster.Helm(t.Context(), "uninstall", "koordinator", "--namespace", setup.Namespace, "--wait"); err != nil {
@@ -164,9 +164,9 @@ func nothingLeft(t *testing.T) {
 		"clusterrole.rbac.authorization.k8s.io/koordinator-pod-reader",
 		"configmap/kube-root-ca.crt", "serviceaccount/default",
 	}
-	eventually(t, wait, "the end of the release", func() (bool, string) {
-		labelled, err1 := cluster.Kubectl(t.Context(), "", "get", all, "--all-namespaces", "-l", label, "-o", "name", "--ignore-not-found")
-		inside, err2 := cluster.Kubectl(t.Context(), "", "get", namespaced, "-n", setup.Namespace, "-o", "name", "--ignore-not-found")
+	eventually(t, "the end of the release", func() (bool, string) {
+		labelled, err1 := try(t, "", "get", all, "--all-namespaces", "-l", label, "-o", "name", "--ignore-not-found")
+		inside, err2 := try(t, "", "get", namespaced, "-n", setup.Namespace, "-o", "name", "--ignore-not-found")
 		if err := errors.Join(err1, err2); err != nil {
 			return false, err.Error()
 		}

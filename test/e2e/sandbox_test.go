@@ -9,7 +9,7 @@ import (
 )
 
 func TestANewSandboxForgetsNoSuccess(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	inANewSandbox(t)
 }
 
@@ -26,8 +26,8 @@ func inANewSandbox(t *testing.T) corev1.Pod {
     - {name: migrate, image: "busybox:1.37", command: [sh, -c, "echo run >> /runs/all; cat /runs/all"], volumeMounts: [{name: runs, mountPath: /runs}]}
     - name: proxy
       image: busybox:1.37
-      command: [sh, -c, "echo proxy runs; trap 'exit 1' TERM; sleep 3600 & wait $!"]
-      readinessProbe: {exec: {command: [test, -e, /runs/ready]}, periodSeconds: 1}
+      command: [sh, -c, "trap 'exit 1' TERM; echo proxy runs; sleep 3600 & wait $!"]
+      readinessProbe: {exec: {command: [test, -e, /runs/ready]}, periodSeconds: 2, timeoutSeconds: 60}
       volumeMounts: [{name: runs, mountPath: /runs}]
   volumes: [{name: runs, emptyDir: {}}]
 `))
@@ -35,7 +35,7 @@ func inANewSandbox(t *testing.T) corev1.Pod {
 	ends(t, ns, "migrate")
 	before := status(t, onePod(t, ns, "e2e"), "proxy").ContainerID
 	killSandbox(t, onePod(t, ns, "e2e"))
-	eventually(t, wait, "the proxy in a new sandbox", func() (bool, string) {
+	eventually(t, "the proxy in a new sandbox", func() (bool, string) {
 		s := status(t, onePod(t, ns, "e2e"), "proxy")
 		return s.State.Running != nil && s.ContainerID != before, s.State.String()
 	})

@@ -34,10 +34,10 @@ spec:
 // TestARestrictedNamespaceWithAQuota lets a pod in that just fits, and what
 // koordinator adds fits with it.
 func TestARestrictedNamespaceWithAQuota(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled, "pod-security.kubernetes.io/enforce=restricted")
 	apply(t, ns, limits)
-	eventually(t, wait, "the quota to be counted", func() (bool, string) {
+	eventually(t, "the quota to be counted", func() (bool, string) {
 		used := kubectl(t, "-n", ns, "get", "resourcequota", "quota", "-o", "jsonpath={.status.used.pods}")
 		return used == "0", used
 	})
@@ -47,11 +47,11 @@ func TestARestrictedNamespaceWithAQuota(t *testing.T) {
   automountServiceAccountToken: false
   securityContext: {runAsNonRoot: true, runAsUser: 1001, fsGroup: 2000, seccompProfile: {type: RuntimeDefault}}
   containers:
-    - {name: main, image: "busybox:1.37", command: [sh, -c, "echo main runs; id"], securityContext: `+strict+`}
+    - {name: main, image: "busybox:1.37", command: [sh, -c, "SAY main runs; id"], securityContext: `+strict+`}
     - name: proxy
       image: busybox:1.37
-      command: [sh, -c, "echo proxy runs; touch /data/ready; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]
-      readinessProbe: {exec: {command: [test, -e, /data/ready]}}
+      command: [sh, -c, "trap 'SAY got SIGTERM; exit 0' TERM; SAY proxy runs; touch /data/ready; sleep 3600 & wait $!"]
+      readinessProbe: {exec: {command: [test, -e, /data/ready]}, timeoutSeconds: 60}
       securityContext: `+strings.Replace(strict, "{", "{runAsUser: 1002, ", 1)+`
       volumeMounts: [{name: data, mountPath: /data}]
   volumes: [{name: data, emptyDir: {}}]
@@ -71,11 +71,11 @@ func TestARestrictedNamespaceWithAQuota(t *testing.T) {
 
 // pair is main, which waits for the proxy, which stops after it.
 const pair = `
-    - {name: main, image: "busybox:1.37", command: [sh, -c, "echo main runs"]}
+    - {name: main, image: "busybox:1.37", command: [sh, -c, "SAY main runs"]}
     - name: proxy
       image: busybox:1.37
-      command: [sh, -c, "echo proxy runs; touch /tmp/ready; trap 'echo got SIGTERM; exit 0' TERM; sleep 3600 & wait $!"]
-      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}}`
+      command: [sh, -c, "trap 'SAY got SIGTERM; exit 0' TERM; SAY proxy runs; touch /tmp/ready; sleep 3600 & wait $!"]
+      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, timeoutSeconds: 60}`
 
 // proxyFirst checks the order of such a pair in a pod that has ended well.
 func proxyFirst(t *testing.T, ns string, pod corev1.Pod) {
@@ -96,7 +96,7 @@ func proxyFirst(t *testing.T, ns string, pod corev1.Pod) {
 func ended(t *testing.T, ns, name string) corev1.Pod {
 	t.Helper()
 	var pod corev1.Pod
-	eventually(t, wait, "the end of pod "+name, func() (bool, string) {
+	eventually(t, "the end of pod "+name, func() (bool, string) {
 		pod = corev1.Pod{}
 		out := kubectl(t, "-n", ns, "get", "pod", name, "-o", "json")
 		if err := json.Unmarshal([]byte(out), &pod); err != nil {
@@ -116,7 +116,7 @@ func TestPodsInNamespacesOfOthers(t *testing.T) {
 		"the semaphores of the node": "hostIPC: true",
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+			abreast(t)
 			ns := namespace(t, enabled)
 			apply(t, ns, podOf("web", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main"}, "\n  "+line+"\n  restartPolicy: Never\n  containers:"+pair))
 			proxyFirst(t, ns, ended(t, ns, "web"))
@@ -126,7 +126,7 @@ func TestPodsInNamespacesOfOthers(t *testing.T) {
 
 // TestCopiesOfInjectedPods makes new pods of what koordinator has made of one.
 func TestCopiesOfInjectedPods(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, podOf("web", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main"}, "\n  restartPolicy: Never\n  containers:"+pair))
 	proxyFirst(t, ns, ended(t, ns, "web"))
@@ -136,7 +136,7 @@ func TestCopiesOfInjectedPods(t *testing.T) {
 	}
 	debug("--copy-to=copy", "--container=beside", "--", "echo", "beside them")
 	debug("--copy-to=kept", "--container=beside", "--keep-annotations", "--keep-labels", "--keep-readiness", "--keep-startup", "--", "echo", "beside them")
-	debug("--copy-to=changed", "--container=main", "--keep-annotations", "--", "sh", "-c", "echo another main runs")
+	debug("--copy-to=changed", "--container=main", "--keep-annotations", "--", "sh", "-c", spoken("SAY another main runs"))
 	restored := restore(t, ns, "web")
 	for _, pod := range []string{"copy", "kept", "changed", restored} {
 		t.Run(pod, func(t *testing.T) { proxyFirst(t, ns, ended(t, ns, pod)) })
@@ -164,7 +164,7 @@ func restore(t *testing.T, ns, name string) string {
 		t.Fatal(err)
 	}
 	kubectl(t, "-n", ns, "delete", "pod", name)
-	if _, err := cluster.Kubectl(t.Context(), string(saved), "-n", ns, "create", "-f", "-"); err != nil {
+	if _, err := try(t, string(saved), "-n", ns, "create", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 	return name

@@ -55,12 +55,12 @@ func place(kind string) string {
 }
 
 func TestAWorkloadWithWrongAnnotationsIsRefusedAsItIsApplied(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	n := notes{"start-deps": "{main: cloudsql, proxy: main=redy}", "stop-delay": "10", "stop-dep": "proxy: main"}
 	for kind, manifest := range workloads(n) {
 		t.Run(kind, func(t *testing.T) {
-			_, err := cluster.Kubectl(t.Context(), manifest, "-n", ns, "apply", "-f", "-")
+			_, err := try(t, manifest, "-n", ns, "apply", "-f", "-")
 			if err == nil {
 				t.Fatal("accepted")
 			}
@@ -85,7 +85,7 @@ func TestAWorkloadWithWrongAnnotationsIsRefusedAsItIsApplied(t *testing.T) {
 }
 
 func TestAWorkloadsWarningsAreShown(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t, enabled)
 	said := told(t, workloads(notes{"stop-deps": "proxy: main"})["Deployment"], "-n", ns, "apply", "-f", "-")
 	if want := `Warning: spec.template: koordinator.io/stop-deps: container "proxy": "main=exited" only orders the shutdown`; !strings.Contains(said, want) {
@@ -96,17 +96,17 @@ func TestAWorkloadsWarningsAreShown(t *testing.T) {
 // TestOnlyAChangedTemplateIsRefused: what was there before the namespace was
 // enabled can be scaled and labelled as ever.
 func TestOnlyAChangedTemplateIsRefused(t *testing.T) {
-	t.Parallel()
+	abreast(t)
 	ns := namespace(t)
 	apply(t, ns, workloads(notes{"start-deps": "main: nobody"})["Deployment"])
 	kubectl(t, "label", "namespace", ns, enabled)
 	change := func(patch string) error {
-		_, err := cluster.Kubectl(t.Context(), "", "-n", ns, "patch", "deployment", "x", "-p", patch)
+		_, err := try(t, "", "-n", ns, "patch", "deployment", "x", "-p", patch)
 		return err
 	}
 	const image = `{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"busybox:new"}]}}}}`
-	eventually(t, wait, "the refusal of a changed template", func() (bool, string) {
-		_, err := cluster.Kubectl(t.Context(), "", "-n", ns, "patch", "deployment", "x", "--dry-run=server", "-p", image)
+	eventually(t, "the refusal of a changed template", func() (bool, string) {
+		_, err := try(t, "", "-n", ns, "patch", "deployment", "x", "--dry-run=server", "-p", image)
 		return err != nil && strings.Contains(err.Error(), `no container "nobody"`), fmt.Sprint(err)
 	})
 	for what, patch := range map[string]string{
@@ -117,7 +117,7 @@ func TestOnlyAChangedTemplateIsRefused(t *testing.T) {
 			t.Errorf("a change of %s is refused: %v", what, err)
 		}
 	}
-	if _, err := cluster.Kubectl(t.Context(), "", "-n", ns, "scale", "deployment", "x", "--replicas=0"); err != nil {
+	if _, err := try(t, "", "-n", ns, "scale", "deployment", "x", "--replicas=0"); err != nil {
 		t.Errorf("scaling is refused: %v", err)
 	}
 	if err := change(`{"spec":{"template":{"metadata":{"annotations":{"koordinator.io/start-deps":"main: proxy"}}}}}`); err != nil {

@@ -48,8 +48,8 @@ func TestInitRuns(t *testing.T) {
 			i=0
 			while n; [ $n -gt $before ]; do i=$((i + 1)); [ $i -lt 1000 ] || exit 1; sleep 0.02; done`, 0, ""},
 		{"dinit-03 tini-18 kx-09 what the command leaves in its group is asked to end", `
-			(trap 'echo asked; exit' TERM; echo up; while :; do sleep 0.01; done) &
-			sleep 0.2; exit 3`, 3, "up\nasked\n"},
+			(trap 'echo asked; exit' TERM; echo up; touch /up; while :; do sleep 0.01; done) &
+			until test -e /up; do sleep 0.01; done; exit 3`, 3, "up\nasked\n"},
 		{"argo-02 pc-20 nothing waits for what escaped and holds stdout", `setsid sleep 3600 & exit 4`, 4, ""},
 		{"argo-13 own-15 the code is right where hundreds of orphans end at the same time", `
 			i=0; while [ $i -lt 300 ]; do (sleep 0.4 &); i=$((i + 1)); done; sleep 0.3; exit 7`, 7, ""},
@@ -113,7 +113,7 @@ func TestInitSignals(t *testing.T) {
 			t.Run(fmt.Sprintf("tini-05 tini-10 the command dies of signal %d %s", s, in.name), func(t *testing.T) {
 				r := start(t, in.pod(t), Container{Command: sh("echo up; exec sleep 3600")})
 				says(t, r, "up")
-				settle()
+				settle(t, r)
 				r.Signal(s)
 				exits(t, r, 128+int(s))
 			})
@@ -121,8 +121,14 @@ func TestInitSignals(t *testing.T) {
 	}
 }
 
-// settle lets a wrapper hear all signals: it starts its command a moment before.
-func settle() { time.Sleep(50 * time.Millisecond) }
+// settle waits until wrappers catch all signals: they start their command a
+// moment before, and catch the last signal last.
+func settle(t *testing.T, all ...*Running) {
+	t.Helper()
+	for _, r := range all {
+		eventually(t, func() bool { return catches(r.PID, 64) }, r.Stderr)
+	}
+}
 
 // passedOn are the signals a container's command is to get, without SIGTERM.
 func passedOn() []syscall.Signal {

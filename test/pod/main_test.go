@@ -13,7 +13,7 @@ import (
 
 // patience is how long anything may take before a test gives up. Nothing takes
 // this long, but the machine may be busy.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 // binaryEnv tells the tests where TestMain has built the wrapper. Set before,
 // it names a wrapper to test instead.

@@ -38,7 +38,7 @@ func TestReady(t *testing.T) {
 			s := newStory(t)
 			s.container("peer", "echo peer >>$LOG; exec sleep 3600", probes(test.probes...))
 			s.until("peer")
-			timeout := 20 * time.Second
+			timeout := time.Hour
 			if !test.want {
 				timeout = 1500 * time.Millisecond // longer than a try may take
 			}
@@ -83,7 +83,7 @@ func TestChoices(t *testing.T) {
 		peer := s.container("peer", "trap 'exit 1' TERM; echo peer >>$LOG; while :; do sleep 0.01; done")
 		main := s.container("main", "trap 'exit 6' TERM; echo main >>$LOG; while :; do sleep 0.01; done", startAfter("peer"))
 		s.until("main")
-		settle()
+		settle(t, peer, main)
 		peer.Signal(syscall.SIGTERM)
 		exits(t, peer, 1)
 		time.Sleep(200 * time.Millisecond) // proves absence
@@ -113,7 +113,7 @@ func TestChoices(t *testing.T) {
 		r := s.container("app", "trap 'echo asked >>$LOG; exit 0' TERM; trap 'echo usr1 >>$LOG' USR1; echo up >>$LOG; while :; do sleep 0.01; done",
 			func(sp *spec.Spec) { sp.StopDelay = time.Second })
 		s.until("up")
-		settle()
+		settle(t, r)
 		r.Signal(syscall.SIGTERM)
 		r.Signal(syscall.SIGUSR1)
 		exits(t, r, 0)
@@ -131,7 +131,7 @@ func TestChoices(t *testing.T) {
 			p := settings()[1].pod(t) // PID 1 could not be stopped anyway
 			r := start(t, p, Container{Command: sh("trap 'exit 5' TERM; trap : TSTP TTIN TTOU; echo up; while :; do sleep 0.01; done")})
 			says(t, r, "up")
-			settle()
+			settle(t, r)
 			r.Signal(sig)
 			r.Signal(syscall.SIGTERM)
 			exits(t, r, 5)

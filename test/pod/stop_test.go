@@ -44,7 +44,7 @@ func TestStopDependency(t *testing.T) {
 		s := newStory(t)
 		sidecar := s.container("sidecar", "trap 'echo asked >>$LOG; exit 0' TERM; echo up >>$LOG; kill -STOP $$; while :; do sleep 0.01; done", stopAfter("main"))
 		s.until("up")
-		settle()
+		settle(t, sidecar)
 		s.container("main", "exit 0")
 		exits(t, sidecar, 0)
 		s.want("up asked")
@@ -76,7 +76,7 @@ func TestStopDelay(t *testing.T) {
 		r := s.container("app", "trap 'exit 4' USR1; trap 'exit 5' TERM; echo up >>$LOG; while :; do sleep 0.01; done",
 			func(sp *spec.Spec) { sp.StopDelay = time.Hour })
 		s.until("up")
-		settle()
+		settle(t, r)
 		r.Signal(syscall.SIGTERM)
 		r.Signal(syscall.SIGUSR1)
 		exits(t, r, 4)
@@ -85,7 +85,7 @@ func TestStopDelay(t *testing.T) {
 
 // TestStopOrder stops whole pods: every container is asked at the same time.
 func TestStopOrder(t *testing.T) {
-	const grace = 20 * time.Second
+	const grace = time.Hour
 	tests := []struct {
 		name string
 		hold map[string][]string // for whom each holds
@@ -112,7 +112,7 @@ func TestStopOrder(t *testing.T) {
 			for _, r := range all {
 				eventually(t, func() bool { return strings.Contains(r.Stderr(), "up\n") }, r.Stderr)
 			}
-			settle()
+			settle(t, all...)
 			for _, r := range all {
 				r.Signal(syscall.SIGTERM)
 			}
@@ -133,7 +133,7 @@ func TestStopOrder(t *testing.T) {
 		proxy := s.container("proxy", ending("proxy"), holdFor(3*time.Second, "stubborn"))
 		s.until("up")
 		eventually(t, func() bool { return strings.Contains(proxy.Stderr(), "up\n") }, proxy.Stderr)
-		settle()
+		settle(t, stubborn, proxy)
 		stubborn.Signal(syscall.SIGTERM)
 		proxy.Signal(syscall.SIGTERM)
 		exits(t, proxy, 0)
@@ -150,7 +150,7 @@ func TestStopOrder(t *testing.T) {
 		proxy := s.container("proxy", "trap 'echo usr1 >>$LOG' USR1; trap 'echo proxy >>$LOG; exit 0' TERM; echo up >&2; while :; do sleep 0.01; done", holdFor(grace, "app"))
 		s.until("up")
 		eventually(t, func() bool { return strings.Contains(proxy.Stderr(), "up\n") }, proxy.Stderr)
-		settle()
+		settle(t, app, proxy)
 		app.Signal(syscall.SIGTERM)
 		proxy.Signal(syscall.SIGTERM)
 		proxy.Signal(syscall.SIGTERM)

@@ -92,6 +92,20 @@ func (c *Cluster) applyFiles(ctx context.Context, path string) error {
 	if _, err := c.Kubectl(ctx, "", "apply", "--server-side", "--force-conflicts", "-f", path); err != nil {
 		return err
 	}
-	_, err := c.Kubectl(ctx, "", "wait", "--for=condition=Established", "--timeout=30s", "-f", path)
-	return err
+	return c.established(ctx, path)
+}
+
+// established waits until the API server serves custom resources. kubectl wait
+// fails where a definition has no status yet ("accessor error"), and not only
+// where none comes.
+func (c *Cluster) established(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	defer cancel()
+	for {
+		_, err := c.Kubectl(ctx, "", "wait", "--for=condition=Established", "--timeout=5m", "-f", path)
+		if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "accessor error") {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
 }

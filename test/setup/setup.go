@@ -174,7 +174,7 @@ const SelfSigned = "certificates=self-signed"
 func (c *Cluster) Install(ctx context.Context, more ...string) error {
 	args := []string{
 		"upgrade", "--install", "koordinator", "charts/koordinator",
-		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "3m", "--set", SelfSigned,
+		"--namespace", Namespace, "--create-namespace", "--wait", "--timeout", "5m", "--set", SelfSigned,
 	}
 	if c.Kind != Current {
 		image, err := os.ReadFile(filepath.Join(c.Root, "bin/images/webhook.tar"))

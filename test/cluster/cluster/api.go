@@ -44,7 +44,7 @@ func (c *Cluster) api(s state) (api, error) {
 	}
 	settings := &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{admin}}
 	// Without Proxy set, the environment's proxy is not used.
-	client := &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{TLSClientConfig: settings}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: settings}}
 	return api{address: address(s.Port), client: client}, nil
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 // partLimit is how long one part may take until it works.
-const partLimit = time.Minute
+const partLimit = 5 * time.Minute
 
 // startPart starts p and waits until it works. Should it end meanwhile, the error has its last words.
 func (c *Cluster) startPart(ctx context.Context, p part.Part, bin string, inside part.Inside) error {

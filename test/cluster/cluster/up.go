@@ -14,7 +14,7 @@ import (
 )
 
 // startLimit is how long a start may take, without building.
-const startLimit = 3 * time.Minute
+const startLimit = 10 * time.Minute
 
 // Up starts the cluster and waits until it can be used. A cluster that is up is left alone, one that is partly up is removed first. When
 // the start fails, nothing of it stays but the logs.

@@ -15,7 +15,7 @@ type Inside interface {
 	Dial(address netip.AddrPort) (net.Conn, error)
 }
 
-// Working reports whether p answers as it should. It takes 2 seconds at most. inside may be nil for a part that runs outside.
+// Working reports whether p answers as it should. It takes 10 seconds at most. inside may be nil for a part that runs outside.
 func (p Part) Working(ctx context.Context, inside Inside) bool {
 	target, err := url.Parse(p.Health)
 	if err != nil {
@@ -31,7 +31,7 @@ func (p Part) Working(ctx context.Context, inside Inside) bool {
 	if p.Outside || target.Scheme == "unix" {
 		dial = new(net.Dialer).DialContext
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	switch target.Scheme {
 	case "tcp", "unix":

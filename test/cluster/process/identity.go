@@ -86,8 +86,8 @@ func (i Identity) Stop(grace time.Duration) error {
 	if err := i.Signal(unix.SIGKILL); err != nil {
 		return err
 	}
-	if !i.Ended(10 * time.Second) {
-		return fmt.Errorf("stop process %d: it still runs 10 seconds after SIGKILL", i.PID)
+	if !i.Ended(time.Minute) {
+		return fmt.Errorf("stop process %d: it still runs a minute after SIGKILL", i.PID)
 	}
 	return nil
 }

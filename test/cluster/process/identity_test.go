@@ -37,6 +37,9 @@ func TestStartTime(t *testing.T) {
 	}
 }
 
+// wait is how long anything may take.
+const wait = 5 * time.Minute
+
 // startScript runs a shell script with [Start] and returns once it has written its first word.
 func startScript(t *testing.T, script string) Identity {
 	t.Helper()
@@ -46,7 +49,7 @@ func startScript(t *testing.T, script string) Identity {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = identity.Stop(0) })
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(wait); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if said, err := os.ReadFile(log); err == nil && len(said) > 0 {
 			return identity
 		}
@@ -61,7 +64,7 @@ func TestStopIsPoliteFirst(t *testing.T) {
 	if !identity.Alive() {
 		t.Fatal("not alive")
 	}
-	if err := identity.Stop(10 * time.Second); err != nil {
+	if err := identity.Stop(wait); err != nil {
 		t.Fatal(err)
 	}
 	if identity.Alive() {
@@ -70,7 +73,7 @@ func TestStopIsPoliteFirst(t *testing.T) {
 	if _, err := os.Stat(marker); err != nil {
 		t.Errorf("SIGTERM was not seen: %v", err)
 	}
-	if err := identity.Stop(time.Second); err != nil {
+	if err := identity.Stop(wait); err != nil {
 		t.Errorf("stop again: %v", err)
 	}
 }
@@ -125,7 +128,7 @@ func TestZombieIsNotAlive(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = stdin.Close()
-	if !identity.Ended(10 * time.Second) {
+	if !identity.Ended(wait) {
 		t.Fatal("does not end")
 	}
 	// Nobody has waited for it yet, so it is a zombie now.
@@ -166,7 +169,7 @@ func TestAliveWhileAnotherProgramTakesOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		command := []byte{}
-		for deadline := time.Now().Add(10 * time.Second); !bytes.HasPrefix(command, []byte("sleep")); {
+		for deadline := time.Now().Add(wait); !bytes.HasPrefix(command, []byte("sleep")); {
 			if !identity.Alive() || time.Now().After(deadline) {
 				t.Fatal("not alive while it is replaced")
 			}
@@ -186,7 +189,7 @@ func TestStartKeepsTheOutputAndTheEnvironmentOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !identity.Ended(10 * time.Second) {
+		if !identity.Ended(wait) {
 			t.Fatal("does not end")
 		}
 	}

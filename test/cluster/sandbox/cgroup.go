@@ -131,14 +131,14 @@ func (g Cgroup) Kill() error { return g.kill("") }
 
 // kill sends SIGKILL until the child is empty: processes may be forking meanwhile.
 func (g Cgroup) kill(child string) error {
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		pids := g.processes(child)
 		if len(pids) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("kill cgroup: processes %v still run 15 seconds after SIGKILL", pids)
+			return fmt.Errorf("kill cgroup: processes %v still run a minute after SIGKILL", pids)
 		}
 		for _, dir := range g.folders(child) {
 			// A frozen process does not die. Only the freezer of version 1 has this file; version 2 lets SIGKILL through.

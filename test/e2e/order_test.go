@@ -1,0 +1,188 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The order of events is read from the times that the processes themselves put
+// into their lines, when they write them: the wrapper into its log, and a
+// container's command in front of what it SAYs. Each event and its consequence
+// are read in this order however busy the machine is. The time at which the
+// container runtime reads a line says nothing: it gets a processor when it does.
+
+// spoken is a manifest for a shell: SAY stands for an echo with the seconds
+// since the machine was started in front, which a shell reads without another
+// process. It stands at the beginning of a command, or after && or ;.
+func spoken(manifest string) string {
+	return strings.ReplaceAll(manifest, "SAY ", "read at _ </proc/uptime && echo $at ")
+}
+
+// voiced is a manifest that was not written for these tests, whose commands SAY
+// what they echo.
+func voiced(manifest string) string { return strings.ReplaceAll(manifest, "echo ", "SAY ") }
+
+// grain is how far the times of two lines may be wrong beside each other: one
+// that is said has hundredths of a second, and one of the wrapper's log
+// thousandths. Both are cut off, not rounded.
+const grain = 11 * time.Millisecond
+
+// output is a container's log.
+type output struct {
+	container string
+	lines     []line
+}
+
+// line is a line of a log, with the time that its writer put in, or none.
+type line struct {
+	at   time.Time
+	text string
+}
+
+func logs(t *testing.T, ns, pod, container string) output {
+	t.Helper()
+	return parseLogs(t, container, kubectl(t, "-n", ns, "logs", pod, "-c", container))
+}
+
+// follow reads a container's log from now to its end, which the function it
+// returns waits for. It has the beginning of the log when it returns.
+func follow(t *testing.T, ns, pod, container string) func() output {
+	t.Helper()
+	cmd, stdout := streaming(t, "-n", ns, "logs", "-f", pod, "-c", container)
+	r := bufio.NewReader(stdout)
+	first, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatalf("follow the log of %s: %v", container, err)
+	}
+	return func() output {
+		t.Helper()
+		rest, err := io.ReadAll(r)
+		if err = errors.Join(err, cmd.Wait()); err != nil {
+			t.Fatalf("follow the log of %s: %v; last:\n%s", container, err, first+string(rest))
+		}
+		return parseLogs(t, container, first+string(rest))
+	}
+}
+
+// streaming starts a kubectl that goes on until it is killed, at the latest
+// when the test ends or nothing ends it.
+func streaming(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), wait)
+	t.Cleanup(cancel)
+	cmd := cluster.KubectlCommand(ctx, args...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, stdout
+}
+
+// said is a line of a command that SAYs something, and logged one of the wrapper.
+var (
+	said   = regexp.MustCompile(`^(\d+\.\d\d) `)
+	logged = regexp.MustCompile(`^time=(\S+) `)
+)
+
+func parseLogs(t *testing.T, container, text string) output {
+	t.Helper()
+	up := machineStart(t)
+	o := output{container: container}
+	for text := range strings.Lines(text) {
+		l := line{text: strings.TrimSpace(text)}
+		if m := said.FindStringSubmatch(text); m != nil {
+			seconds, err := strconv.ParseFloat(m[1], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.at = up.Add(time.Duration(seconds * float64(time.Second)))
+		} else if m := logged.FindStringSubmatch(text); m != nil {
+			at, err := time.Parse(time.RFC3339Nano, m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.at = at
+		}
+		o.lines = append(o.lines, l)
+	}
+	return o
+}
+
+// machineStart is when the machine was started.
+func machineStart(t *testing.T) time.Time {
+	t.Helper()
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		t.Fatal(err)
+	}
+	return time.Now().Add(-time.Duration(up.Nano()))
+}
+
+// when is the time of the first line that holds text; there must be one.
+func (o output) when(t *testing.T, text string) time.Time {
+	t.Helper()
+	for _, l := range o.lines {
+		if !strings.Contains(l.text, text) {
+			continue
+		}
+		if l.at.IsZero() {
+			t.Fatalf("container %s does not say when: %q", o.container, l.text)
+		}
+		return l.at
+	}
+	t.Fatalf("container %s never said %q:\n%s", o.container, text, o)
+	return time.Time{}
+}
+
+func (o output) has(text string) bool { return strings.Contains(o.String(), text) }
+
+func (o output) String() string {
+	var b bytes.Buffer
+	for _, l := range o.lines {
+		fmt.Fprintln(&b, l.text)
+	}
+	return b.String()
+}
+
+// moment is something that happened.
+type moment struct {
+	what string
+	at   time.Time
+}
+
+// inOrder checks that times ascend.
+func inOrder(t *testing.T, moments ...moment) {
+	t.Helper()
+	for i := 1; i < len(moments); i++ {
+		notBefore(t, moments[i-1], 0, moments[i])
+	}
+}
+
+// notBefore checks that something happened no earlier than that long after
+// something else, which a slow machine cannot break when the time is counted
+// from the later of the two, or from something later. The other way round
+// nothing may be checked: how late something happens is the machine's business.
+func notBefore(t *testing.T, from moment, least time.Duration, then moment) {
+	t.Helper()
+	if then.at.Before(from.at.Add(least - grain)) {
+		t.Errorf("%q at %s is not before %q at %s, by at least %s", from.what, from.at.Format(time.StampMicro),
+			then.what, then.at.Format(time.StampMicro), least)
+	}
+}
