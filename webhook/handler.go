@@ -3,6 +3,7 @@ package webhook
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,8 +14,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	kjson "sigs.k8s.io/json"
 
 	"koordinator.io/koordinator/webhook/inject"
 )
@@ -66,7 +67,8 @@ func (h *handler) decide(ctx context.Context, req admission.Request) decision {
 		return skip("no_new_pod")
 	}
 	var pod corev1.Pod
-	if err := json.Unmarshal(req.Object.Raw, &pod); err != nil {
+	unread, err := kjson.UnmarshalStrict(req.Object.Raw, &pod, kjson.DisallowUnknownFields)
+	if err != nil {
 		return decision{denied, "not_decoded", admission.Errored(http.StatusBadRequest, fmt.Errorf("decode the pod: %w", err))}
 	}
 	if !concerned(pod.ObjectMeta) {
@@ -78,12 +80,24 @@ func (h *handler) decide(ctx context.Context, req admission.Request) decision {
 	if problem, large := tooLarge(&pod); large {
 		return deny("too_large", &pod, []inject.Problem{problem})
 	}
-	return h.injected(ctx, &pod, req.Namespace)
+	return h.injected(ctx, &pod, req.Namespace, paths(unread))
+}
+
+// paths are those of the fields that strict decoding complains of.
+func paths(errs []error) []string {
+	var all []string
+	for _, err := range errs {
+		if f, ok := errors.AsType[kjson.FieldError](err); ok {
+			all = append(all, f.FieldPath())
+		}
+	}
+	return all
 }
 
 // injected decides about a pod that may ask for something.
-func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string) decision {
+func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, unread []string) decision {
 	asked := parse(pod.ObjectMeta)
+	asked.Unread = unread
 	if asked.leaveAlone {
 		return skip("inject_false")
 	}

@@ -34,6 +34,8 @@ func (j *job) begin(m *member) {
 	m.spec.StopDeps = slices.Clone(m.spec.StopDeps)
 	m.spec.Restart = m.restart()
 	m.spec.GracePeriod = j.grace()
+	m.spec.ProbeGrace = m.probeGrace()
+	j.keepEnviron(m)
 	m.spec.MessagePath = cmp.Or(m.TerminationMessagePath, spec.Message)
 	if m.spec.Source == spec.SourceAuto && !m.hasToken() {
 		m.spec.Source = spec.SourceLocal
@@ -97,20 +99,19 @@ func (j *job) takeOver(m *member) {
 	if m.gated() && m.LivenessProbe != nil {
 		m.spec.LivenessDelay = time.Duration(m.LivenessProbe.InitialDelaySeconds) * time.Second
 	}
-	if len(m.spec.StopDeps) > 0 || j.heldFor(m) || m.Lifecycle != nil && m.Lifecycle.PreStop != nil && isPreStop(m.Lifecycle.PreStop) {
+	taken := m.Lifecycle != nil && m.Lifecycle.PreStop != nil && isPreStop(m.Lifecycle.PreStop)
+	if len(m.spec.StopDeps) > 0 || m.gated() || j.heldFor(m) || taken {
 		m.spec.PreStop = j.preStop(m)
 	}
+	j.takeProbes(m)
 }
 
 // listWrapped lists those containers it has to know of that keep a record. One
 // that cannot tell by itself when it is ready is not among them where that is
-// waited for.
+// waited for. With source: pod the records only correct the pod's status.
 func (j *job) listWrapped(m *member) {
-	if m.spec.Source == spec.SourcePod {
-		return
-	}
 	for _, o := range j.members {
-		if m.needs(o.Name) && (!m.waitsFor(o.Name, spec.Ready) || tellsReady(o)) {
+		if m.needs(o.Name) && (m.spec.Source == spec.SourcePod || !m.waitsFor(o.Name, spec.Ready) || tellsReady(o)) {
 			m.spec.Wrapped = append(m.spec.Wrapped, o.Name)
 		}
 	}
@@ -119,7 +120,7 @@ func (j *job) listWrapped(m *member) {
 // tellsReady reports whether a container's own probes, if any, can be run in
 // the container.
 func tellsReady(m *member) bool {
-	for _, p := range []probe{startupOf(m), {of: m.ReadinessProbe}} {
+	for _, p := range []probe{startupOf(m), readinessOf(m)} {
 		if p.given() && (m.spec.Mode == spec.ExecMode || !p.known()) {
 			return false
 		}
@@ -132,18 +133,30 @@ func tellsReady(m *member) bool {
 // liveness probe's delay any longer.
 func (j *job) listProbes(m *member) {
 	asked := slices.ContainsFunc(j.members, func(o *member) bool {
-		return o.waitsFor(m.Name, spec.Ready) && slices.Contains(o.spec.Wrapped, m.Name)
+		return o.waitsFor(m.Name, spec.Ready) && o.believes(m.Name)
 	})
-	delayed := m.spec.LivenessDelay > 0 && m.spec.StartupProbe == nil && m.ReadinessProbe != nil && tellsReady(m)
+	readiness := readinessOf(m)
+	delayed := m.spec.LivenessDelay > 0 && m.spec.StartupProbe == nil && readiness.given() && tellsReady(m)
 	if !asked && !delayed {
 		return
 	}
 	if p := j.startupProbe(m); p != nil {
 		m.spec.ReadyProbes = append(m.spec.ReadyProbes, *p)
 	}
-	if p := j.probe(m.container, "readinessProbe", m.ReadinessProbe); p != nil {
+	if p := j.readyProbe(m, readiness); p != nil {
 		m.spec.ReadyProbes = append(m.spec.ReadyProbes, *p)
 	}
+}
+
+// readyProbe is the container's own readiness probe with the delay and the number
+// of successes that the kubelet keeps, nil when it has none.
+func (j *job) readyProbe(m *member, own probe) *spec.Probe {
+	if own.taken == nil {
+		return j.probe(m.container, "readinessProbe", own)
+	}
+	p := *own.taken
+	p.InitialDelaySeconds, p.SuccessThreshold = int(m.ReadinessProbe.InitialDelaySeconds), int(m.ReadinessProbe.SuccessThreshold)
+	return &p
 }
 
 // chooseMode lets the command take the wrapper's place where nothing is left to
@@ -171,7 +184,7 @@ func (j *job) againstExec(m *member) []string {
 		{m.spec.StopSignal != 0, "it has a stop-signal"},
 		{len(m.spec.ExitHTTP) > 0, "it has an exit-http"},
 		{m.spec.PostStart != nil, "its postStart hook has to wait for the start"},
-		{j.wrapsPreStop(m), "others hold for it, and have to hear of its stop before its preStop hook runs"},
+		{j.wrapsPreStop(m) && j.heldFor(m), "others hold for it, and have to hear of its stop before its preStop hook runs"},
 		{len(m.spec.HoldFor) > 0, "it holds for " + strings.Join(m.spec.HoldFor, ", ") + " when the pod is stopped"},
 	} {
 		if r.holds {

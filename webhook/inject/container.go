@@ -20,20 +20,32 @@ type container struct {
 	index int
 	order int // init containers start in this order, the others all after them
 	pod   *corev1.Pod
+
+	unreadFields []string // paths of the pod's fields that this build does not know
 }
 
 // list is every container of a pod but our own, init containers first.
-func list(pod *corev1.Pod) []container {
+func list(pod *corev1.Pod, unread []string) []container {
 	var all []container
 	for i := range pod.Spec.InitContainers {
 		if c := &pod.Spec.InitContainers[i]; c.Name != InstallContainer {
-			all = append(all, container{c, "initContainers", i, i, pod})
+			all = append(all, container{c, "initContainers", i, i, pod, unread})
 		}
 	}
 	for i := range pod.Spec.Containers {
-		all = append(all, container{&pod.Spec.Containers[i], "containers", i, len(pod.Spec.InitContainers), pod})
+		all = append(all, container{&pod.Spec.Containers[i], "containers", i, len(pod.Spec.InitContainers), pod, unread})
 	}
 	return all
+}
+
+// unread reports whether this field of the container has fields that this build
+// does not know.
+func (c container) unread(field string) bool {
+	if len(c.unreadFields) == 0 {
+		return false
+	}
+	within := fmt.Sprintf("spec.%s[%d].%s.", c.list, c.index, field)
+	return slices.ContainsFunc(c.unreadFields, func(path string) bool { return strings.HasPrefix(path, within) })
 }
 
 // init reports whether it is an init container, a native sidecar included.
@@ -95,11 +107,25 @@ func (c container) canExit(condition spec.Condition) bool {
 	return false
 }
 
-// hasToken reports whether the container can read the pod's status. The API
-// server mounts the token before it calls us.
+// hasToken reports whether the container can read the pod's status: a token for
+// the API server is mounted where client libraries look for one. The API server
+// mounts it before it calls the webhook.
 func (c container) hasToken() bool {
 	return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-		return path.Clean(m.MountPath) == spec.APIAccess
+		i := slices.IndexFunc(c.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name })
+		return path.Clean(m.MountPath) == spec.APIAccess && (i < 0 || holdsToken(c.pod.Spec.Volumes[i])) // without a volume the pod is invalid
+	})
+}
+
+// holdsToken reports whether a volume has a token for the API server: a projected
+// one without another audience, or a Secret of that kind, whose content is not
+// known here.
+func holdsToken(v corev1.Volume) bool {
+	if v.Projected == nil {
+		return v.Secret != nil
+	}
+	return slices.ContainsFunc(v.Projected.Sources, func(s corev1.VolumeProjection) bool {
+		return s.ServiceAccountToken != nil && s.ServiceAccountToken.Audience == "" && s.ServiceAccountToken.Path == "token"
 	})
 }
 

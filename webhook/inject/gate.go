@@ -100,8 +100,8 @@ func (j *job) isWatched(m *member) bool {
 		return false
 	}
 	return slices.ContainsFunc(j.members, func(o *member) bool {
-		waits := o.waitsFor(m.Name, spec.Started) || m.ReadinessProbe == nil && o.waitsFor(m.Name, spec.Ready)
-		return waits && !slices.Contains(o.spec.Wrapped, m.Name)
+		waits := o.waitsFor(m.Name, spec.Started) || !readinessOf(m).given() && o.waitsFor(m.Name, spec.Ready)
+		return waits && !o.believes(m.Name)
 	})
 }
 
@@ -125,8 +125,9 @@ func isGate(p *corev1.Probe) bool {
 
 func sameProbe(a, b *corev1.Probe) bool { return equality.Semantic.DeepEqual(a, b) }
 
-// hooks takes a postStart hook away that the wrapper runs, and has others hear
-// of a stop before a preStop hook runs.
+// hooks takes a postStart hook away that the wrapper runs, and has a preStop hook
+// note that the stop has begun: the wrapper then starts nothing any more, and the
+// containers that hold for this one know.
 func (j *job) hooks(m *member) {
 	if m.Lifecycle == nil {
 		return
@@ -147,7 +148,7 @@ func (j *job) hooks(m *member) {
 // wrapsPreStop reports whether the hook is run by a command of ours, which
 // finds it in the spec.
 func (j *job) wrapsPreStop(m *member) bool {
-	return m.spec.PreStop != nil && j.heldFor(m) && !m.wish.NoGate
+	return m.spec.PreStop != nil && !m.wish.NoGate
 }
 
 // tookPostStart reports whether an earlier call has taken the postStart hook

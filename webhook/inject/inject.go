@@ -60,6 +60,10 @@ type Asked struct {
 	Wishes    map[string]Wish // by container
 	Rest      Wish            // of a wrapped container that has none: what is asked for every wrapped one
 	Essential []Essential
+
+	// Unread are paths of fields of the pod that the API types of this build do not
+	// know, as spec.containers[0].livenessProbe.httpGet.new.
+	Unread []string
 }
 
 // Wish is what the annotations ask for one container.
@@ -127,7 +131,7 @@ type Result struct {
 func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) Result {
 	j := &job{
 		pod: pod, rest: asked.Rest, wishes: asked.Wishes, commands: commands, settings: settings,
-		containers: list(pod), told: map[Problem]bool{}, unready: map[string]bool{},
+		containers: list(pod, asked.Unread), told: map[Problem]bool{}, unready: map[string]bool{},
 	}
 	j.essential(asked.Essential)
 	j.checkNames()

@@ -34,6 +34,12 @@ func (m *member) waitsFor(name string, conditions ...spec.Condition) bool {
 	})
 }
 
+// believes reports whether it takes another container's word for what that does,
+// and not the kubelet's.
+func (m *member) believes(name string) bool {
+	return m.spec.Source != spec.SourcePod && slices.Contains(m.spec.Wrapped, name)
+}
+
 // needs reports whether it has to know anything of another container.
 func (m *member) needs(name string) bool {
 	same := func(d spec.Dependency) bool { return d.Container == name }

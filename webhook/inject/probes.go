@@ -15,8 +15,9 @@ import (
 // probe is a container's startup or readiness probe: as the pod has it, or as
 // it was taken over in an earlier call.
 type probe struct {
-	of    *corev1.Probe
-	taken *spec.Probe
+	of     *corev1.Probe
+	taken  *spec.Probe
+	unread bool // it has fields that this build does not know
 }
 
 // given reports whether there is one.
@@ -25,13 +26,23 @@ func (p probe) given() bool { return p.of != nil || p.taken != nil }
 // known reports whether koordinator can run it, which a kind of a later
 // Kubernetes and gRPC with TLS it cannot.
 func (p probe) known() bool {
-	if p.of == nil {
+	switch {
+	case p.of == nil:
 		return true
+	case p.unread:
+		return false
+	case p.of.GRPC != nil:
+		return p.of.GRPC.Mode == nil || *p.of.GRPC.Mode != corev1.GRPCProbeModeTLS
+	case p.of.HTTPGet != nil:
+		return speaksHTTP1(p.of.HTTPGet)
 	}
-	if g := p.of.GRPC; g != nil {
-		return g.Mode == nil || *g.Mode != corev1.GRPCProbeModeTLS
-	}
-	return p.of.Exec != nil || p.of.HTTPGet != nil || p.of.TCPSocket != nil
+	return p.of.Exec != nil || p.of.TCPSocket != nil
+}
+
+// speaksHTTP1 reports whether the request is one of HTTP/1.1 (httpGet.protocol,
+// Kubernetes ≥ 1.37).
+func speaksHTTP1(g *corev1.HTTPGetAction) bool {
+	return g.Protocol == nil || *g.Protocol == corev1.HTTPProtocolHTTP1
 }
 
 // startupOf is the container's own startup probe, whether or not the gate
@@ -43,7 +54,7 @@ func startupOf(m *member) probe {
 	case isGate(m.StartupProbe):
 		return probe{taken: m.before.StartupProbe}
 	}
-	return probe{of: m.StartupProbe}
+	return probe{of: m.StartupProbe, unread: m.unread("startupProbe")}
 }
 
 // startupProbe is the container's own, nil when it has none.
@@ -52,7 +63,7 @@ func (j *job) startupProbe(m *member) *spec.Probe {
 	if own.taken != nil {
 		return own.taken
 	}
-	p := j.probe(m.container, "startupProbe", own.of)
+	p := j.probe(m.container, "startupProbe", own)
 	if p != nil {
 		p.PeriodSeconds = int(own.of.PeriodSeconds)
 	}
@@ -60,12 +71,13 @@ func (j *job) startupProbe(m *member) *spec.Probe {
 }
 
 // probe puts a probe into the spec's words.
-func (j *job) probe(c container, place string, p *corev1.Probe) *spec.Probe {
+func (j *job) probe(c container, place string, from probe) *spec.Probe {
+	p := from.of
 	if p == nil {
 		return nil
 	}
-	if !(probe{of: p}).known() {
-		j.refuse(c.place(), place+": koordinator cannot run a probe of this kind: use exec, httpGet, tcpSocket, or grpc without TLS")
+	if !from.known() {
+		j.refuse(c.place(), place+": koordinator cannot run a probe of this kind: use exec, httpGet with HTTP/1.1, tcpSocket, or grpc without TLS")
 		return nil
 	}
 	own := spec.Probe{
@@ -126,6 +138,10 @@ func (j *job) port(c container, place string, p intstr.IntOrString) int {
 // hook puts a hook into the spec's words. The kubelet expands no $(VAR) in
 // hooks.
 func (j *job) hook(c container, place string, h *corev1.LifecycleHandler) *spec.Handler {
+	if c.unread(place) || h.HTTPGet != nil && !speaksHTTP1(h.HTTPGet) {
+		j.refuse(c.place(), place+": koordinator cannot run a hook with these fields: use exec, httpGet with HTTP/1.1, or sleep")
+		return nil
+	}
 	switch {
 	case h.Exec != nil:
 		return &spec.Handler{Exec: &spec.Exec{Command: h.Exec.Command}}

@@ -178,11 +178,10 @@ func (j *job) checkReadiness(m *member) {
 
 // probed reports whether a probe of the container's own tells when it is ready.
 func (j *job) probed(c container) bool {
-	startup := c.StartupProbe != nil
 	if m := j.member(c.Name); m != nil {
-		startup = startupOf(m).given()
+		return startupOf(m).given() || readinessOf(m).given()
 	}
-	return startup || c.ReadinessProbe != nil
+	return c.StartupProbe != nil || c.ReadinessProbe != nil
 }
 
 // checkUngated tells what comes of leaving the probes and hooks of a waiting

@@ -23,6 +23,7 @@ func (j *job) wrap(m *member) {
 	j.mounts(m)
 	j.gate(m)
 	j.hooks(m)
+	j.answerProbes(m)
 }
 
 // maxString is what Linux takes as one string of a program's environment, its

@@ -179,14 +179,34 @@ func (w *world) moved(next *world) bool {
 	return before != after
 }
 
-// idle tells whether a stage differs from another one only in what the spec does
+// idle tells whether a stage differs from other ones only in what the spec does
 // not depend on.
 func (w *world) idle(s stage, name string) bool {
-	holds := slices.Contains(w.machine.spec.HoldFor, name)
-	depends := slices.ContainsFunc(slices.Concat(w.machine.spec.StartDeps, w.machine.spec.StopDeps), func(d spec.Dependency) bool {
-		return d.Container == name && (d.Condition == spec.Succeeded || d.Condition == spec.Failed)
-	})
-	return s == unseenStage && !holds || s == stoppedStage && !depends
+	m := &w.machine
+	holds := slices.Contains(m.spec.HoldFor, name)
+	on := func(conditions ...spec.Condition) bool {
+		return slices.ContainsFunc(slices.Concat(m.spec.StartDeps, m.spec.StopDeps), func(d spec.Dependency) bool {
+			return d.Container == name && slices.Contains(conditions, d.Condition)
+		})
+	}
+	switch s {
+	case readyStage:
+		return !on(spec.Ready)
+	case upStage, between:
+		return !holds && !on(spec.Started, spec.Ready)
+	case stoppingStage, unseenStage:
+		return !holds
+	case stoppedStage:
+		return !on(spec.Succeeded, spec.Failed)
+	case neverRan:
+		return !on(spec.Started)
+	case neverRanAsAsked:
+		return !on(spec.Started, spec.Succeeded, spec.Failed)
+	case killedStage: // as failedStage, but for the code
+		return true
+	default:
+		return false
+	}
 }
 
 func (w *world) facts(pair [2]stage) Facts {

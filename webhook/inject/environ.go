@@ -1,0 +1,63 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// goVariables are those that a Go program's runtime reads from its environment.
+// Some values end any Go program before it begins, so the wrapper, which is one,
+// must not have the command's.
+var goVariables = []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"}
+
+// keepEnviron keeps the command's variables of the Go runtime from the wrapper:
+// their values go into the spec, and are empty in the pod.
+func (j *job) keepEnviron(m *member) {
+	for i, e := range m.Env {
+		if !slices.Contains(goVariables, e.Name) {
+			continue
+		}
+		kept, before := m.before.Environ[e.Name]
+		switch {
+		case e.ValueFrom != nil || expands(e.Value):
+			j.warn(m.place(), fmt.Sprintf("env %s: koordinator is a Go program too, and its runtime reads this variable: a value that Go does not accept ends the container with code 2. Write the value itself, so that only the command gets it", e.Name))
+			continue
+		case e.Value == "" && !before:
+			continue
+		case e.Value != "" && refersTo(m.container, e.Name):
+			j.warn(m.place(), fmt.Sprintf("env %s: other fields refer to it by $(%s), so koordinator, which is a Go program too, gets it as well: a value that Go does not accept ends the container with code 2", e.Name, e.Name))
+			continue
+		case e.Value != "":
+			kept = strings.ReplaceAll(e.Value, "$$", "$")
+			j.patch.set("", m.pointer("env", strconv.Itoa(i), "value")...)
+		}
+		if m.spec.Environ == nil {
+			m.spec.Environ = map[string]string{}
+		}
+		m.spec.Environ[e.Name] = kept
+	}
+}
+
+// expands reports whether the kubelet replaces something in a value.
+func expands(value string) bool {
+	return strings.Contains(strings.ReplaceAll(value, "$$", ""), "$(")
+}
+
+// refersTo reports whether the container's command, arguments or other variables
+// contain $(NAME).
+func refersTo(c container, name string) bool {
+	texts := slices.Concat(c.Command, c.Args)
+	for _, e := range c.Env {
+		texts = append(texts, e.Value)
+	}
+	for _, p := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		if p != nil && p.Exec != nil {
+			texts = append(texts, p.Exec.Command...)
+		}
+	}
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "$("+name+")") })
+}
