@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/compat"
 	"koordinator.io/koordinator/wrapper/podwatch"
@@ -21,6 +22,7 @@ type command struct {
 	stdout, stderr io.Writer
 	recordDir      string // where the webhook mounts the place of this container's record
 	peersDir       string // and those of all containers
+	message        string // the default termination message's file
 	api            func(getenv func(string) string) (podwatch.Config, error)
 }
 
@@ -44,6 +46,7 @@ func fromProcess() command {
 		stderr:    os.Stderr,
 		recordDir: spec.RecordDir,
 		peersDir:  spec.PeersDir,
+		message:   spec.Message,
 		api:       podwatch.FromCluster,
 	}
 }
@@ -91,6 +94,15 @@ func (c command) other() func(args []string) int {
 	}
 }
 
+// complain writes a sentence to standard error where signals are caught: it gives
+// up if nobody reads, and at once when a signal comes.
+func (c command) complain(sentence string, signals <-chan os.Signal) {
+	w := newLogWriter(c.stderr)
+	fmt.Fprintln(w, "koordinator: "+sentence)
+	w.flushUntil(time.After(refusalFlush), signals)
+}
+
+// fail ends a command that catches no signal.
 func (c command) fail(code int, sentence string) int {
 	fmt.Fprintln(c.stderr, "koordinator: "+sentence)
 	return code
@@ -107,7 +119,7 @@ func (c command) install(args []string) int {
 		err = record.Prepare(args[1], args[2:])
 	}
 	if err != nil {
-		leaveMessage(spec.Message, "koordinator: "+err.Error())
+		c.leaveMessage(spec.Default(), "koordinator: "+err.Error())
 		return c.fail(1, err.Error())
 	}
 	return 0

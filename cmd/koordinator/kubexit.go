@@ -16,19 +16,19 @@ import (
 // kubexit runs a command as kubexit's variables say. Whatever comes of it, the
 // tombstone tells those that wait for it.
 func (c command) kubexit() int {
+	heard := process.Signals()
 	argv, version := compat.KubexitCommand(c.args)
 	if version {
 		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
 		return 0
 	}
-	heard := process.Signals()
 	k, err := compat.ParseKubexit(c.getenv)
 	if err != nil {
-		return c.refuse(k.Spec, err)
+		return c.refuse(k.Spec, err, heard)
 	}
 	grave, err := compat.OpenGrave(k.Dir, k.Name)
 	if err != nil {
-		return c.refuse(k.Spec, err)
+		return c.refuse(k.Spec, err, heard)
 	}
 	c.getenv = podOf(k, c.getenv)
 	code := c.supervise(k.Spec, argv, heard, func(config *wrapper.Config) {
@@ -41,7 +41,7 @@ func (c command) kubexit() int {
 		}
 	})
 	if err := grave.Died(time.Now(), code); err != nil {
-		fmt.Fprintln(c.stderr, "koordinator: tombstone not written:", err)
+		c.complain("tombstone not written: "+err.Error(), heard.Signals)
 	}
 	return code
 }

@@ -24,10 +24,11 @@ const othersTimeout = 30 * time.Second
 // proa runs a command as proa's command line says: when all other containers
 // are ready, and ends them after it.
 func (c command) proa() int {
+	heard := process.Signals()
 	p, err := compat.ParseProa(c.args, c.getenv)
 	switch {
 	case err != nil:
-		return c.refuse(p.Spec, err)
+		return c.refuse(p.Spec, err, heard)
 	case p.Help:
 		fmt.Fprint(c.stdout, compat.ProaUsage)
 		return 0
@@ -35,11 +36,10 @@ func (c command) proa() int {
 		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
 		return 0
 	}
-	heard := process.Signals()
 	c.getenv = hostPod(c.getenv)
 	api, err := c.api(c.getenv)
 	if err != nil {
-		return c.refuse(p.Spec, err)
+		return c.refuse(p.Spec, err, heard)
 	}
 	out := newLogWriter(c.stderr)
 	log := logger(out, p.Spec)
