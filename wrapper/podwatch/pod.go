@@ -73,6 +73,7 @@ type containerStatus struct {
 	Started      bool   `json:"started"`
 	RestartCount int    `json:"restartCount"`
 	ContainerID  string `json:"containerID"`
+	StopSignal   string `json:"stopSignal"`
 	State        state  `json:"state"`
 	LastState    state  `json:"lastState"`
 }

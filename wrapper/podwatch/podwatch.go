@@ -26,6 +26,10 @@ type Container struct {
 	Exited   bool   // exited for good
 	Code     int    // exit code when Exited
 	Reason   string // when Exited without its command ever run, or killed: one sentence why
+
+	// StopSignal is the signal with which the runtime stops it, as SIGTERM; "" where
+	// the kubelet does not say (before Kubernetes 1.33).
+	StopSignal string
 }
 
 // Watch sends a Snapshot on out whenever the facts have changed, until ctx
