@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/compat"
@@ -56,13 +57,22 @@ func (c command) main() int {
 	switch {
 	case filepath.Base(c.name) == "cp":
 		return c.copy()
+	case filepath.Base(c.name) == "copy": // HBT koordinator's image has it
+		return c.install(c.args)
 	case compat.IsProa(c.name):
 		return c.proa()
 	case compat.IsKubexit(c.name, c.getenv):
 		return c.kubexit()
 	}
 	if other := c.other(); other != nil { // these end by signals as programs do
+		if asksForHelp(c.args[1:]) {
+			other = c.help
+		}
 		return other(c.args[1:])
+	}
+	if err := c.mistyped(); err != nil {
+		c.leaveMessage(spec.Default(), spec.NotStarted+err.Error())
+		return c.fail(spec.ExitBadConfig, err.Error())
 	}
 	argv := c.args
 	if len(argv) > 0 && argv[0] == "--" {
@@ -88,10 +98,19 @@ func (c command) other() func(args []string) int {
 	case "version", "--version":
 		return func([]string) int { fmt.Fprintln(c.stdout, "koordinator", spec.Release); return 0 }
 	case "help", "--help", "-h":
-		return func([]string) int { fmt.Fprint(c.stdout, usage); return 0 }
+		return c.help
 	default:
 		return nil
 	}
+}
+
+func (c command) help([]string) int {
+	fmt.Fprint(c.stdout, usage)
+	return 0
+}
+
+func asksForHelp(args []string) bool {
+	return slices.Contains(args, "--help") || slices.Contains(args, "-h")
 }
 
 // complain writes a sentence to standard error where signals are caught: it gives

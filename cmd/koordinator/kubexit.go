@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -17,7 +18,11 @@ import (
 // tombstone tells those that wait for it.
 func (c command) kubexit() int {
 	heard := process.Signals()
-	argv, version := compat.KubexitCommand(c.args)
+	args := c.args
+	if filepath.Base(c.name) != compat.KubexitName && len(args) > 0 && args[0] == "--" {
+		args = args[1:] // of our own command line, which kubexit's does not have
+	}
+	argv, version := compat.KubexitCommand(args)
 	if version {
 		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
 		return 0

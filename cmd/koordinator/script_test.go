@@ -26,7 +26,7 @@ import (
 // TestMain makes the test binary be koordinator, told by its environment where
 // the API server is, and the commands scripts run under it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"koordinator": program, "proa": program})
+	testscript.Main(m, map[string]func(){"koordinator": program, "proa": program, "copy": program})
 }
 
 // program is main, with the places that are fixed in a container given by its
