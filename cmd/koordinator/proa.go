@@ -11,7 +11,9 @@ import (
 	"syscall"
 	"time"
 
+	"koordinator.io/koordinator/wrapper"
 	"koordinator.io/koordinator/wrapper/compat"
+	"koordinator.io/koordinator/wrapper/lifecycle"
 	"koordinator.io/koordinator/wrapper/podwatch"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -50,7 +52,13 @@ func (c command) proa() int {
 	if !run.find() {
 		return spec.ExitStopped
 	}
-	code := c.supervise(p.WaitFor(run.others), p.Command, heard, nil)
+	ran := false
+	code := c.supervise(p.WaitFor(run.others), p.Command, heard, func(config *wrapper.Config) {
+		config.OnStart = func() { ran = true }
+	})
+	if !ran { // else the wrapper has sent them
+		run.shutDown(p.Spec.ExitHTTP, c.network())
+	}
 	run.end(p, heard.Children)
 	out.flush()
 	return code
@@ -81,6 +89,7 @@ type proaRun struct {
 	log     *slog.Logger
 	signals <-chan os.Signal
 	pod     chan podwatch.Snapshot
+	last    podwatch.Snapshot
 	others  []string // the other regular containers
 }
 
@@ -90,7 +99,7 @@ func (r *proaRun) find() bool {
 	for {
 		select {
 		case s := <-r.pod:
-			r.others = others(s)
+			r.last, r.others = s, others(s)
 			return true
 		case s := <-r.signals:
 			if isStop(s) {
@@ -119,6 +128,21 @@ func others(s podwatch.Snapshot) []string {
 	return names
 }
 
+// shutDown sends the shutdown requests of a proa whose command never ran: the
+// others have started all the same.
+func (r *proaRun) shutDown(requests []spec.Request, to network) {
+	for _, request := range requests {
+		ctx, cancel := context.WithTimeout(context.Background(), lifecycle.LeaveTimeout)
+		err := to.Send(ctx, request)
+		cancel()
+		if err != nil {
+			r.log.Error("exit request failed", "request", request.String(), "error", err)
+			continue
+		}
+		r.log.Info("exit request sent", "request", request.String())
+	}
+}
+
 // end stops the other containers as far as signals are to do it, and waits
 // until they have exited, or somebody asks us to stop.
 func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
@@ -126,13 +150,14 @@ func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
 		n, err := compat.Kill(p.KillNames, p.KillAll, syscall.SIGTERM)
 		r.log.Info("signalled other containers", "signal", "SIGTERM", "processes", n, "error", err)
 	}
+	select {
+	case r.last = <-r.pod:
+	default: // nothing has changed
+	}
 	over := time.After(othersTimeout)
-	for {
+	for slices.ContainsFunc(r.others, func(name string) bool { return r.last[name].Runs }) {
 		select {
-		case s := <-r.pod:
-			if !slices.ContainsFunc(r.others, func(name string) bool { return s[name].Runs }) {
-				return
-			}
+		case r.last = <-r.pod:
 		case s := <-r.signals:
 			if isStop(s) {
 				return
