@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/compat"
 	"koordinator.io/koordinator/wrapper/podwatch"
@@ -21,6 +23,7 @@ type command struct {
 	stdout, stderr io.Writer
 	recordDir      string // where the webhook mounts the place of this container's record
 	peersDir       string // and those of all containers
+	message        string // the default termination message's file
 	api            func(getenv func(string) string) (podwatch.Config, error)
 }
 
@@ -45,6 +48,7 @@ func fromProcess() command {
 		stderr:    os.Stderr,
 		recordDir: spec.RecordDir,
 		peersDir:  spec.PeersDir,
+		message:   spec.Message,
 		api:       podwatch.FromCluster,
 	}
 }
@@ -54,13 +58,22 @@ func (c command) main() int {
 	switch {
 	case filepath.Base(c.name) == "cp":
 		return c.copy()
+	case filepath.Base(c.name) == "copy": // HBT koordinator's image has it
+		return c.install(c.args)
 	case compat.IsProa(c.name):
 		return c.proa()
 	case compat.IsKubexit(c.name, c.getenv):
 		return c.kubexit()
 	}
 	if other := c.other(); other != nil { // these end by signals as programs do
+		if asksForHelp(c.args[1:]) {
+			other = c.help
+		}
 		return other(c.args[1:])
+	}
+	if err := c.mistyped(); err != nil {
+		c.leaveMessage(spec.Default(), spec.NotStarted+err.Error())
+		return c.fail(spec.ExitBadConfig, err.Error())
 	}
 	argv := c.args
 	if len(argv) > 0 && argv[0] == "--" {
@@ -88,12 +101,30 @@ func (c command) other() func(args []string) int {
 	case "version", "--version":
 		return func([]string) int { fmt.Fprintln(c.stdout, "koordinator", spec.Release); return 0 }
 	case "help", "--help", "-h":
-		return func([]string) int { fmt.Fprint(c.stdout, usage); return 0 }
+		return c.help
 	default:
 		return nil
 	}
 }
 
+func (c command) help([]string) int {
+	fmt.Fprint(c.stdout, usage)
+	return 0
+}
+
+func asksForHelp(args []string) bool {
+	return slices.Contains(args, "--help") || slices.Contains(args, "-h")
+}
+
+// complain writes a sentence to standard error where signals are caught: it gives
+// up if nobody reads, and at once when a signal comes.
+func (c command) complain(sentence string, signals <-chan os.Signal) {
+	w := newLogWriter(c.stderr)
+	fmt.Fprintln(w, "koordinator: "+sentence)
+	w.flushUntil(time.After(refusalFlush), signals)
+}
+
+// fail ends a command that catches no signal.
 func (c command) fail(code int, sentence string) int {
 	fmt.Fprintln(c.stderr, "koordinator: "+sentence)
 	return code
@@ -110,7 +141,7 @@ func (c command) install(args []string) int {
 		err = record.Prepare(args[1], args[2:])
 	}
 	if err != nil {
-		leaveMessage(spec.Message, "koordinator: "+err.Error())
+		c.leaveMessage(spec.Default(), "koordinator: "+err.Error())
 		return c.fail(1, err.Error())
 	}
 	return 0

@@ -17,22 +17,26 @@ import (
 // kubexit runs a command as kubexit's variables say. Whatever comes of it, the
 // tombstone tells those that wait for it.
 func (c command) kubexit() int {
-	argv, version := compat.KubexitCommand(c.args)
+	heard := process.Signals()
+	args := c.args
+	if filepath.Base(c.name) != compat.KubexitName && len(args) > 0 && args[0] == "--" {
+		args = args[1:] // of our own command line, which kubexit's does not have
+	}
+	argv, version := compat.KubexitCommand(args)
 	if version {
 		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
 		return 0
 	}
-	heard := process.Signals()
 	k, err := compat.ParseKubexit(c.getenv)
 	if err == nil {
 		k.Dir, err = filepath.Abs(k.Dir) // the wrapper leaves the directory it was started in
 	}
 	if err != nil {
-		return c.refuse(k.Spec, err)
+		return c.refuse(k.Spec, err, heard)
 	}
 	grave, err := compat.OpenGrave(k.Dir, k.Name)
 	if err != nil {
-		return c.refuse(k.Spec, err)
+		return c.refuse(k.Spec, err, heard)
 	}
 	c.getenv = podOf(k, c.getenv)
 	code := c.supervise(wrapper.Config{
@@ -41,7 +45,7 @@ func (c command) kubexit() int {
 		OnStart:    func() error { return grave.Born(time.Now()) },
 	}, argv, heard)
 	if err := grave.Died(time.Now(), code); err != nil {
-		fmt.Fprintln(c.stderr, "koordinator: tombstone not written:", err)
+		c.complain("tombstone not written: "+err.Error(), heard.Signals)
 	}
 	return code
 }

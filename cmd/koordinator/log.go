@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,11 +12,13 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Bounds of the log: how many lines wait for a reader, and how long the end of
-// the wrapper waits for them to be written.
+// Bounds of the log: how many lines wait for a reader, how long the end of the
+// wrapper waits for them to be written, and how long a refusal does, which has
+// nothing else to tell.
 const (
-	logLines = 256
-	logFlush = 100 * time.Millisecond
+	logLines     = 256
+	logFlush     = 100 * time.Millisecond
+	refusalFlush = 10 * time.Second
 )
 
 // logWriter writes lines from a goroutine of its own. Standard error may block
@@ -71,20 +74,25 @@ func (w *logWriter) Write(line []byte) (int, error) {
 
 // flush gives the lines so far a moment to be written. Others may come: what
 // runs beside the wrapper's loop ends with the process.
-func (w *logWriter) flush() {
+func (w *logWriter) flush() { w.flushUntil(time.After(logFlush), nil) }
+
+// flushUntil gives them time until over, or until a signal comes.
+func (w *logWriter) flushUntil(over <-chan time.Time, signals <-chan os.Signal) {
 	if !w.begun.Load() {
 		return
 	}
 	mark := make(chan struct{})
-	over := time.After(logFlush)
 	select {
 	case w.lines <- logLine{mark: mark}:
 	case <-over:
+		return
+	case <-signals:
 		return
 	}
 	select {
 	case <-mark:
 	case <-over:
+	case <-signals:
 	}
 }
 

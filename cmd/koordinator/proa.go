@@ -25,10 +25,11 @@ const othersTimeout = 30 * time.Second
 // proa runs a command as proa's command line says: when all other containers
 // are ready, and ends them after it.
 func (c command) proa() int {
+	heard := process.Signals()
 	p, err := compat.ParseProa(c.args, c.getenv)
 	switch {
 	case err != nil:
-		return c.refuse(p.Spec, err)
+		return c.refuse(p.Spec, err, heard)
 	case p.Help:
 		fmt.Fprint(c.stdout, compat.ProaUsage)
 		return 0
@@ -36,11 +37,10 @@ func (c command) proa() int {
 		fmt.Fprintln(c.stdout, "koordinator", spec.Release)
 		return 0
 	}
-	heard := process.Signals()
 	c.getenv = hostPod(c.getenv)
 	api, err := c.api(c.getenv)
 	if err != nil {
-		return c.refuse(p.Spec, err)
+		return c.refuse(p.Spec, err, heard)
 	}
 	out := newLogWriter(c.stderr)
 	log := logger(out, p.Spec)
@@ -82,6 +82,7 @@ type proaRun struct {
 	log     *slog.Logger
 	signals <-chan os.Signal
 	pod     chan podwatch.Snapshot
+	last    podwatch.Snapshot
 	others  []string // the other regular containers
 }
 
@@ -91,7 +92,7 @@ func (r *proaRun) find() bool {
 	for {
 		select {
 		case s := <-r.pod:
-			r.others = others(s)
+			r.last, r.others = s, others(s)
 			return true
 		case s := <-r.signals:
 			if isStop(s) {
@@ -127,13 +128,14 @@ func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
 		n, err := compat.Kill(p.KillNames, p.KillAll, syscall.SIGTERM)
 		r.log.Info("signalled other containers", "signal", "SIGTERM", "processes", n, "error", err)
 	}
+	select {
+	case r.last = <-r.pod:
+	default: // nothing has changed
+	}
 	over := time.After(othersTimeout)
-	for {
+	for slices.ContainsFunc(r.others, func(name string) bool { return r.last[name].Runs }) {
 		select {
-		case s := <-r.pod:
-			if !slices.ContainsFunc(r.others, func(name string) bool { return s[name].Runs }) {
-				return
-			}
+		case r.last = <-r.pod:
 		case s := <-r.signals:
 			if isStop(s) {
 				return

@@ -25,11 +25,11 @@ func (c command) run(argv []string) int {
 	heard := process.Signals() // first: until then a signal would end us
 	s, err := c.spec()
 	if err != nil {
-		return c.refuse(s, err)
+		return c.refuse(s, err, heard)
 	}
 	words, err := s.CommandOn(runtime.GOOS + "/" + runtime.GOARCH)
 	if err != nil {
-		return c.refuse(s, err)
+		return c.refuse(s, err, heard)
 	}
 	return c.supervise(wrapper.Config{Spec: s}, slices.Concat(words, argv), heard)
 }
@@ -53,20 +53,21 @@ func (c command) supervise(config wrapper.Config, argv []string, heard process.H
 	defer out.flush()
 	config.Signals, config.Children = heard.Signals, heard.Children
 	if err := c.complete(&config, argv, out); err != nil {
-		return c.refuse(s, err)
+		return c.refuse(s, err, heard)
 	}
 	code, why := wrapper.Run(config)
 	if why != "" {
-		leaveMessage(s.MessagePath, why)
+		c.leaveMessage(s, why)
 	}
 	return code
 }
 
 // refuse ends an invocation that is wrong.
-func (c command) refuse(s spec.Spec, err error) int {
+func (c command) refuse(s spec.Spec, err error, heard process.Heard) int {
 	sentence := strings.ReplaceAll(err.Error(), "\n", "; ")
-	leaveMessage(s.MessagePath, spec.NotStarted+sentence)
-	return c.fail(spec.ExitBadConfig, sentence)
+	c.leaveMessage(s, spec.NotStarted+sentence)
+	c.complain(sentence, heard.Signals)
+	return spec.ExitBadConfig
 }
 
 // spec reads the container's spec from the environment. With an error it is
@@ -215,10 +216,15 @@ func (c command) childEnviron(s spec.Spec) []string {
 	return environ
 }
 
-// leaveMessage writes the termination message unless the command left one. The
-// kubelet makes the file; without it there is nobody to read the sentence.
-func leaveMessage(path, sentence string) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
+// leaveMessage writes the termination message unless the command left one. A
+// path that is not the default belongs to the protocol of somebody who expects
+// something else there. The kubelet makes the file; without it there is nobody
+// to read the sentence.
+func (c command) leaveMessage(s spec.Spec, sentence string) {
+	if s.MessagePath != spec.Message {
+		return
+	}
+	f, err := os.OpenFile(c.message, os.O_WRONLY|os.O_APPEND|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return
 	}

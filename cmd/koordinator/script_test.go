@@ -26,7 +26,7 @@ import (
 // TestMain makes the test binary be koordinator, told by its environment where
 // the API server is, and the commands scripts run under it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"koordinator": program, "proa": program})
+	testscript.Main(m, map[string]func(){"koordinator": program, "proa": program, "copy": program})
 }
 
 // program is main, with the places that are fixed in a container given by its
@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 func program() {
 	c := fromProcess()
 	c.recordDir, c.peersDir = os.Getenv("RECORD_DIR"), os.Getenv("PEERS_DIR")
+	c.message = os.Getenv("MESSAGE")
 	if dir := os.Getenv("API_DIR"); dir != "" {
 		c.api = func(func(string) string) (podwatch.Config, error) {
 			server, err := os.ReadFile(filepath.Join(dir, "server"))
@@ -70,6 +71,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("API_DIR", api.dir)
 			env.Setenv("RECORD_DIR", filepath.Join(env.WorkDir, "record"))
 			env.Setenv("PEERS_DIR", filepath.Join(env.WorkDir, "peers"))
+			env.Setenv("MESSAGE", filepath.Join(env.WorkDir, "message"))
 			env.Setenv("GOARCH", runtime.GOARCH)
 			web := httptest.NewServer(http.NotFoundHandler())
 			env.Defer(web.Close)

@@ -17,20 +17,22 @@ import (
 // containerStatus is one container in the output of "koordinator status -o json".
 type containerStatus struct {
 	Container string     `json:"container"`
-	State     string     `json:"state"`           // a record's phase, "killed", or "unknown"
+	State     string     `json:"state"`           // a record's phase, "pending", "killed", or "unknown"
 	Ready     bool       `json:"ready"`           //
 	Stopping  bool       `json:"stopping"`        // it has been asked to stop
 	For       []string   `json:"for,omitempty"`   // what it waits for
-	Since     *time.Time `json:"since,omitempty"` // when this incarnation began
+	Since     *time.Time `json:"since,omitempty"` // when the state began; nil where nobody could write it down
 	ExitCode  *int       `json:"exitCode,omitempty"`
 	Reason    string     `json:"reason,omitempty"` // why it ended, or why the state is unknown
+
+	age time.Duration // of the state
 }
 
 // status prints what each container that keeps a record is doing.
 func (c command) status(args []string) int {
-	asJSON := len(args) > 0 && strings.Join(args, "") == "-ojson"
-	if len(args) > 0 && !asJSON {
-		return c.fail(spec.ExitBadConfig, fmt.Sprintf("status wants no argument, or -o json; have %q", args))
+	asJSON, err := outputJSON(args)
+	if err != nil {
+		return c.fail(spec.ExitBadConfig, err.Error())
 	}
 	entries, err := os.ReadDir(c.peersDir)
 	if err != nil {
@@ -55,19 +57,35 @@ func (c command) status(args []string) int {
 	return 0
 }
 
+// outputJSON reads the arguments of status.
+func outputJSON(args []string) (bool, error) {
+	text := strings.Join(args, " ")
+	format, given := strings.CutPrefix(text, "-o")
+	format = strings.TrimLeft(format, " =")
+	switch {
+	case text == "":
+		return false, nil
+	case !given:
+		return false, fmt.Errorf("unknown argument %q: status takes -o json, or nothing", text)
+	case format != "json":
+		return false, fmt.Errorf("unknown output format %q: the only format is json; without -o status prints a table", format)
+	}
+	return true, nil
+}
+
 // statusOf is what the record in dir says.
 func statusOf(name, dir string) containerStatus {
 	s := containerStatus{Container: name, State: "unknown"}
 	p, err := record.Read(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		s.Reason = "its wrapper has not run yet"
+		s.State, s.Reason = "pending", "its wrapper has not run yet"
 		return s
 	case err != nil:
 		s.Reason = err.Error()
 		return s
 	}
-	s.State, s.Ready, s.Stopping, s.For, s.Since = p.Phase, p.Ready, p.Stopping, p.For, &p.Since.Wall
+	s.State, s.Ready, s.Stopping, s.For, s.Since = p.Phase, p.Ready, p.Stopping, p.For, &p.StateSince.Wall
 	switch {
 	case p.Exit != nil:
 		s.State, s.ExitCode, s.Reason = "exited", &p.Exit.Code, strings.TrimPrefix(p.Exit.Reason, spec.NotStarted)
@@ -75,10 +93,14 @@ func statusOf(name, dir string) containerStatus {
 			s.State = "restarting"
 		}
 	case p.Gone() && p.Process != nil:
+		s.Since = nil
 		s.State = "unknown" // it took the wrapper's place, and may have closed the record
 		s.Reason = "its command took the wrapper's place and keeps no record"
 	case p.Gone():
-		s.State = "killed"
+		s.State, s.Since = "killed", nil
+	}
+	if s.Since != nil {
+		s.age = p.StateSince.Age()
 	}
 	return s
 }
@@ -93,7 +115,7 @@ func (c command) table(all []containerStatus) error {
 			ready = "yes"
 		}
 		if s.Since != nil {
-			age = time.Since(*s.Since).Round(time.Second).String()
+			age = s.age.Round(time.Second).String()
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", s.Container, s.State, ready, age, s.detail())
 	}

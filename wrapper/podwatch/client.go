@@ -95,6 +95,7 @@ func newTransport(caFile string, header time.Duration) (*http.Transport, error) 
 		ResponseHeaderTimeout:  header,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConns:           1,
+		MaxConnsPerHost:        1, // a request that follows an answer waits for its connection
 		DisableCompression:     true,
 		Protocols:              protocols,
 	}, nil

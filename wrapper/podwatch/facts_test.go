@@ -255,3 +255,15 @@ func TestSentenceIsOneShortLine(t *testing.T) {
 		}
 	}
 }
+
+func TestA26TheStopSignalThatTheKubeletReports(t *testing.T) {
+	for state, want := range map[string]string{
+		running:                             "",
+		running + `,"stopSignal":"SIGUSR1"`: "SIGUSR1",
+	} {
+		f := facts(nil).observe(decode(t, podText("Never", "containers", regular, state, "", "")))
+		if have := f.snapshot()["c"].StopSignal; have != want {
+			t.Errorf("%s: stop signal %q, want %q", state, have, want)
+		}
+	}
+}

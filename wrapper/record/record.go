@@ -52,19 +52,20 @@ const (
 
 // State is what a record says.
 type State struct {
-	Phase     string   `json:"phase"`                   // a lifecycle.State
-	For       []string `json:"for,omitempty"`           // what a waiting or holding container waits for
-	Since     Moment   `json:"since"`                   // when this incarnation began; tells it from others
-	Run       int      `json:"run,omitempty"`           // of the pod in its sandbox: how often all its containers were restarted together
-	Sandbox   uint64   `json:"sandbox,omitempty"`       // of the pod that it began in; 0: not known
-	Started   bool     `json:"started,omitempty"`       // the command was started in this incarnation
-	Before    bool     `json:"startedBefore,omitempty"` // or in an earlier one
-	StartedAt Moment   `json:"startedAt,omitzero"`      // when it was
-	Ready     bool     `json:"ready,omitempty"`         // its probes have passed
-	Trouble   string   `json:"trouble,omitempty"`       // why they last have not
-	Stopping  bool     `json:"stopping,omitempty"`      // it has been asked to stop
-	Ending    bool     `json:"ending,omitempty"`        // by its wrapper
-	Exit      *Exit    `json:"exit,omitempty"`          // how it ended; nil: it has not, or was killed
+	Phase      string   `json:"phase"`                   // a lifecycle.State
+	For        []string `json:"for,omitempty"`           // what a waiting or holding container waits for
+	StateSince Moment   `json:"stateSince,omitzero"`     // when the phase began
+	Since      Moment   `json:"since"`                   // when this incarnation began; tells it from others
+	Run        int      `json:"run,omitempty"`           // of the pod in its sandbox: how often all its containers were restarted together
+	Sandbox    uint64   `json:"sandbox,omitempty"`       // of the pod that it began in; 0: not known
+	Started    bool     `json:"started,omitempty"`       // the command was started in this incarnation
+	Before     bool     `json:"startedBefore,omitempty"` // or in an earlier one
+	StartedAt  Moment   `json:"startedAt,omitzero"`      // when it was
+	Ready      bool     `json:"ready,omitempty"`         // its probes have passed
+	Trouble    string   `json:"trouble,omitempty"`       // why they last have not
+	Stopping   bool     `json:"stopping,omitempty"`      // it has been asked to stop
+	Ending     bool     `json:"ending,omitempty"`        // by its wrapper
+	Exit       *Exit    `json:"exit,omitempty"`          // how it ended; nil: it has not, or was killed
 
 	// KilledForGood tells whether the container, when it is killed together with
 	// its wrapper, is not started again.
@@ -147,6 +148,9 @@ func (r *Record) clear() {
 func (r *Record) Update(s State) error {
 	s.Since, s.Sandbox, s.StartedAt = r.last.Since, r.last.Sandbox, r.last.StartedAt
 	s.Before, s.KilledForGood, s.Run = r.last.Before, r.last.KilledForGood, r.last.Run
+	if s.StateSince = r.last.StateSince; s.Phase != r.last.Phase {
+		s.StateSince = Now()
+	}
 	s.RestartsAll = r.restart.Rule(s.code()) == restartAll
 	starts := s.Started && !r.last.Started
 	if starts {

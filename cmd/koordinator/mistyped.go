@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// subcommands are what the first argument can name instead of a program.
+var subcommands = []string{"install", "gate", "prestop", "status", "version", "help"}
+
+// typos is the most letters by which a mistyped subcommand differs from it.
+const typos = 2
+
+// mistyped is why the first argument is a mistake and no program: it is an
+// option, or nearly a subcommand and not to be found. A program of any name can
+// be run after "--".
+func (c command) mistyped() error {
+	if len(c.args) == 0 || c.args[0] == "--" {
+		return nil
+	}
+	word := c.args[0]
+	if strings.HasPrefix(word, "-") {
+		return fmt.Errorf("unknown option %q: see koordinator --help, or write koordinator -- %s to run a program of that name", word, word)
+	}
+	if strings.Contains(word, "/") {
+		return nil
+	}
+	if _, err := exec.LookPath(word); err == nil || errors.Is(err, exec.ErrDot) {
+		return nil
+	}
+	for _, name := range subcommands {
+		if distance(word, name) <= typos {
+			return fmt.Errorf("unknown command %q: did you mean %q? Write koordinator -- %s to run a program of that name", word, name, word)
+		}
+	}
+	return nil
+}
+
+// distance is how many letters have to be added, removed or changed to make b
+// of a (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0] // of the row above, one to the left
+		row[0] = i + 1
+		for j := range len(b) {
+			change := before
+			if a[i] != b[j] {
+				change++
+			}
+			before = row[j+1]
+			row[j+1] = min(change, row[j]+1, before+1)
+		}
+	}
+	return row[len(b)]
+}
