@@ -80,7 +80,7 @@ var ownPaths = regexp.MustCompile(`^(` + strings.Join([]string{
 	`/metadata/annotations(/koordinator\.io~1status)?`,
 	`/spec/volumes(/-)?`,
 	`/spec/initContainers(/0)?`,
-	`/spec/(initContainers|containers)/\d+/(command|args|(env|volumeMounts)(/-)?|env/\d+/value|startupProbe(/\w+)*|lifecycle/(postStart|preStop(/\w+)*))`,
+	`/spec/(initContainers|containers)/\d+/(command|args|(env|volumeMounts)(/-)?|env/\d+/value|(startup|liveness|readiness)Probe(/\w+)*|lifecycle/(postStart|preStop(/\w+)*))`,
 }, "|") + `)$`)
 
 // A patch adds and removes what is ours, and never writes over a list or map
@@ -110,7 +110,7 @@ func checkOperations(t *testing.T, before []byte, resp admission.Response) {
 
 // takesOver are the members that a patch removes as koordinator does what they
 // say.
-var takesOver = regexp.MustCompile(`/startupProbe/(httpGet|tcpSocket|grpc|initialDelaySeconds)$|/lifecycle/(postStart|preStop/(httpGet|sleep))$`)
+var takesOver = regexp.MustCompile(`/startupProbe/initialDelaySeconds$|/(startup|liveness|readiness)Probe/(httpGet|tcpSocket|grpc)$|/lifecycle/(postStart|preStop/(httpGet|sleep))$`)
 
 // at is the value at a JSON pointer without escapes, nil when there is none.
 func at(v any, pointer string) any {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,6 +77,9 @@ func (r removal) container(s spec.Spec, was, is map[string]any) {
 	r.named(was, is, "env", regexp.MustCompile(`^KOORDINATOR_`))
 	r.named(was, is, "volumeMounts", regexp.MustCompile(`^koordinator-`))
 	r.startupProbe(s, was, is)
+	r.answered(s, was, is, "livenessProbe", spec.LivenessProbe, s.Liveness)
+	r.answered(s, was, is, "readinessProbe", spec.ReadinessProbe, s.Readiness)
+	r.environ(s, is)
 	if cycle, found := is["lifecycle"].(map[string]any); found {
 		r.hooks(s, was["lifecycle"].(map[string]any), cycle)
 	}
@@ -121,6 +125,41 @@ func (r removal) startupProbe(s spec.Spec, was, is map[string]any) {
 	}
 	for _, key := range []string{"exec", "httpGet", "tcpSocket", "grpc", "initialDelaySeconds", "timeoutSeconds"} {
 		restore(own, gate, key)
+	}
+}
+
+// answered takes the probes away that the kubelet asks koordinator for, and puts
+// back what is run instead: the thresholds have to be there still.
+func (r removal) answered(s spec.Spec, was, is map[string]any, place, kind string, taken *spec.Probe) {
+	probe, _ := is[place].(map[string]any)
+	exec, _ := probe["exec"].(map[string]any)
+	if fmt.Sprint(exec["command"]) != fmt.Sprintf("[%s probe %s]", spec.Binary, kind) {
+		return
+	}
+	own, found := was[place].(map[string]any)
+	if !found {
+		delete(is, place)
+		return
+	}
+	if taken == nil || max(1, taken.TimeoutSeconds) != max(1, number(own["timeoutSeconds"])) {
+		r.t.Errorf("%s: of the %s %v only %v is written down", s.Container, place, own, taken)
+	}
+	if have, want := number(probe["timeoutSeconds"]), max(1, number(own["timeoutSeconds"]))+1; have != want {
+		r.t.Errorf("%s: the kubelet waits %d s for the %s, want %d", s.Container, have, place, want)
+	}
+	for _, key := range []string{"exec", "httpGet", "tcpSocket", "grpc", "timeoutSeconds"} {
+		restore(own, probe, key)
+	}
+}
+
+// environ puts the variables back that are kept for the command.
+func (r removal) environ(s spec.Spec, is map[string]any) {
+	all, _ := is["env"].([]any)
+	for _, item := range all {
+		variable := item.(map[string]any)
+		if kept, found := s.Environ[fmt.Sprint(variable["name"])]; found {
+			variable["value"] = strings.ReplaceAll(kept, "$", "$$")
+		}
 	}
 }
 

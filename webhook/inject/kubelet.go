@@ -53,7 +53,7 @@ func (j *job) takeProbes(m *member) {
 	switch {
 	case liveness.taken != nil:
 		m.spec.Liveness = liveness.taken
-	case liveness.of != nil && liveness.known() && (m.gated() || ends):
+	case liveness.of != nil && liveness.known() && !asksElsewhere(liveness.of) && (m.gated() || ends):
 		m.spec.Liveness = j.probe(m.container, "livenessProbe", liveness)
 	}
 	switch {
@@ -67,6 +67,12 @@ func (j *job) takeProbes(m *member) {
 			p.InitialDelaySeconds, p.SuccessThreshold = 0, 0
 		}
 	}
+}
+
+// asksElsewhere reports whether a probe names another host than the pod. It says
+// nothing about the command, and Pod Security judges it where it stands.
+func asksElsewhere(p *corev1.Probe) bool {
+	return p.HTTPGet != nil && p.HTTPGet.Host != "" || p.TCPSocket != nil && p.TCPSocket.Host != ""
 }
 
 // answerProbes has the kubelet ask "koordinator probe".

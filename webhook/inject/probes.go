@@ -32,7 +32,7 @@ func (p probe) known() bool {
 	case p.unread:
 		return false
 	case p.of.GRPC != nil:
-		return p.of.GRPC.Mode == nil || *p.of.GRPC.Mode != corev1.GRPCProbeModeTLS
+		return p.of.GRPC.Mode == nil || *p.of.GRPC.Mode == corev1.GRPCProbeModePlaintext
 	case p.of.HTTPGet != nil:
 		return speaksHTTP1(p.of.HTTPGet)
 	}
