@@ -5,6 +5,10 @@
 # The cluster of the demo: test (made here), current (kubeconfig) or kind.
 CLUSTER ?= test
 FUZZTIME ?= 10s
+# How long random pods run on the cluster.
+CHAOS ?= 30m
+# The packages that are mutated.
+MUTATED ?= ./wrapper ./wrapper/record ./wrapper/spec ./wrapper/probe ./wrapper/process ./wrapper/podwatch ./webhook/inject
 # How long random pods of three and four containers are explored.
 EXPLORE ?= 5m
 
@@ -27,6 +31,7 @@ HELM_DOCS := github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2
 # What runs the tests keeps their results, from which docs/conformance.md is made.
 RESULTS := bin/results
 GOTESTSUM := go run gotest.tools/gotestsum@v1.13.0 --format pkgname --format-hide-empty-pkg
+GREMLINS := github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
@@ -100,6 +105,14 @@ e2e: ## the real cluster: koordinator on it, and the cluster itself
 	@mkdir -p $(RESULTS)
 	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 120m ./test/e2e
 	cd test/cluster && go test -tags e2e -count=1 -timeout 60m -run E2E ./...
+
+.PHONY: chaos
+chaos: ## random pods on the real cluster, beside restarts of its parts, for CHAOS
+	CHAOS=$(CHAOS) go test -tags e2e -count=1 -timeout 12h -v -run TestRandomPods ./test/e2e
+
+.PHONY: mutate
+mutate: ## mutation tests of wrapper and webhook/inject; needs hours
+	@set -e; for package in $(MUTATED); do go run $(GREMLINS) unleash --workers 2 --timeout-coefficient 5 $$package; done
 
 .PHONY: conformance
 conformance: ## docs/conformance.md from the results of unit and e2e

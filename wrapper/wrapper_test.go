@@ -51,6 +51,9 @@ type rig struct {
 	log         *slog.Logger
 	first       podwatch.Snapshot // what the pod's status reports at first; nil: nothing
 	statusError error             // it cannot be read
+	silent      bool              // requests get no answer
+	record      *record.Record    // nil: there is none
+	urgency     []bool            // how the records were watched, one time after the other
 }
 
 // helper is a hook or probe of a rig.
@@ -100,7 +103,14 @@ func (r *rig) Hook(ctx context.Context, h spec.Handler, run probe.Runner) error 
 	return r.answer("hook " + h.HTTP.Path)
 }
 
-func (r *rig) Send(_ context.Context, req spec.Request) error { return r.answer(req.String()) }
+func (r *rig) Send(ctx context.Context, req spec.Request) error {
+	err := r.answer(req.String())
+	if r.silent {
+		<-ctx.Done()
+		return errSilent
+	}
+	return err
+}
 
 func (r *rig) answer(request string) error {
 	r.mu.Lock()
@@ -211,8 +221,8 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 			r.closed = append(r.closed, time.Since(r.began))
 			return nil
 		},
-		Records: r,
-		Log:     r.logger(),
+		Records: r, Record: r.record,
+		Log: r.logger(),
 	})
 	got := outcome{code, message, time.Since(r.began)}
 	time.Sleep(time.Minute) // the script ends, too
@@ -234,7 +244,10 @@ func (r *rig) Now() record.Snapshot {
 }
 
 // Watch sends the records.
-func (r *rig) Watch(ctx context.Context, _ bool, out chan<- record.Snapshot) {
+func (r *rig) Watch(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
+	r.mu.Lock()
+	r.urgency = append(r.urgency, urgent)
+	r.mu.Unlock()
 	relay(ctx, r.noted(ctx), out)
 }
 

@@ -39,8 +39,8 @@ func inANewSandbox(t *testing.T) corev1.Pod {
 		s := status(t, onePod(t, ns, "e2e"), "proxy")
 		return s.State.Running != nil && s.ContainerID != before, s.State.String()
 	})
-	if state := stateOf(t, ns, "job/sandbox", "proxy", "migrate"); state != "unknown" {
-		t.Errorf("migrate is %s in the new sandbox, want unknown", state)
+	if state := stateOf(t, ns, "job/sandbox", "proxy", "migrate"); state != "pending" {
+		t.Errorf("migrate is %s in the new sandbox, want pending", state)
 	}
 	kubectl(t, "-n", ns, "exec", "job/sandbox", "-c", "proxy", "--", "touch", "/runs/ready")
 	pod, condition := job(t, ns, "sandbox")

@@ -1,0 +1,248 @@
+package chaos
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Event is a line that a container's command wrote: "runs", "ready", "term" or
+// "ends CODE".
+type Event struct {
+	At   time.Duration // since the machine's start
+	Who  string
+	What string
+}
+
+// Parse reads the events of a log.
+func Parse(log string) ([]Event, error) {
+	var events []Event
+	for line := range strings.Lines(log) {
+		fields := strings.SplitN(strings.TrimSpace(line), " ", 3)
+		if len(fields) != 3 {
+			return nil, fmt.Errorf("event %q", line)
+		}
+		seconds, err := strconv.ParseFloat(fields[0], 64)
+		if err != nil {
+			return nil, fmt.Errorf("event %q: %w", line, err)
+		}
+		events = append(events, Event{time.Duration(seconds * float64(time.Second)), fields[1], fields[2]})
+	}
+	return events, nil
+}
+
+// Fate is what became of a container, as the kubelet reports it.
+type Fate struct {
+	Ended    bool
+	Code     int
+	Restarts int
+}
+
+// Story is what became of a pod.
+type Story struct {
+	Pod     Pod
+	Events  []Event
+	Fates   map[string]Fate // in the pod's last status before it was deleted
+	Deleted time.Duration   // since the machine's start; 0: it was not
+	Killed  time.Duration   // when the victim's wrapper was, likewise
+	Over    bool            // no container of it is left
+}
+
+// grain is how exact the times are: hundredths of a second, cut off.
+const grain = 11 * time.Millisecond
+
+// Violations are what contradicts the documentation.
+func (s Story) Violations() []string {
+	var all []string
+	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
+	for _, c := range s.Pod.Containers {
+		for _, run := range s.of(c.Name, "runs") {
+			for _, d := range c.StartDeps {
+				if why := s.unmet(d, run.At); why != "" {
+					add("%s was started at %s although %s: %s", c.Name, run.At, d, why)
+				}
+			}
+			if s.Deleted > 0 && run.At > s.Deleted+late {
+				add("%s was started %s after the pod was deleted", c.Name, run.At-s.Deleted)
+			}
+		}
+		if len(s.of(c.Name, "runs")) > 0 && s.Pod.Policy == "Never" && len(s.of(c.Name, "runs")) > 1 {
+			add("%s was started twice under restartPolicy Never", c.Name)
+		}
+		for _, stop := range s.of(c.Name, "term") {
+			if why := s.unasked(c, stop.At); why != "" {
+				add("%s got SIGTERM at %s: %s", c.Name, stop.At, why)
+			}
+		}
+		all = append(all, s.order(c)...)
+		all = append(all, s.fate(c)...)
+	}
+	if !s.Over {
+		add("containers are left after the pod's end")
+	}
+	return all
+}
+
+// late is how long after the deletion was asked for a container may still be
+// started: the API server, the kubelet and the runtime have to hear of it.
+const late = 3 * time.Second
+
+// of are the events of one kind of a container; "ends" is any end.
+func (s Story) of(who, what string) []Event {
+	var found []Event
+	for _, e := range s.Events {
+		if e.Who == who && (e.What == what || strings.HasPrefix(e.What, what+" ")) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// before reports whether a container had such an event by then.
+func (s Story) before(who, what string, at time.Duration) bool {
+	return slices.ContainsFunc(s.of(who, what), func(e Event) bool { return e.At <= at+grain })
+}
+
+// gone reports whether a container may have been over for good by then: its
+// command ended, its wrapper was killed, or its command was never started.
+func (s Story) gone(who string, at time.Duration) bool {
+	killed := s.Pod.Victim == who && s.Killed > 0 && s.Killed <= at+grain
+	return s.before(who, "ends", at) || killed || len(s.of(who, "runs")) == 0
+}
+
+// unmet says why a start dependency cannot have held by then, "" where it can.
+func (s Story) unmet(d Dep, at time.Duration) string {
+	target := s.Pod.find(d.On)
+	switch {
+	case d.Optional && s.gone(d.On, at):
+		return ""
+	case d.Condition == Started && !s.before(d.On, "runs", at):
+		return "its command was not started"
+	case d.Condition == Ready && target.Probe && !s.before(d.On, "ready", at):
+		return "it was not ready"
+	case d.Condition == Ready && !s.before(d.On, "runs", at):
+		return "its command was not started"
+	case d.Condition == Exited && !s.gone(d.On, at):
+		return "its command ran"
+	case d.Condition == Succeeded && !s.before(d.On, "ends 0", at):
+		return "its command had not ended with code 0"
+	case d.Condition == Succeeded && s.stopped(d.On):
+		return "it was stopped"
+	}
+	return ""
+}
+
+// stopped reports whether a container was asked to stop while the pod was not.
+func (s Story) stopped(who string) bool {
+	return slices.ContainsFunc(s.of(who, "term"), func(e Event) bool { return s.Deleted == 0 || e.At < s.Deleted })
+}
+
+// unasked says why nobody can have asked a container to stop by then.
+func (s Story) unasked(c Container, at time.Duration) string {
+	if s.Deleted > 0 && at+grain >= s.Deleted {
+		return ""
+	}
+	if s.Pod.Policy == "Always" {
+		return "nothing ends for good under restartPolicy Always, and the pod was not deleted"
+	}
+	held := 0
+	for _, d := range c.StopDeps {
+		if s.holds(d, at) {
+			held++
+		}
+	}
+	switch {
+	case len(c.StopDeps) == 0:
+		return "it has no stop dependency"
+	case held == 0:
+		return "no stop dependency held"
+	case c.StopAll && held < len(c.StopDeps):
+		return "not every stop dependency held"
+	}
+	return ""
+}
+
+// holds reports whether a stop dependency may have held by then.
+func (s Story) holds(d Dep, at time.Duration) bool {
+	ended := s.of(d.On, "ends")
+	zero := len(ended) > 0 && ended[0].What == "ends 0" && !s.stopped(d.On)
+	switch {
+	case !s.gone(d.On, at):
+		return false
+	case d.Condition == Succeeded:
+		return zero
+	case d.Condition == Failed:
+		return !zero
+	}
+	return true
+}
+
+// order holds the pod's deletion to the documented order: a container gets its
+// signal only after those that need it have exited, unless one of them takes
+// longer than the grace period leaves.
+func (s Story) order(c Container) []string {
+	var all []string
+	if s.Deleted == 0 || s.Killed > 0 {
+		return nil
+	}
+	for _, stop := range s.of(c.Name, "term") {
+		if stop.At < s.Deleted {
+			continue
+		}
+		for _, other := range s.holders(c) {
+			running := s.before(other.Name, "runs", s.Deleted) && !s.before(other.Name, "ends", stop.At)
+			if running && s.Pod.Grace >= 20*time.Second {
+				all = append(all, fmt.Sprintf("%s got SIGTERM at %s while %s, which needs it, ran", c.Name, stop.At, other.Name))
+			}
+		}
+	}
+	return all
+}
+
+// holders are the containers that have to exit before this one when the pod is
+// stopped: those that wait for it with started or ready, and those it stops after.
+// A stop dependency overrides a start dependency between the same two, and two
+// containers that stop with each other do not hold for each other.
+func (s Story) holders(c Container) []Container {
+	on := func(deps []Dep, name string, conditions ...Condition) bool {
+		return slices.ContainsFunc(deps, func(d Dep) bool {
+			return d.On == name && (len(conditions) == 0 || slices.Contains(conditions, d.Condition))
+		})
+	}
+	var all []Container
+	for _, o := range s.Pod.Containers {
+		after, before := on(c.StopDeps, o.Name), on(o.StopDeps, c.Name)
+		needs := on(o.StartDeps, c.Name, Started, Ready)
+		if after && !before || needs && !before {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// fate holds the exit code to the documented one, where the pod ended by itself.
+func (s Story) fate(c Container) []string {
+	f, seen := s.Fates[c.Name]
+	if !seen || !f.Ended || s.Deleted > 0 || s.Pod.Policy != "Never" || s.Killed > 0 && c.Name == s.Pod.Victim {
+		return nil
+	}
+	ended := s.of(c.Name, "ends")
+	ran, term := len(s.of(c.Name, "runs")) > 0, len(s.of(c.Name, "term")) > 0
+	var want []int
+	switch {
+	case !ran:
+		want = []int{0, 69} // kept by a stop dependency, or a start dependency can no longer hold
+	case term:
+		want = []int{0}
+	case len(ended) > 0:
+		want = []int{c.Code}
+	default:
+		return []string{fmt.Sprintf("%s ended with code %d without a word", c.Name, f.Code)}
+	}
+	if !slices.Contains(want, f.Code) {
+		return []string{fmt.Sprintf("%s reported code %d, want one of %v", c.Name, f.Code, want)}
+	}
+	return nil
+}

@@ -1,0 +1,243 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/chaos"
+)
+
+// TestRandomPods runs the pods of seeds one to forty, six at a time, while the
+// kubelet and containerd are restarted, and holds what became of each to the
+// documentation. CHAOS names a time, as 30m, for as many other pods as fit in.
+func TestRandomPods(t *testing.T) {
+	seeds := make(chan uint64)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go sow(t, ctx, seeds)
+	ns := namespace(t, enabled)
+	var restarts, pods sync.WaitGroup
+	restarts.Go(func() { restartParts(t, ctx) })
+	var ran, refused counter
+	for range 6 {
+		pods.Go(func() {
+			for seed := range seeds {
+				if randomPod(t, ns, seed) {
+					ran.add()
+				} else {
+					refused.add()
+				}
+			}
+		})
+	}
+	pods.Wait()
+	cancel()
+	restarts.Wait()
+	t.Logf("%d pods ran, %d were refused", ran.n, refused.n)
+	if ran.n < 20 {
+		t.Errorf("only %d pods ran", ran.n)
+	}
+}
+
+type counter struct {
+	sync.Mutex
+	n int
+}
+
+func (c *counter) add() {
+	c.Lock()
+	defer c.Unlock()
+	c.n++
+}
+
+// sow gives the seeds.
+func sow(t *testing.T, ctx context.Context, seeds chan<- uint64) {
+	defer close(seeds)
+	first, count, over := uint64(1), 40, (<-chan time.Time)(nil)
+	if text := os.Getenv("CHAOS"); text != "" {
+		most, err := time.ParseDuration(text)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		first, count, over = uint64(time.Now().UnixNano()), 1<<30, time.After(most)
+	}
+	for i := range uint64(count) {
+		select {
+		case seeds <- first + i:
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// restartParts restarts the kubelet and containerd, one after the other, until
+// ctx ends.
+func restartParts(t *testing.T, ctx context.Context) {
+	pace := time.NewTicker(20 * time.Second)
+	defer pace.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := cluster.Control(context.WithoutCancel(ctx), "restart", []string{"kubelet", "containerd"}[i%2]); err != nil {
+			t.Errorf("restart: %v", err)
+		}
+	}
+}
+
+// randomPod runs the pod of a seed and judges it. It is false for one that is
+// refused.
+func randomPod(t *testing.T, ns string, seed uint64) bool {
+	p := chaos.New(seed)
+	name := "chaos-" + strconv.FormatUint(seed, 10)
+	directory := filepath.Join(os.TempDir(), "koordinator-"+ns, name)
+	defer os.RemoveAll(directory)
+	if _, err := try(t, p.Manifest(name, directory), "-n", ns, "apply", "-f", "-"); err != nil {
+		if strings.Contains(err.Error(), "koordinator.io/st") {
+			return false
+		}
+		t.Errorf("seed %d: %v\n%s", seed, err, p.Manifest(name, directory))
+		return false
+	}
+	s := chaos.Story{Pod: p}
+	happen(t, ns, name, &s)
+	s.Events = events(t, filepath.Join(directory, "log"))
+	if wrong := s.Violations(); len(wrong) > 0 {
+		var lines []string
+		for _, e := range s.Events {
+			lines = append(lines, fmt.Sprint(e.At, " ", e.Who, " ", e.What))
+		}
+		t.Errorf("seed %d, %s, deleted at %s, killed at %s:\n%s\n\n%s\n%s\nfates %+v", seed, p.Mishap, s.Deleted, s.Killed,
+			strings.Join(wrong, "\n"), strings.Join(lines, "\n"), p.Manifest(name, directory), s.Fates)
+	}
+	return true
+}
+
+// happen lets the mishap come, and the pod end: by itself, or deleted once
+// nothing more is to be expected.
+func happen(t *testing.T, ns, name string, s *chaos.Story) {
+	time.Sleep(s.Pod.After) // when it comes is part of the pod
+	if s.Pod.Mishap == chaos.Kill {
+		s.Killed = killWrapper(t, ns, name, s.Pod.Victim)
+	}
+	if s.Pod.Mishap != chaos.Delete {
+		ended := quiet(t, ns, name)
+		s.Fates = fates(ended)
+		s.Over = ended.Status.Phase == corev1.PodSucceeded || ended.Status.Phase == corev1.PodFailed
+		if s.Over {
+			_, _ = try(t, "", "-n", ns, "delete", "pod", name, "--wait=false")
+			return
+		}
+	}
+	s.Deleted = uptime(t)
+	_, err := try(t, "", "-n", ns, "delete", "pod", name, "--timeout=5m", "--grace-period="+strconv.Itoa(int(s.Pod.Grace.Seconds())))
+	s.Over = err == nil
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+}
+
+// quiet waits until the pod has ended, or has not changed for a while: all that is
+// left runs for ever, or waits for what does.
+func quiet(t *testing.T, ns, name string) corev1.Pod {
+	var last corev1.Pod
+	for same := 0; same < 12; time.Sleep(time.Second) {
+		pod, err := podNamed(t, ns, name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			return last
+		}
+		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			return pod
+		}
+		if pod.ResourceVersion == last.ResourceVersion && pod.Status.Phase == corev1.PodRunning {
+			same++
+		} else {
+			same = 0
+		}
+		last = pod
+	}
+	return last
+}
+
+// podNamed is a pod by its name.
+func podNamed(t *testing.T, ns, name string) (pod corev1.Pod, err error) {
+	out, err := try(t, "", "-n", ns, "get", "pod", name, "-o", "json")
+	if err == nil {
+		err = json.Unmarshal([]byte(out), &pod)
+	}
+	return pod, err
+}
+
+func fates(pod corev1.Pod) map[string]chaos.Fate {
+	all := map[string]chaos.Fate{}
+	for _, c := range pod.Status.ContainerStatuses {
+		f := chaos.Fate{Restarts: int(c.RestartCount)}
+		if e := c.State.Terminated; e != nil {
+			f.Ended, f.Code = true, int(e.ExitCode)
+		}
+		all[c.Name] = f
+	}
+	return all
+}
+
+// killWrapper kills the first process of a container, where it runs, and returns
+// when.
+func killWrapper(t *testing.T, ns, name, victim string) time.Duration {
+	pod, err := podNamed(t, ns, name)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+		return 0
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		_, id, _ := strings.Cut(c.ContainerID, "://")
+		if c.Name != victim || c.State.Running == nil || id == "" {
+			continue
+		}
+		for _, p := range processes(t, id) {
+			if p.inner == 1 {
+				at := uptime(t)
+				if err := unix.Kill(p.pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+					t.Errorf("%s: %v", name, err)
+				}
+				return at
+			}
+		}
+	}
+	return 0
+}
+
+// uptime is the time that the containers' events have.
+func uptime(t *testing.T) time.Duration { return time.Since(machineStart(t)) }
+
+func events(t *testing.T, path string) []chaos.Event {
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing may have run
+		t.Error(err)
+	}
+	all, err := chaos.Parse(string(data))
+	if err != nil {
+		t.Error(err)
+	}
+	return all
+}
