@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -19,7 +20,7 @@ import (
 )
 
 // othersTimeout is how long proa waits for the other containers to exit after
-// its own command has: the default grace period of a pod.
+// its own command has, where the pod's grace period is not known.
 const othersTimeout = 30 * time.Second
 
 // proa runs a command as proa's command line says: when all other containers
@@ -104,7 +105,7 @@ func (r *proaRun) find() bool {
 
 // others are the regular containers but our own, whose name the mount of its
 // termination message tells. Where nothing tells it we are among them: ready as
-// soon as we run, and waited for in vain at the end, for othersTimeout.
+// soon as we run, and waited for in vain at the end.
 func others(s podwatch.Snapshot) []string {
 	own := ""
 	if f, err := os.Open("/proc/self/mountinfo"); err == nil {
@@ -132,7 +133,11 @@ func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
 	case r.last = <-r.pod:
 	default: // nothing has changed
 	}
-	over := time.After(othersTimeout)
+	most := othersTimeout
+	for _, c := range r.last {
+		most = cmp.Or(c.Grace, most) // the pod's, and the same for each
+	}
+	over := time.After(most)
 	for slices.ContainsFunc(r.others, func(name string) bool { return r.last[name].Runs }) {
 		select {
 		case r.last = <-r.pod:
@@ -143,7 +148,7 @@ func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
 		case <-children:
 			process.Reap()
 		case <-over:
-			r.log.Error("other containers still run", "after", othersTimeout)
+			r.log.Error("other containers still run", "after", most)
 			return
 		}
 	}

@@ -61,7 +61,7 @@ func find(statuses []containerStatus, name string) *containerStatus {
 func (r restarts) observe(c *containerSpec, st *containerStatus, plain bool, known fact) fact {
 	next := fact{incarnation: fmt.Sprintf("%d %s", st.RestartCount, st.ContainerID)}
 	next.Started = known.Started || started(c, st)
-	next.Stopping, next.StopSignal = r.deleting, st.StopSignal
+	next.Stopping, next.Grace, next.StopSignal = r.deleting, r.grace, st.StopSignal
 	next.Runs = st.State.runs() && (st.Started || !gated(c))
 	if st.State.runs() && !plain {
 		kept := known.Ready && known.incarnation == next.incarnation

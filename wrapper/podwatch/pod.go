@@ -3,6 +3,7 @@ package podwatch
 import (
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -19,6 +20,7 @@ type pod struct {
 	} `json:"metadata"`
 	Spec struct {
 		RestartPolicy  string          `json:"restartPolicy"`
+		Grace          *int64          `json:"terminationGracePeriodSeconds"`
 		InitContainers []containerSpec `json:"initContainers"`
 		Containers     []containerSpec `json:"containers"`
 	} `json:"spec"`
@@ -26,6 +28,14 @@ type pod struct {
 
 	Code    int    `json:"code"`
 	Message string `json:"message"`
+}
+
+// grace is the pod's grace period, 0 where it has none.
+func (p *pod) grace() time.Duration {
+	if p.Spec.Grace == nil {
+		return 0
+	}
+	return time.Duration(*p.Spec.Grace) * time.Second
 }
 
 // containerSpec is a v1.Container.

@@ -9,6 +9,7 @@ package podwatch
 import (
 	"context"
 	"log/slog"
+	"time"
 )
 
 // Snapshot holds the facts about every container of the pod by name: init
@@ -26,6 +27,8 @@ type Container struct {
 	Exited   bool // exited for good
 	Stopped  bool // its wrapper stopped the command or kept it from running: Code is not the command's success
 	Code     int  // exit code when Exited
+	// Grace is the pod's terminationGracePeriodSeconds, 0 where it has none.
+	Grace time.Duration
 	// StopSignal is the signal by which the runtime stops it, "" where the kubelet
 	// does not report it (before Kubernetes 1.33).
 	StopSignal string

@@ -3,6 +3,7 @@ package podwatch
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -21,11 +22,13 @@ type restarts struct {
 	over     bool   // the phase is Failed or Succeeded: nothing runs any more
 	all      bool   // a RestartAllContainers rule matched: even what had ended is run again
 	reason   string // why nothing runs any more
+	grace    time.Duration
 }
 
 // restartsOf reads them from p.
 func restartsOf(p *pod) restarts {
 	r := restarts{
+		grace:    p.grace(),
 		policy:   p.Spec.RestartPolicy,
 		deleting: p.Metadata.DeletionTimestamp != "",
 		over:     p.Status.Phase == "Failed" || p.Status.Phase == "Succeeded",

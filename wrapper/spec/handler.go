@@ -168,17 +168,6 @@ func parseProbes(v json.RawMessage) ([]Probe, error) {
 	return probes, nil
 }
 
-// strict decodes what only the webhook writes: an unknown field is one of a
-// later release.
-func strict(v json.RawMessage, to any) error {
-	if string(bytes.TrimSpace(v)) == "null" {
-		return errors.New("want a value, have null")
-	}
-	dec := json.NewDecoder(bytes.NewReader(v))
-	dec.DisallowUnknownFields()
-	return dec.Decode(to)
-}
-
 // Request is an HTTP request without a body. Anything from 200 to 399 is a
 // success.
 type Request struct {

@@ -158,7 +158,7 @@ func TestParseRefuses(t *testing.T) {
 		"no request":                         {`{"stopHTTP":"http://x/"}`, `stopHTTP: "http://x/" is no request: write GET, POST or PUT and a URL, as "POST http://127.0.0.1:15020/quitquitquit"`},
 		"no server":                          {`{"exitHTTP":["GET /quit"]}`, `exitHTTP: "/quit" is no URL of a server: write scheme, host and port`},
 		"two handlers":                       {`{"preStop":{"sleep":{"seconds":1},"exec":{"command":["a"]}}}`, "preStop: want exactly one of exec, grpc, httpGet, sleep, tcpSocket"},
-		"a later handler":                    {`{"postStart":{"magic":{}}}`, `postStart: json: unknown field "magic"`},
+		"a later handler":                    {`{"postStart":{"magic":{}}}`, "postStart: magic: unknown field (known: exec,"},
 		"a probe without port":               {`{"readyProbes":[{"tcpSocket":{}}]}`, "readyProbes: [0]: tcpSocket: port 0 is not between 1 and 65535"},
 		"a pause for a probe":                {`{"startupProbe":{"sleep":{"seconds":1}}}`, "startupProbe: sleep: a probe cannot be a pause"},
 		"holding for itself":                 {`{"container":"a","holdFor":["a"]}`, `holdFor: "a" is not the name of another container`},
@@ -283,4 +283,36 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("encoded and parsed again (-first +second):\n%s", diff)
 		}
 	})
+}
+
+func TestB14AllLevelsAreReadAlike(t *testing.T) {
+	for text, want := range map[string]Spec{
+		`{"postStart":{"httpGet":{"port":"80","path":"/x"}}}`: {PostStart: &Handler{HTTP: &HTTPGet{Port: 80, Path: "/x"}}},
+		`{"preStop":{"sleep":{"seconds":"5"}}}`:               {PreStop: &Handler{Sleep: &Sleep{Seconds: 5}}},
+		`{"restart":{"policy":"Never","rules":[{"action":"Restart","exitCodes":{"operator":"In","values":["42",43]}}]}}`: {Restart: Restart{
+			Policy: RestartNever, Rules: []RestartRule{{Action: "Restart", ExitCodes: &ExitCodes{Operator: "In", Values: []int{42, 43}}}},
+		}},
+	} {
+		have, err := Parse(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if diff := cmp.Diff(want, Spec{PostStart: have.PostStart, PreStop: have.PreStop, Restart: have.Restart}); diff != "" {
+			t.Errorf("%s: (-want +have):\n%s", text, diff)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"postStart":{"HTTPGET":{"port":80}}}`:                   "postStart: HTTPGET: unknown field",
+		`{"postStart":{"httpGet":{"Port":80}}}`:                   "postStart: httpGet: Port: unknown field",
+		`{"postStart":{"httpGet":{"port":80,"port":81}}}`:         "postStart: httpGet: port: given twice",
+		`{"readyProbes":[{"tcpSocket":{"port":"http"}}]}`:         `readyProbes: [0]: tcpSocket: port: "http" is not a whole number`,
+		`{"restart":{"policy":"Never","rules":{}}}`:               "restart: rules: want a list",
+		`{"commands":{"linux/amd64":["/a"],"linux/amd64":["b"]}}`: "commands: linux/amd64: given twice",
+		`{"preStop":{"exec":{"command":null}}}`:                   "preStop: exec: command: want a value, have null",
+	} {
+		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
 }
