@@ -118,11 +118,9 @@ func (s Story) unmet(d Dep, at time.Duration) string {
 	switch {
 	case d.Optional && s.gone(d.On, at):
 		return ""
-	case d.Condition == Started && !s.before(d.On, "runs", at):
-		return "its command was not started"
 	case d.Condition == Ready && target.Probe && !s.before(d.On, "ready", at):
 		return "it was not ready"
-	case d.Condition == Ready && !s.before(d.On, "runs", at):
+	case (d.Condition == Ready || d.Condition == Started) && len(s.of(d.On, "runs")) == 0: // a started command may say so late
 		return "its command was not started"
 	case d.Condition == Exited && !s.gone(d.On, at):
 		return "its command ran"
