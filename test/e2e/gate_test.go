@@ -163,7 +163,7 @@ func TestAPostStartHookOfAWaitingContainerIsTakenOver(t *testing.T) {
 	pod := ends(t, ns, "hooked", "broken")
 	hooked, later := logs(t, ns, "hooks", "hooked"), logs(t, ns, "hooks", "later")
 	inOrder(t,
-		moment{"later runs", later.when(t, "later runs")},
+		moment{"later is started", later.when(t, "command started")},
 		moment{"hooked runs", hooked.when(t, "hooked runs")},
 		moment{"the hook ran", hooked.when(t, "the hook ran")},
 	)

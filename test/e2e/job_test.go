@@ -116,7 +116,7 @@ spec:
 	a, b, c := logs(t, ns, "chain", "a"), logs(t, ns, "chain", "b"), logs(t, ns, "chain", "c")
 	inOrder(t,
 		moment{"a is ready", a.when(t, "a is ready")},
-		moment{"b runs", b.when(t, "b runs")},
+		moment{"b is started", b.when(t, "command started")},
 		moment{"c runs", c.when(t, "c runs")},
 	)
 }
