@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,16 +24,13 @@ import (
 // chartPolicy is a ValidatingAdmissionPolicy of the chart, as config/ has it.
 func chartPolicy(t *testing.T, name string) admissionregistrationv1.ValidatingAdmissionPolicy {
 	t.Helper()
-	data, err := os.ReadFile("../config/webhook/policies.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := slices.Concat(read(t, "../config/webhook/policies.yaml"), []byte("\n---\n"), read(t, "../config/rbac/rbac.yaml"))
 	for documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096); ; {
 		var p admissionregistrationv1.ValidatingAdmissionPolicy
 		err := documents.Decode(&p)
 		switch {
 		case errors.Is(err, io.EOF):
-			t.Fatalf("no policy %s in config/webhook/policies.yaml", name)
+			t.Fatalf("no policy %s in config/", name)
 		case err != nil:
 			t.Fatal(err)
 		case p.Kind == "ValidatingAdmissionPolicy" && p.Name == name:
@@ -214,4 +212,35 @@ func read(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+func TestB9TheWebhookMayWriteOneRoleBindingOnly(t *testing.T) {
+	const webhook = "system:serviceaccount:koordinator-system:koordinator"
+	binding := func(name, kind, role, subjects string) string {
+		return `{"metadata": {"namespace": "shop", "name": "` + name + `"}, "roleRef": {"kind": "` + kind + `", "name": "` + role + `"}, "subjects": [` + subjects + `]}`
+	}
+	const reader, account = "koordinator-pod-reader", `{"kind": "ServiceAccount", "name": "default", "namespace": "shop"}`
+	for _, tt := range []struct {
+		name, by, object string
+		refused          bool
+	}{
+		{"its own", webhook, binding(reader, "ClusterRole", reader, account), false},
+		{"its own without anybody", webhook, `{"metadata": {"namespace": "shop", "name": "` + reader + `"}, "roleRef": {"kind": "ClusterRole", "name": "` + reader + `"}}`, false},
+		{"its own role under another name", webhook, binding("steal", "ClusterRole", reader, account), true},
+		{"its own permissions", webhook, binding(reader, "ClusterRole", "koordinator-webhook", account), true},
+		{"a role of the namespace", webhook, binding(reader, "Role", reader, account), true},
+		{"an account of another namespace", webhook, binding(reader, "ClusterRole", reader, account+`, {"kind": "ServiceAccount", "name": "x", "namespace": "other"}`), true},
+		{"an account of no namespace", webhook, binding(reader, "ClusterRole", reader, `{"kind": "ServiceAccount", "name": "x"}`), true},
+		{"a user", webhook, binding(reader, "ClusterRole", reader, `{"kind": "User", "name": "x"}`), true},
+		{"a group", webhook, binding(reader, "ClusterRole", reader, `{"kind": "Group", "name": "system:authenticated"}`), true},
+		{"somebody else's", "admin", binding("steal", "ClusterRole", "view", account), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			by := map[string]any{"userInfo": map[string]any{"username": tt.by}}
+			said := says(t, chartPolicy(t, "koordinator-limit-grants"), tree(t, []byte(tt.object)), by)
+			if (said != "") != tt.refused {
+				t.Errorf("said %q, want a refusal: %v", said, tt.refused)
+			}
+		})
+	}
 }
