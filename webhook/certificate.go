@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -92,15 +93,15 @@ func (c *certificate) load(ctx context.Context, now time.Time) error {
 		return err
 	}
 	before := c.current.Load()
-	if before != nil && bytes.Equal(before.Certificate[0], pair.Certificate[0]) {
+	if before != nil && slices.EqualFunc(before.Certificate, pair.Certificate, bytes.Equal) {
 		c.renewed = time.Time{}
 		return nil
 	}
-	if err := c.api.trust(ctx, pair.Leaf, c.service); err != nil {
+	if err := c.api.trust(ctx, &pair, c.service); err != nil {
 		c.renewed = time.Time{}
 		return err
 	}
-	if before != nil && c.api.trust(ctx, before.Leaf, c.service) == nil {
+	if before != nil && c.api.trust(ctx, before, c.service) == nil {
 		if c.renewed.IsZero() {
 			c.renewed = now
 		}

@@ -196,7 +196,7 @@ func TestNewAuthorityIsTrustedBeforeItsCertificateIsServed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := c.api.trust(t.Context(), pair.Leaf, c.service); err != nil {
+		if err := c.api.trust(t.Context(), pair, c.service); err != nil {
 			t.Errorf("%s: %v", step, err)
 		}
 	}

@@ -21,6 +21,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // checkCommand is the argument that has the program check an installation,
@@ -114,8 +116,8 @@ func askAbout(ctx context.Context, url string, trust *tls.Config) error {
 			reason = answer.Result.Message
 		}
 		return fmt.Errorf("the webhook refuses a good pod: %s", reason)
-	case len(answer.Patch) == 0:
-		return errors.New("the webhook leaves an annotated pod as it is")
+	case !bytes.Contains(answer.Patch, []byte(spec.Env)):
+		return errors.New("the webhook wraps no container of an annotated pod")
 	}
 	return nil
 }

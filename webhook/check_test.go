@@ -25,7 +25,8 @@ func TestCheckJudgesTheAnswer(t *testing.T) {
 		{"an empty answer", said(`{}`), "answer is empty"},
 		{"a refusal", said(`{"response": {"allowed": false, "status": {"message": "no"}}}`), "refuses a good pod: no"},
 		{"a refusal without a word", said(`{"response": {"allowed": false}}`), "refuses a good pod"},
-		{"no patch", said(`{"response": {"allowed": true}}`), "leaves an annotated pod as it is"},
+		{"no patch", said(`{"response": {"allowed": true}}`), "wraps no container of an annotated pod"},
+		{"a mark alone", said(`{"response": {"allowed": true, "patch": "W10="}}`), "wraps no container of an annotated pod"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewTLSServer(tt.webhook)

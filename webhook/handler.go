@@ -51,7 +51,8 @@ type decision struct {
 	response         admission.Response
 }
 
-// skip is the answer to a pod that is left as it is.
+// skip is the answer to a request that is none of the webhook's business, or
+// that asks it to leave the pod as it is.
 func skip(reason string, warnings ...string) decision {
 	return decision{skipped, reason, admission.Allowed("").WithWarnings(warnings...)}
 }
@@ -75,7 +76,7 @@ func (h *handler) decide(ctx context.Context, req admission.Request) decision {
 		return skip("not_annotated")
 	}
 	if reason, text := untouchable(&pod); reason != "" {
-		return skip(reason, "koordinator: left alone: "+text)
+		return h.left(&pod, reason, "koordinator: left alone: "+text)
 	}
 	if problem, large := tooLarge(&pod); large {
 		return deny("too_large", &pod, []inject.Problem{problem})
@@ -120,9 +121,12 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		return deny(reason, pod, problems, result.Warnings...)
 	case result.Skipped:
 		log(slog.LevelWarn, "pod left alone", "reason", result.Warnings)
-		return decision{skipped, "lookup_failed", allowed(result.Patch, result.Warnings)}
+		if _, marked := pod.Annotations[inject.StatusAnnotation]; len(result.Patch) > 0 || marked {
+			return decision{skipped, "lookup_failed", allowed(result.Patch, result.Warnings)}
+		}
+		return h.left(pod, "lookup_failed", result.Warnings...)
 	case len(result.Wrapped) == 0:
-		return skip("nothing_to_wrap", result.Warnings...)
+		return h.left(pod, "nothing_to_wrap", result.Warnings...)
 	case len(result.Patch) > 0:
 		log(slog.LevelInfo, "pod injected", "wrapped", result.Wrapped)
 	}

@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/client-go/kubernetes/scheme"
 	restclient "k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -20,6 +19,10 @@ import (
 
 // restartPause is how long after its end the leader's work begins again.
 const restartPause = 2 * time.Second
+
+// resignTimeout is how long the parts of a term may take to end. What they
+// write, they write again in the next term, so nothing is lost.
+const resignTimeout = 3 * time.Second
 
 // lead does the work of which there must be one, until the context ends: terms
 // of a manager that wants to be the leader. A leader that loses its lease, as
@@ -40,25 +43,31 @@ func lead(ctx context.Context, log *slog.Logger, term func(ctx context.Context, 
 	}
 }
 
+// leaderOptions are those of a term's manager.
+func leaderOptions(o options) manager.Options {
+	return manager.Options{
+		Scheme:                        scheme.Scheme,
+		Logger:                        ctrllog.Log,
+		Cache:                         rbac.Cache(),
+		Metrics:                       metricsserver.Options{BindAddress: "0"},              // the other manager's server has them all
+		Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)}, // an earlier term had the same
+		LeaderElection:                o.LeaderElection,
+		LeaderElectionID:              o.Lease,
+		LeaderElectionNamespace:       o.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(resignTimeout),
+	}
+}
+
 // leaderTerm is a term of lead: the grants, and the certificate where it is of
 // our own making.
 func leaderTerm(api *restclient.Config, o options, log *slog.Logger) func(context.Context, int) error {
 	return func(ctx context.Context, number int) error {
-		mgr, err := manager.New(api, manager.Options{
-			Scheme:                        scheme.Scheme,
-			Logger:                        ctrllog.Log,
-			Cache:                         cache.Options{ByObject: rbac.Cache(inject.InjectedLabel, inject.StatusAnnotation)},
-			Metrics:                       metricsserver.Options{BindAddress: "0"},              // the other manager's server has them all
-			Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)}, // an earlier term had the same
-			LeaderElection:                o.LeaderElection,
-			LeaderElectionID:              o.Lease,
-			LeaderElectionNamespace:       o.Namespace,
-			LeaderElectionReleaseOnCancel: true,
-		})
+		mgr, err := manager.New(api, leaderOptions(o))
 		if err != nil {
 			return fmt.Errorf("set up the leader's manager: %w", err)
 		}
-		if err := rbac.Add(mgr, inject.StatusAnnotation, log); err != nil {
+		if err := rbac.Add(mgr, inject.InjectedLabel, inject.StatusAnnotation, log); err != nil {
 			return fmt.Errorf("set up the grants: %w", err)
 		}
 		if o.CertDir == "" {

@@ -26,3 +26,13 @@ func TestLeadersWorkBeginsAgainUntilTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestB16: the parts of a term may hang in calls that nobody answers. The lease
+// is given back when they have ended or the time for that is over, and that has
+// to be well within the grace period of the pod.
+func TestB16ATermThatHangsEndsWithinThePodsGracePeriod(t *testing.T) {
+	resign := leaderOptions(options{}).GracefulShutdownTimeout
+	if resign == nil || *resign <= 0 || *resign > shutdownTimeout/3 {
+		t.Errorf("a term may take %v to end, admission %v", resign, shutdownTimeout)
+	}
+}

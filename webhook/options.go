@@ -36,6 +36,7 @@ type options struct {
 	LeaderElection bool          // among replicas, for everything but admission
 	Lease          string        // in the namespace, by which the leader is chosen; must exist
 	Drain          time.Duration // from the request to end until the admission server stops
+	Memory         int64         // bytes that the container may use; 0: not known
 	LogLevel       slog.Level
 }
 
@@ -58,6 +59,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.Lease, "lease", "koordinator-webhook", "existing lease by which the replicas choose a leader")
 	f.DurationVar(&o.Drain, "drain", 10*time.Second, "how long calls are answered after the request to end")
 	f.BoolVar(&o.LeaderElection, "leader-elect", true, "let one of several replicas write certificates and role bindings")
+	f.Int64Var(&o.Memory, "memory-limit", 0, "bytes of memory that the container may use: the garbage collector works harder before nine tenths of them are in use; 0 if there is no limit")
 	f.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.StringVar(&o.Inject.Image, "wrapper-image", "", "image of the wrapper (required)")
 	pull := f.String("wrapper-pull-policy", string(corev1.PullIfNotPresent), "pull policy of the wrapper's image")
@@ -156,6 +158,9 @@ func (o *options) validate() error {
 	}
 	if o.Inject.Image == "" {
 		return errors.New("--wrapper-image is missing: name the image that is added to pods")
+	}
+	if o.Memory < 0 {
+		return fmt.Errorf("--memory-limit %d: a number of bytes, or 0", o.Memory)
 	}
 	if o.Namespace == "" {
 		return errors.New("--namespace is missing: name the namespace the webhook runs in")

@@ -34,7 +34,7 @@ var pitfalls = []pitfall{
 	{number: 8, about: "webhooks run once, by name, and again at most once", shown: "webhook.TestSecondCallAfterOthers webhook.TestSecondCallWithAnotherContainer"},
 	{number: 9, about: "the first place among init containers is insisted on", shown: "webhook.TestSecondCallAfterOthers"},
 	{number: 10, about: "a sidecar that another webhook adds later is refused", shown: "webhook.TestRules webhook.TestCorpus"},
-	{number: 11, about: "a webhook that fails open leaves pods without their order unnoticed", shown: "test/e2e.TestOnlyPodsThatAskAndWereNotInjectedAreRefused test/e2e.TestWhatTheWebhookAcceptsIsNotRefusedAfterwards"},
+	{number: 11, about: "a webhook that fails open leaves pods without their order unnoticed", shown: "test/e2e.TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused test/e2e.TestWhatTheWebhookAcceptsIsNotRefusedAfterwards"},
 
 	// The command of an image.
 	{number: 12, about: "an image is looked up although the pod has a command", shown: "webhook.TestInject/job-with-proxy webhook.TestCorpus webhook.TestWhatAnswersBeforeALookup test/e2e.TestCommandsOfImages"},

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -58,6 +59,9 @@ func Run(ctx context.Context, args []string, stderr io.Writer) error {
 	ctrllog.SetLogger(logr.FromSlogHandler(h))
 	klog.SetSlogLogger(log)
 	slog.SetDefault(log) // net/http writes to the default one
+	if o.Memory > 0 {
+		debug.SetMemoryLimit(o.Memory / 10 * 9) // the rest is for what the runtime does not count
+	}
 	if err := serve(ctx, o, log); err != nil {
 		log.Error("webhook ends", "error", err)
 		return err

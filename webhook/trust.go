@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 
@@ -64,9 +65,14 @@ func bundles(configuration client.Object) []*[]byte {
 }
 
 // trust says why the API server would not accept a certificate for a DNS name,
-// or nil.
-func (c configurations) trust(ctx context.Context, cert *x509.Certificate, name string) error {
+// or nil. As the API server does, it takes the certificates that are served with
+// the first one for intermediate authorities.
+func (c configurations) trust(ctx context.Context, pair *tls.Certificate, name string) error {
 	objects, err := c.all(ctx)
+	if err != nil {
+		return err
+	}
+	intermediates, err := intermediatesOf(pair)
 	if err != nil {
 		return err
 	}
@@ -74,12 +80,25 @@ func (c configurations) trust(ctx context.Context, cert *x509.Certificate, name 
 		for _, bundle := range bundles(object) {
 			roots := x509.NewCertPool()
 			if !roots.AppendCertsFromPEM(*bundle) {
-				return fmt.Errorf("webhook configuration %s has no certificate authority of ours yet", object.GetName())
+				return fmt.Errorf("webhook configuration %s has no certificate authority yet", object.GetName())
 			}
-			if _, err := cert.Verify(x509.VerifyOptions{DNSName: name, Roots: roots}); err != nil {
-				return fmt.Errorf("webhook configuration %s does not trust certificate %s yet: %w", object.GetName(), fingerprint(cert), err)
+			if _, err := pair.Leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots, Intermediates: intermediates}); err != nil {
+				return fmt.Errorf("webhook configuration %s does not trust certificate %s yet: %w", object.GetName(), fingerprint(pair.Leaf), err)
 			}
 		}
 	}
 	return nil
+}
+
+// intermediatesOf are the certificates that are served after the first.
+func intermediatesOf(pair *tls.Certificate) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	for i, der := range pair.Certificate[1:] {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("read certificate %d of the chain: %w", i+2, err)
+		}
+		pool.AddCert(c)
+	}
+	return pool, nil
 }

@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -33,7 +32,7 @@ func TestWhatAReleaseConsistsOf(t *testing.T) {
 		deployment, configuration, "Pod shop-check", "Role shop-webhook", "RoleBinding shop-webhook",
 		"Service shop", "ServiceAccount shop", "ConfigMap shop-commands", "ValidatingWebhookConfiguration shop",
 	}
-	for _, policy := range []string{"refuse-uninjected", "warn-unlabelled-cronjobs", "warn-unlabelled-pods", "warn-unlabelled-workloads"} {
+	for _, policy := range []string{"limit-grants", "refuse-uninjected", "warn-unlabelled-cronjobs", "warn-unlabelled-pods", "warn-unlabelled-workloads"} {
 		always = append(always, "ValidatingAdmissionPolicy shop-"+policy, "ValidatingAdmissionPolicyBinding shop-"+policy)
 	}
 	for _, tt := range []struct {
@@ -186,16 +185,6 @@ func TestSecretsOfOthersAreReadOnlyToLookUpImages(t *testing.T) {
 	}
 	if verbs, some := may(t, render(t, "--set", "registry.lookup=false"))["secrets"]; some {
 		t.Errorf("without lookups the webhook may %v secrets", verbs)
-	}
-}
-
-func TestPodsMarkedAsLeftAloneAreExemptWhereLookupsAreSkipped(t *testing.T) {
-	exempt := func(args ...string) bool {
-		policy := render(t, args...)["ValidatingAdmissionPolicy shop-refuse-uninjected"]
-		return strings.Contains(fmt.Sprint(policy.Object), `"skipped":true`)
-	}
-	if exempt() || !exempt("--set", "onLookupError=skip") {
-		t.Error("pods that are marked as left alone are exempt where, and only where, the operator wants them left alone")
 	}
 }
 

@@ -136,20 +136,35 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 	}
 }
 
-// What RBAC's words cannot say is tried: a RoleBinding can be made, but to no
-// role but one.
-func TestTheWebhookCannotBindAnotherRole(t *testing.T) {
+// TestB9TheWebhookCannotBindAnotherRole tries what the rules of RBAC do not
+// show: the webhook's account can create RoleBindings, but only one of its own
+// form. It holds the rules of the role koordinator-webhook, so RBAC alone would
+// let it bind that one.
+func TestB9TheWebhookCannotBindAnotherRole(t *testing.T) {
 	abreast(t)
 	ns := namespace(t)
-	bind := func(role string) string {
-		return told(t, "", "-n", ns, "create", "rolebinding", "koordinator-pod-reader", "--dry-run=server",
-			"--clusterrole="+role, "--serviceaccount="+ns+":default", "--as="+webhookAccount)
+	bind := func(name, role, subject string) string {
+		return told(t, "", "-n", ns, "create", "rolebinding", name, "--dry-run=server",
+			"--clusterrole="+role, subject, "--as="+webhookAccount)
 	}
-	if said := bind("koordinator-pod-reader"); said != "" {
+	own := "--serviceaccount=" + ns + ":default"
+	if said := bind("koordinator-pod-reader", "koordinator-pod-reader", own); said != "" {
 		t.Errorf("its own role: %s", said)
 	}
+	for _, tt := range [][3]string{
+		{"steal", "koordinator-webhook", own},
+		{"steal", "koordinator-pod-reader", own},
+		{"koordinator-pod-reader", "koordinator-webhook", own},
+		{"koordinator-pod-reader", "koordinator-pod-reader", "--serviceaccount=default:default"},
+		{"koordinator-pod-reader", "koordinator-pod-reader", "--user=somebody"},
+	} {
+		if said := bind(tt[0], tt[1], tt[2]); !strings.Contains(said, "'koordinator-limit-grants'") {
+			t.Errorf("bound %v: %s", tt, said)
+		}
+	}
 	for _, role := range []string{"view", "admin", "cluster-admin"} {
-		if said := bind(role); !strings.Contains(said, "attempting to grant RBAC permissions not currently held") {
+		if said := bind("koordinator-pod-reader", role, own); !strings.Contains(said, "denied request") &&
+			!strings.Contains(said, "attempting to grant RBAC permissions not currently held") {
 			t.Errorf("bound %s: %s", role, said)
 		}
 	}

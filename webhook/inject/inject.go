@@ -114,6 +114,10 @@ type Status struct {
 	LookedUp map[string]string `json:"lookedUp,omitempty"` // digest of the image whose command was looked up, by container
 
 	Skipped bool `json:"skipped,omitempty"` // the pod was left alone, for trouble that is not its own
+
+	// Reason is why the webhook changed nothing else: "nothing_to_wrap", or
+	// another reason of its metrics.
+	Reason string `json:"reason,omitempty"`
 }
 
 // Result is either a patch or problems.

@@ -7,29 +7,30 @@
 package rbac
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
 // PodReader is the name of the ClusterRole that wrappers need, and of the
@@ -55,61 +56,58 @@ const local = "local"
 // defaultAccount is the service account of a pod that names none.
 const defaultAccount = "default"
 
+// syncTimeout is how long the first list may take, of as many pods as are held.
+const syncTimeout = 10 * time.Minute
+
 // Reconciler keeps each namespace's RoleBinding as its pods need it.
 type Reconciler struct {
 	client client.Client
 	events events.EventRecorder
-	status string // annotation of injected pods
+	pods   toolscache.Indexer // grantees by namespace
 	log    *slog.Logger
 }
 
-// Cache limits what the manager's cache holds to what the reconciler reads:
-// injected pods, without anything but the account, the phase and the status
-// annotation, and the RoleBindings of our name. label is the one that injected
-// pods carry.
-func Cache(label, status string) map[client.Object]cache.ByObject {
-	return map[client.Object]cache.ByObject{
-		&corev1.Pod{}: {
-			Label:     labels.SelectorFromSet(labels.Set{label: "true"}),
-			Transform: strip(status),
+// Cache limits what the manager's cache holds to what the reconciler reads: the
+// RoleBindings of koordinator's name, and of namespaces the labels.
+func Cache() cache.Options {
+	return cache.Options{
+		ByObject: map[client.Object]cache.ByObject{
+			&rbacv1.RoleBinding{}: {Field: fields.OneTermEqualSelector(metav1.ObjectNameField, PodReader)},
 		},
-		&rbacv1.RoleBinding{}: {
-			Field: fields.OneTermEqualSelector(metav1.ObjectNameField, PodReader),
-		},
+		DefaultTransform: strip,
 	}
 }
 
-// strip forgets what the reconciler does not read.
-func strip(status string) toolscache.TransformFunc {
-	return func(object any) (any, error) {
-		pod, ok := object.(*corev1.Pod)
-		if !ok {
-			return object, nil
-		}
-		stripped := &corev1.Pod{
-			TypeMeta: pod.TypeMeta,
-			ObjectMeta: metav1.ObjectMeta{
-				Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID,
-				ResourceVersion: pod.ResourceVersion, Labels: pod.Labels,
-			},
-			Spec:   corev1.PodSpec{ServiceAccountName: pod.Spec.ServiceAccountName},
-			Status: corev1.PodStatus{Phase: pod.Status.Phase},
-		}
-		if text, found := pod.Annotations[status]; found {
-			stripped.Annotations = map[string]string{status: text}
-		}
-		return stripped, nil
+// strip forgets what nobody reads and what can be larger than the rest.
+func strip(object any) (any, error) {
+	if o, ok := object.(metav1.Object); ok {
+		o.SetManagedFields(nil)
 	}
+	if m, ok := object.(*metav1.PartialObjectMetadata); ok {
+		m.SetAnnotations(nil)
+	}
+	return object, nil
 }
 
-// Add has the manager run a reconciler, on the leader only. status is the
-// annotation that injected pods carry, a JSON object with their source.
-func Add(mgr manager.Manager, status string, log *slog.Logger) error {
-	r := &Reconciler{client: mgr.GetClient(), events: mgr.GetEventRecorder(managedBy), status: status, log: log}
+// Add has the manager run a reconciler, on the leader only. label is the one
+// that injected pods carry, status the annotation, a JSON object with their
+// source.
+func Add(mgr manager.Manager, label, status string, log *slog.Logger) error {
+	api, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
+		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
+	})
+	if err != nil {
+		return fmt.Errorf("set up a client: %w", err)
+	}
+	informer := (&lister{client: api, label: label, status: status, most: maxPods}).informer()
+	r := &Reconciler{client: mgr.GetClient(), events: mgr.GetEventRecorder(managedBy), pods: informer.GetIndexer(), log: log}
 	byNamespace := handler.EnqueueRequestsFromMapFunc(namespaceOf)
 	return builder.ControllerManagedBy(mgr).
 		Named("rbac").
-		Watches(&corev1.Pod{}, byNamespace, builder.WithPredicates(predicate.Funcs{UpdateFunc: r.needChanged})).
+		WithOptions(controller.Options{CacheSyncTimeout: syncTimeout}).
+		WatchesRawSource(&pods{informer: informer, Informer: source.Informer{
+			Informer: informer, Handler: byNamespace, Predicates: []predicate.Predicate{predicate.Funcs{UpdateFunc: needChanged}},
+		}}).
 		Watches(&rbacv1.RoleBinding{}, byNamespace).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(itself)).
 		Complete(r)
@@ -126,22 +124,10 @@ func itself(_ context.Context, object client.Object) []reconcile.Request {
 }
 
 // needChanged lets through the updates after which a pod needs another grant.
-func (r *Reconciler) needChanged(e event.UpdateEvent) bool {
-	before, ok1 := e.ObjectOld.(*corev1.Pod)
-	after, ok2 := e.ObjectNew.(*corev1.Pod)
-	return !ok1 || !ok2 || r.needs(before) != r.needs(after)
-}
-
-// needs reports whether wrappers of a pod may ask the API server, now or later.
-func (r *Reconciler) needs(pod *corev1.Pod) bool {
-	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-		return false
-	}
-	var status struct {
-		Source string `json:"source"`
-	}
-	err := json.Unmarshal([]byte(pod.Annotations[r.status]), &status)
-	return err != nil || status.Source != local
+func needChanged(e event.UpdateEvent) bool {
+	before, ok1 := e.ObjectOld.(*grantee)
+	after, ok2 := e.ObjectNew.(*grantee)
+	return !ok1 || !ok2 || before.asks != after.asks
 }
 
 // Reconcile makes one namespace's RoleBinding what it should be. Where the
@@ -155,7 +141,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, namespace string) error {
-	accounts, err := r.accounts(ctx, namespace)
+	accounts, err := r.accounts(namespace)
 	if err != nil {
 		return err
 	}
@@ -180,19 +166,18 @@ func (r *Reconciler) reconcile(ctx context.Context, namespace string) error {
 }
 
 // accounts are the service accounts in need of the grant, sorted.
-func (r *Reconciler) accounts(ctx context.Context, namespace string) ([]string, error) {
-	var pods corev1.PodList
-	if err := r.client.List(ctx, &pods, client.InNamespace(namespace)); err != nil {
-		return nil, fmt.Errorf("list injected pods in namespace %s: %w", namespace, err)
+func (r *Reconciler) accounts(namespace string) ([]string, error) {
+	objects, err := r.pods.ByIndex(toolscache.NamespaceIndex, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("find injected pods in namespace %s: %w", namespace, err)
 	}
-	var accounts []string
-	for i := range pods.Items {
-		if pod := &pods.Items[i]; r.needs(pod) {
-			accounts = append(accounts, cmp.Or(pod.Spec.ServiceAccountName, defaultAccount))
+	needed := map[string]bool{}
+	for _, o := range objects {
+		if g, ok := o.(*grantee); ok && g.asks {
+			needed[g.account] = true
 		}
 	}
-	slices.Sort(accounts)
-	return slices.Compact(accounts), nil
+	return slices.Sorted(maps.Keys(needed)), nil
 }
 
 // enabled reports whether a namespace has opted in.

@@ -62,9 +62,29 @@ func grants(t *testing.T, c client.Client) []string {
 	return names
 }
 
-func reconciler(c client.Client) (*Reconciler, *events.FakeRecorder) {
+// reconciler is one that knows of these pods.
+func reconciler(t *testing.T, c client.Client, pods ...*corev1.Pod) (*Reconciler, *events.FakeRecorder) {
+	t.Helper()
+	known := (&lister{}).informer().GetIndexer()
+	for _, p := range pods {
+		if err := known.Add(granteeOf(p, status)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	recorder := events.NewFakeRecorder(10)
-	return &Reconciler{client: c, events: recorder, status: status, log: slog.New(slog.DiscardHandler)}, recorder
+	return &Reconciler{client: c, events: recorder, pods: known, log: slog.New(slog.DiscardHandler)}, recorder
+}
+
+// podsAmong are the pods among objects, and the rest.
+func podsAmong(objects []client.Object) (pods []*corev1.Pod, rest []client.Object) {
+	for _, o := range objects {
+		if p, is := o.(*corev1.Pod); is {
+			pods = append(pods, p)
+		} else {
+			rest = append(rest, o)
+		}
+	}
+	return pods, rest
 }
 
 func once(r *Reconciler) error {
@@ -95,7 +115,6 @@ func TestGrants(t *testing.T) {
 			objects: []client.Object{pod("p", "b", corev1.PodRunning), pod("q", "a", corev1.PodUnknown), pod("r", "b", "")},
 			want:    []string{"shop/a", "shop/b"},
 		},
-		{name: "finished pods do not", objects: []client.Object{pod("p", "a", corev1.PodSucceeded), pod("q", "b", corev1.PodFailed), stale}},
 		{name: "pods that ask nobody do not", objects: []client.Object{with(pod("p", "a", corev1.PodRunning), `{"wrapped":["x"],"source":"local"}`)}},
 		{
 			name: "pods that might ask do", objects: []client.Object{
@@ -124,7 +143,8 @@ func TestGrants(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			writes := 0
-			objects := clones(tt.objects)
+			pods, rest := podsAmong(tt.objects)
+			objects := clones(rest)
 			if !tt.disabled {
 				objects = append(objects, shop())
 			}
@@ -138,7 +158,7 @@ func TestGrants(t *testing.T) {
 					return c.Update(ctx, o, opts...)
 				},
 			})
-			r, _ := reconciler(c)
+			r, _ := reconciler(t, c, pods...)
 			for range 2 {
 				if err := once(r); err != nil {
 					t.Fatal(err)
@@ -165,8 +185,8 @@ func clones(objects []client.Object) []client.Object {
 func TestSomebodyElsesBindingIsLeft(t *testing.T) {
 	theirs := binding("shop", []string{"theirs"})
 	theirs.Labels = nil
-	c := fake.NewClientBuilder().WithObjects(shop(), theirs, pod("p", "a", corev1.PodRunning)).Build()
-	r, recorder := reconciler(c)
+	c := fake.NewClientBuilder().WithObjects(shop(), theirs).Build()
+	r, recorder := reconciler(t, c, pod("p", "a", corev1.PodRunning))
 	if err := once(r); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +211,6 @@ func TestFaultsAreTriedAgain(t *testing.T) {
 		funcs interceptor.Funcs
 		want  error
 	}{
-		{"list", interceptor.Funcs{List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return broken }}, broken},
 		{"get", interceptor.Funcs{Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
 			return broken
 		}}, broken},
@@ -201,8 +220,8 @@ func TestFaultsAreTriedAgain(t *testing.T) {
 		}}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			base := fake.NewClientBuilder().WithObjects(shop(), pod("p", "a", corev1.PodRunning)).Build()
-			r, _ := reconciler(interceptor.NewClient(base, tt.funcs))
+			base := fake.NewClientBuilder().WithObjects(shop()).Build()
+			r, _ := reconciler(t, interceptor.NewClient(base, tt.funcs), pod("p", "a", corev1.PodRunning))
 			if err := once(r); !errors.Is(err, tt.want) {
 				t.Errorf("have %v, want %v", err, tt.want)
 			}
@@ -210,33 +229,34 @@ func TestFaultsAreTriedAgain(t *testing.T) {
 	}
 }
 
-func TestOnlyTheEndOfAPodMatters(t *testing.T) {
-	r, _ := reconciler(fake.NewClientBuilder().Build())
-	running, done := pod("p", "a", corev1.PodRunning), pod("p", "a", corev1.PodFailed)
-	if r.needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: running}) {
+func TestOnlyAnotherNeedMatters(t *testing.T) {
+	asking := granteeOf(pod("p", "a", corev1.PodRunning), status)
+	silent := granteeOf(with(pod("p", "a", corev1.PodRunning), `{"source":"local"}`), status)
+	if needChanged(event.UpdateEvent{ObjectOld: asking, ObjectNew: asking}) {
 		t.Error("a pod that goes on is looked at")
 	}
-	if !r.needChanged(event.UpdateEvent{ObjectOld: running, ObjectNew: done}) {
-		t.Error("a pod that has ended is not looked at")
+	if !needChanged(event.UpdateEvent{ObjectOld: silent, ObjectNew: asking}) {
+		t.Error("a pod that asks now is not looked at")
 	}
-	if !r.needChanged(event.UpdateEvent{ObjectOld: &rbacv1.RoleBinding{}, ObjectNew: &rbacv1.RoleBinding{}}) {
+	if !needChanged(event.UpdateEvent{ObjectOld: &rbacv1.RoleBinding{}, ObjectNew: &rbacv1.RoleBinding{}}) {
 		t.Error("a changed RoleBinding is not looked at")
 	}
 }
 
 func TestStripKeepsWhatIsRead(t *testing.T) {
-	full := pod("p", "a", corev1.PodRunning)
-	full.Labels = map[string]string{"koordinator.io/injected": "true"}
-	with(full, `{"source":"local"}`)
-	full.Spec.Containers = []corev1.Container{{Name: "main", Env: []corev1.EnvVar{{Name: "SECRET", Value: "x"}}}}
-	have, err := strip(status)(full)
-	if err != nil {
-		t.Fatal(err)
+	fields := []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+	meta := metav1.ObjectMeta{Name: "shop", Labels: map[string]string{enabledLabel: enabledValue}, Annotations: map[string]string{"a": "b"}, ManagedFields: fields}
+	namespace, err1 := strip(&metav1.PartialObjectMetadata{ObjectMeta: meta})
+	binding, err2 := strip(&rbacv1.RoleBinding{ObjectMeta: meta})
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
 	}
-	want := full.DeepCopy()
-	want.Spec.Containers = nil
-	delete(want.Annotations, "other.io/x")
-	if diff := cmp.Diff(want, have); diff != "" {
-		t.Errorf("(-want +have):\n%s", diff)
+	want := metav1.ObjectMeta{Name: "shop", Labels: meta.Labels}
+	if diff := cmp.Diff(&metav1.PartialObjectMetadata{ObjectMeta: want}, namespace); diff != "" {
+		t.Errorf("of a namespace (-want +have):\n%s", diff)
+	}
+	want.Annotations = meta.Annotations
+	if diff := cmp.Diff(&rbacv1.RoleBinding{ObjectMeta: want}, binding); diff != "" {
+		t.Errorf("of a binding, which is written back (-want +have):\n%s", diff)
 	}
 }
