@@ -62,15 +62,18 @@ func (j *job) checkDependencies() {
 	}
 }
 
-// checkTarget looks up whom a dependency is on. Containers that another
-// webhook may still add are trusted to come.
+// checkTarget looks up the container that a dependency is on. One that another
+// webhook may still add need not be there yet, and an optional one need not be
+// there at all.
 func (j *job) checkTarget(place string, c container, d spec.Dependency, check func(place string, c, on container, d spec.Dependency)) {
 	on, found := j.find(d.Container)
 	switch {
 	case found:
 		check(place, c, on, d)
-	case !spec.IsName(d.Container): // said by the spec
-	case !j.late(d.Container):
+	case !spec.IsName(d.Container), j.late(d.Container): // the former is said by the spec
+	case d.Optional:
+		j.warn(place, j.unknown(d.Container)+", so the optional start dependency is ignored")
+	default:
 		j.refuse(place, j.unknown(d.Container))
 	}
 }
