@@ -24,4 +24,5 @@ part rbac/rbac.yaml rbac
 part webhook/webhook.yaml webhook
 part webhook/workloads.yaml workloads
 part webhook/policies.yaml policies
+part webhook/misplaced.yaml misplaced
 part certmanager/certmanager.yaml certificates

@@ -32,7 +32,10 @@ func TestWhatAReleaseConsistsOf(t *testing.T) {
 		deployment, configuration, "Pod shop-check", "Role shop-webhook", "RoleBinding shop-webhook",
 		"Service shop", "ServiceAccount shop", "ConfigMap shop-commands", "ValidatingWebhookConfiguration shop",
 	}
-	for _, policy := range []string{"limit-grants", "refuse-uninjected", "warn-unlabelled-cronjobs", "warn-unlabelled-pods", "warn-unlabelled-workloads"} {
+	for _, policy := range []string{
+		"limit-grants", "refuse-uninjected", "warn-misplaced-cronjobs", "warn-misplaced-namespaces", "warn-misplaced-pods", "warn-misplaced-workloads",
+		"warn-unlabelled-cronjobs", "warn-unlabelled-pods", "warn-unlabelled-workloads",
+	} {
 		always = append(always, "ValidatingAdmissionPolicy shop-"+policy, "ValidatingAdmissionPolicyBinding shop-"+policy)
 	}
 	for _, tt := range []struct {

@@ -37,8 +37,8 @@ func TestThePoliciesAreSoundForTheAPIServer(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &list); err != nil {
 			t.Fatal(err)
 		}
-		if len(list.Items) != 5 {
-			t.Fatalf("%d policies, want 5", len(list.Items))
+		if len(list.Items) != 9 {
+			t.Fatalf("%d policies, want 9", len(list.Items))
 		}
 		for _, p := range list.Items {
 			if w := p.Status.TypeChecking.ExpressionWarnings; len(w) > 0 {

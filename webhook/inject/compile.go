@@ -52,11 +52,12 @@ func (j *job) begin(m *member) {
 }
 
 // open leaves out the dependencies on init containers that have ended before
-// anything waits: they hold by then.
+// anything waits: they hold by then. So are optional ones on containers that
+// neither the pod has nor another webhook adds: they never do.
 func (j *job) open(deps []spec.Dependency) []spec.Dependency {
 	return slices.DeleteFunc(slices.Clone(deps), func(d spec.Dependency) bool {
 		on, found := j.find(d.Container)
-		return found && on.runsToEnd()
+		return found && on.runsToEnd() || !found && d.Optional && !j.late(d.Container)
 	})
 }
 

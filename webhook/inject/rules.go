@@ -1,6 +1,8 @@
 package inject
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,15 +64,18 @@ func (j *job) checkDependencies() {
 	}
 }
 
-// checkTarget looks up whom a dependency is on. Containers that another
-// webhook may still add are trusted to come.
+// checkTarget looks up the container that a dependency is on. One that another
+// webhook may still add need not be there yet, and an optional one need not be
+// there at all.
 func (j *job) checkTarget(place string, c container, d spec.Dependency, check func(place string, c, on container, d spec.Dependency)) {
 	on, found := j.find(d.Container)
 	switch {
 	case found:
 		check(place, c, on, d)
-	case !spec.IsName(d.Container): // said by the spec
-	case !j.late(d.Container):
+	case j.late(d.Container):
+	case d.Optional:
+		j.warn(place, j.unknown(d.Container)+", so the optional start dependency is ignored")
+	default:
 		j.refuse(place, j.unknown(d.Container))
 	}
 }
@@ -123,16 +128,37 @@ func (j *job) checkMember(m *member) {
 	if len(j.result.Problems) > 0 || !m.takesFromPod() {
 		return
 	}
-	if _, err := spec.Parse(m.text); err != nil {
-		j.refuse(m.place(), err.Error())
+	_, err := spec.Parse(m.text)
+	var problems spec.Problems
+	errors.As(err, &problems)
+	for _, p := range problems {
+		j.refuse(m.place(), inPod(m, p))
 	}
+}
+
+// inPod is a problem of the spec by the name of the pod's field that it was
+// taken from.
+func inPod(m *member, p spec.Problem) string {
+	field, text := p.Field, p.Text
+	if field == "readyProbes" { // of the startup probe, if any, and the readiness probe
+		index, rest, _ := strings.Cut(text, ": ")
+		field, text = "readiness", rest
+		if index == "[0]" && startupOf(m).given() {
+			field = "startupProbe"
+		}
+	}
+	names := map[string]string{
+		"liveness": "livenessProbe", "readiness": "readinessProbe", "postStart": "lifecycle.postStart", "preStop": "lifecycle.preStop",
+		"restart": "restartPolicyRules", "messagePath": "terminationMessagePath",
+	}
+	return cmp.Or(names[field], field) + ": " + text
 }
 
 // takesFromPod reports whether the spec holds what the API server checks in the
 // pod only after us: probes, hooks, rules, a path.
 func (m *member) takesFromPod() bool {
 	s := m.spec
-	return len(s.ReadyProbes)+len(s.Restart.Rules) > 0 || s.StartupProbe != nil || s.PostStart != nil || s.PreStop != nil || s.MessagePath != spec.Message
+	return len(s.ReadyProbes)+len(s.Restart.Rules) > 0 || s.StartupProbe != nil || s.Liveness != nil || s.Readiness != nil || s.PostStart != nil || s.PreStop != nil || s.MessagePath != spec.Message
 }
 
 // checkGrace warns of a stop delay that leaves the command too little time.
@@ -210,9 +236,6 @@ func (j *job) checkOrder() {
 	j.holds = spec.HoldGraph(specs)
 	starts := spec.StartGraph(specs).Cycles()
 	for _, path := range starts {
-		if len(path) == 2 {
-			continue // on itself, which the spec refuses
-		}
 		j.refuse(j.wishes[path[0]].Places["startDeps"], fmt.Sprintf("cycle %s: each waits for the next, so none ever starts: remove one of these dependencies", arrows(path)))
 	}
 	if len(starts) > 0 {

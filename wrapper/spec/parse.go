@@ -159,24 +159,8 @@ func (p *parser) member(key string, value json.RawMessage) {
 
 // check finds what no single field can show.
 func (p *parser) check() {
-	for _, list := range []struct {
-		field string
-		deps  []Dependency
-	}{{"startDeps", p.spec.StartDeps}, {"stopDeps", p.spec.StopDeps}} {
-		seen := map[string]bool{}
-		for _, d := range list.deps {
-			switch {
-			case d.Container == "": // said already
-			case !IsName(d.Container):
-				p.add(list.field, "%q is no container name: a name has lower-case letters, digits and - only", d.Container)
-			case d.Container == p.spec.Container:
-				p.add(list.field, "container %q cannot depend on itself: remove it", d.Container)
-			case seen[d.Container]:
-				p.add(list.field, "container %q is named twice: keep one condition", d.Container)
-			}
-			seen[d.Container] = true
-		}
-	}
+	p.spec.StartDeps = p.checkDeps("startDeps", p.spec.StartDeps)
+	p.spec.StopDeps = p.checkDeps("stopDeps", p.spec.StopDeps)
 	for _, list := range []struct {
 		field string
 		names []string
@@ -192,6 +176,27 @@ func (p *parser) check() {
 		key, _ := p.keyOf("stopTimeout")
 		p.add(key, "0s would kill the command before it can end: give it some time, as 1s")
 	}
+}
+
+// checkDeps finds wrong names in a list of dependencies, and leaves them out.
+func (p *parser) checkDeps(field string, deps []Dependency) []Dependency {
+	var good []Dependency
+	seen := map[string]bool{}
+	for _, d := range deps {
+		switch {
+		case d.Container == "": // said already
+		case !IsName(d.Container):
+			p.add(field, "%q is no container name: a name has lower-case letters, digits and - only", d.Container)
+		case d.Container == p.spec.Container:
+			p.add(field, "container %q cannot depend on itself: remove it", d.Container)
+		case seen[d.Container]:
+			p.add(field, "container %q is named twice: keep one condition", d.Container)
+		default:
+			good = append(good, d)
+		}
+		seen[d.Container] = true
+	}
+	return good
 }
 
 // checkMode finds what a command that has taken the wrapper's place cannot have.
