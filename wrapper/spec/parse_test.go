@@ -309,7 +309,8 @@ func TestB14AllLevelsAreReadAlike(t *testing.T) {
 		`{"readyProbes":[{"tcpSocket":{"port":"http"}}]}`:         `readyProbes: [0]: tcpSocket: port: "http" is not a whole number`,
 		`{"restart":{"policy":"Never","rules":{}}}`:               "restart: rules: want a list",
 		`{"commands":{"linux/amd64":["/a"],"linux/amd64":["b"]}}`: "commands: linux/amd64: given twice",
-		`{"preStop":{"exec":{"command":null}}}`:                   "preStop: exec: command: want a value, have null",
+		`{"preStop":{"exec":null}}`:                               "preStop: exec: want a value, have null",
+		`{"preStop":{"exec":{"command":null}}}`:                   "preStop: exec: the command is empty",
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)

@@ -20,6 +20,9 @@ func strict(v json.RawMessage, to any) error {
 
 func decode(v json.RawMessage, to reflect.Value) error {
 	if strings.TrimSpace(string(v)) == "null" {
+		if to.Kind() == reflect.Slice {
+			return nil // no items: what needs some says so
+		}
 		return errors.New("want a value, have null")
 	}
 	if raw, keep := to.Addr().Interface().(*json.RawMessage); keep {
