@@ -79,11 +79,11 @@ func (h *handler) decide(ctx context.Context, req admission.Request) decision {
 	if problem, large := tooLarge(&pod); large {
 		return deny("too_large", &pod, []inject.Problem{problem})
 	}
-	return h.injected(ctx, &pod, req.Namespace)
+	return h.injected(ctx, &pod, req.Namespace, req.DryRun != nil && *req.DryRun)
 }
 
 // injected decides about a pod that may ask for something.
-func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string) decision {
+func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, dry bool) decision {
 	asked := parse(pod.ObjectMeta)
 	if asked.leaveAlone {
 		return skip("inject_false")
@@ -97,7 +97,7 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		if len(asked.problems)+len(result.Problems) == 0 {
 			reason = "command_unknown"
 		}
-		found := h.commands.find(ctx, pod, namespace, result.Assumed)
+		found := h.commands.find(ctx, pod, namespace, result.Assumed, dry)
 		result = inject.Inject(pod, asked.Asked, inject.Commands{Found: found}, h.settings)
 	}
 	problems := append(asked.problems, result.Problems...)
