@@ -18,7 +18,7 @@ import (
 // Where the webhook thinks it runs.
 const (
 	webhookNamespace = "koordinator"
-	webhookHost      = "koordinator-webhook." + webhookNamespace + ".svc"
+	webhookHost      = "koordinator." + webhookNamespace + ".svc"
 	webhookSecret    = "koordinator-cert"
 	webhookName      = "koordinator"
 )
