@@ -69,8 +69,13 @@ sign: ## sign what was pushed and attest its bills of materials (cosign, keyless
 	done
 
 .PHONY: package
-package: ## the chart as an archive, to bin/chart/ (VERSION=v1.2.3)
-	$(HELM) package charts/koordinator --destination bin/chart --version '$(VERSION:v%=%)' --app-version '$(VERSION)'
+package: ## the chart as an archive, to bin/chart/ (VERSION=v1.2.3 REGISTRY=ghcr.io/example)
+	@rm -rf bin/chart && mkdir -p bin/chart && cp -r charts/koordinator bin/chart/koordinator
+	@set -e; registry='$(REGISTRY)'; test -z "$$registry" || sed -i \
+	  -e "s|registry: \"\"|registry: $${registry%%/*}|" -e "s|repository: koordinator/|repository: $${registry#*/}/|" \
+	  -e "s|image: koordinator/\(.*\):dev|image: $$registry/\1:$(VERSION)|" \
+	  bin/chart/koordinator/values.yaml bin/chart/koordinator/Chart.yaml
+	$(HELM) package bin/chart/koordinator --destination bin/chart --version '$(VERSION:v%=%)' --app-version '$(VERSION)'
 
 .PHONY: demo
 demo: ## the sample Job on a real cluster, with a timeline (CLUSTER=test|current|kind)

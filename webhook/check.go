@@ -10,8 +10,10 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -43,18 +45,34 @@ func selfCheck(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("webhook check", flag.ContinueOnError)
 	f.SetOutput(out)
 	address := f.String("address", "", "host and port of the webhook's service")
-	service := f.String("service", "koordinator-webhook", "name of that service")
+	service := f.String("service", "koordinator", "name of that service")
 	namespace := f.String("namespace", os.Getenv("POD_NAMESPACE"), "namespace of that service (environment: POD_NAMESPACE)")
 	configuration := f.String("configuration", "koordinator", "MutatingWebhookConfiguration that says whom to trust")
-	if err := f.Parse(args); err != nil {
+	switch err := parseAll(f, args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
 		return err
 	}
-	err := checkInstalled(ctx, *configuration, *address, *service+"."+*namespace+".svc")
+	err := required(map[string]string{"--address": *address, "--namespace": *namespace})
+	if err == nil {
+		err = checkInstalled(ctx, *configuration, *address, *service+"."+*namespace+".svc")
+	}
 	if err != nil {
 		fmt.Fprintln(out, "webhook check:", err)
 		return err
 	}
 	fmt.Fprintln(out, "the webhook answers at its service with a certificate that the API server trusts, and injects an annotated pod")
+	return nil
+}
+
+// required says which of these flags has no value.
+func required(flags map[string]string) error {
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		if flags[name] == "" {
+			return fmt.Errorf("%s is missing", name)
+		}
+	}
 	return nil
 }
 

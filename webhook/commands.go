@@ -33,18 +33,27 @@ type commands struct {
 // lookupsAbreast is how many images of one pod are looked up at the same time.
 const lookupsAbreast = 16
 
+// dryLookups is how many images are looked up in a dry run, which leaves nothing
+// behind and so could be used to try many addresses out.
+const dryLookups = 5
+
 // find looks at the images of a pod's containers, some at the same time. It
 // returns when the time is over, at the latest, and what is not known by then
 // is a problem. Containers of which nobody was to be asked are left out.
-func (c *commands) find(ctx context.Context, pod *corev1.Pod, namespace string, names []string) map[string]inject.Command {
+func (c *commands) find(ctx context.Context, pod *corev1.Pod, namespace string, names []string, dry bool) map[string]inject.Command {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	keys := sync.OnceValues(func() (image.Keys, []string) { return c.keys(ctx, pod, namespace) })
 	found := make([]inject.Command, len(names))
 	var wait sync.WaitGroup
 	free := make(chan struct{}, lookupsAbreast)
+	asked := map[string]bool{}
 	for i, name := range names {
 		container := containerOf(pod, name)
+		if asked[container.Image] = true; dry && c.registries != nil && len(asked) > dryLookups {
+			found[i] = inject.Command{Problem: fmt.Sprintf("image %q: a dry run looks up %d images at most: set command:, or create the pod", container.Image, dryLookups)}
+			continue
+		}
 		free <- struct{}{} // no lookup outlives the context
 		wait.Go(func() {
 			found[i] = c.one(ctx, container, keys)
@@ -89,7 +98,7 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 	})
 	if problem, failed := errors.AsType[*image.Error](err); failed {
 		c.metrics.lookedUp(string(problem.Kind), time.Since(began))
-		c.log.Info("image not looked up", "image", shortened(container.Image), "kind", problem.Kind, "error", err, "detail", detail(problem))
+		c.log.Info("image not looked up", "image", shortened(container.Image), "kind", problem.Kind, "cause", problem.Cause, "error", err, "detail", detail(problem))
 		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
 		return inject.Command{Problem: text, Trouble: problem.Kind != image.BadReference}
 	}

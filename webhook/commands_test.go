@@ -324,3 +324,30 @@ func TestMountedFilesAreReadAgainWhenTheyWereReplaced(t *testing.T) {
 		t.Errorf("%d of a directory that is gone, want what was there", have)
 	}
 }
+
+func TestB11ADryRunLooksUpAFewImagesOnly(t *testing.T) {
+	registries, err := image.New(image.Settings{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := testHandler()
+	h.commands.registries = registries
+	var pod corev1.Pod
+	var names []string
+	for i := range 20 {
+		name := fmt.Sprintf("c%d", i)
+		names = append(names, name)
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: name, Image: fmt.Sprintf("127.0.0.1:%d/app", 1+i/2)}) // each twice
+	}
+	for dry, want := range map[bool]int{true: 2 * dryLookups, false: len(names)} {
+		asked := 0
+		for _, c := range h.commands.find(t.Context(), &pod, "shop", names, dry) {
+			if !strings.Contains(c.Problem, "a dry run looks up") {
+				asked++
+			}
+		}
+		if asked != want {
+			t.Errorf("dry run %v: %d containers are looked up, want %d", dry, asked, want)
+		}
+	}
+}

@@ -81,7 +81,7 @@ func (h *handler) decide(ctx context.Context, req admission.Request) decision {
 	if problem, large := tooLarge(&pod); large {
 		return deny("too_large", &pod, []inject.Problem{problem})
 	}
-	return h.injected(ctx, &pod, req.Namespace, paths(unread))
+	return h.injected(ctx, &pod, req.Namespace, paths(unread), req.DryRun != nil && *req.DryRun)
 }
 
 // paths are those of the fields that strict decoding complains of.
@@ -96,7 +96,7 @@ func paths(errs []error) []string {
 }
 
 // injected decides about a pod that may ask for something.
-func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, unread []string) decision {
+func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, unread []string, dry bool) decision {
 	asked := parse(pod.ObjectMeta)
 	asked.Unread = unread
 	if asked.leaveAlone {
@@ -111,7 +111,7 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		if len(asked.problems)+len(result.Problems) == 0 {
 			reason = "command_unknown"
 		}
-		found := h.commands.find(ctx, pod, namespace, result.Assumed)
+		found := h.commands.find(ctx, pod, namespace, result.Assumed, dry)
 		result = inject.Inject(pod, asked.Asked, inject.Commands{Found: found}, h.settings)
 	}
 	problems := append(asked.problems, result.Problems...)

@@ -45,30 +45,31 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("webhook", flag.ContinueOnError)
 	f.SetOutput(stderr)
+	f.Usage = func() { usage(f, stderr) }
 	f.IntVar(&o.Port, "port", 9443, "port of the admission server")
 	f.StringVar(&o.HealthAddress, "health-address", ":8081", "address of /healthz and /readyz")
 	f.StringVar(&o.MetricsAddress, "metrics-address", ":8080", `address of /metrics, "0" for none`)
 	f.StringVar(&o.Namespace, "namespace", os.Getenv("POD_NAMESPACE"), "namespace the webhook runs in (environment: POD_NAMESPACE)")
-	f.StringVar(&o.Service, "service", "koordinator-webhook", "service by which the API server calls the webhook")
+	f.StringVar(&o.Service, "service", "koordinator", "service by which the API server calls the webhook")
 	f.StringVar(&o.CertDir, "cert-dir", "", "directory with tls.crt and tls.key, which are read again when they change; without it, the webhook makes its own certificate and keeps it in --secret")
-	f.StringVar(&o.Secret, "secret", "koordinator-webhook-cert", "existing secret to keep the webhook's own certificate in")
+	f.StringVar(&o.Secret, "secret", "koordinator-cert", "existing secret to keep the webhook's own certificate in")
 	o.MinTLS = tls.VersionTLS12
 	f.TextVar(&o.MinTLS, "tls-min-version", o.MinTLS, "lowest version of TLS that is spoken, 1.2 or 1.3")
 	f.StringVar(&o.Configuration, "configuration", "koordinator", "MutatingWebhookConfiguration to put the certificate authority into")
 	f.StringVar(&o.Workloads, "workload-configuration", "", "ValidatingWebhookConfiguration to put the certificate authority into, without it there is none")
-	f.StringVar(&o.Lease, "lease", "koordinator-webhook", "existing lease by which the replicas choose a leader")
+	f.StringVar(&o.Lease, "lease", "koordinator-self-signed", "existing lease by which the replicas choose a leader; the chart names it after the way certificates are made")
 	f.DurationVar(&o.Drain, "drain", 10*time.Second, "how long calls are answered after the request to end")
 	f.BoolVar(&o.LeaderElection, "leader-elect", true, "let one of several replicas write certificates and role bindings")
 	f.Int64Var(&o.Memory, "memory-limit", 0, "bytes of memory that the container may use: the garbage collector works harder before nine tenths of them are in use; 0 if there is no limit")
 	f.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
-	f.StringVar(&o.Inject.Image, "wrapper-image", "", "image of the wrapper (required)")
+	f.StringVar(&o.Inject.Image, "wrapper-image", os.Getenv("WRAPPER_IMAGE"), "image of the wrapper, required (environment: WRAPPER_IMAGE)")
 	pull := f.String("wrapper-pull-policy", string(corev1.PullIfNotPresent), "pull policy of the wrapper's image")
 	delivery := f.String("delivery", string(inject.ByInitContainer), "how the wrapper comes into pods: init-container, or image-volume (Kubernetes 1.35 or later on every node)")
 	cpu := f.String("install-cpu", "50m", "CPU request and limit of the init container")
 	memory := f.String("install-memory", "32Mi", "memory request and limit of the init container")
 	late := f.String("late-sidecars", "istio-proxy,linkerd-proxy,vault-agent", "containers that other webhooks add and that may be named before they are there")
 	o.Lookups.flags(f)
-	if err := f.Parse(args); err != nil {
+	if err := parseAll(f, args); err != nil {
 		return o, err
 	}
 	o.Inject.SkipTrouble = o.Lookups.onError == skipOnError
@@ -84,6 +85,32 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		fmt.Fprintln(stderr, "webhook:", err)
 	}
 	return o, err
+}
+
+// usage is what --help prints.
+func usage(f *flag.FlagSet, out io.Writer) {
+	fmt.Fprintf(out, `Usage:
+  webhook [flags]        serve
+  webhook %s [flags]  check an installed webhook as the API server calls it (webhook %s --help)
+  webhook %s        print the version
+
+Flags:
+`, checkCommand, checkCommand, versionCommand)
+	f.PrintDefaults()
+}
+
+// parseAll reads flags, and refuses anything else. The error has been told to
+// the set's output.
+func parseAll(f *flag.FlagSet, args []string) error {
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unexpected argument %q: every flag begins with --, and its value follows =", f.Arg(0))
+	fmt.Fprintf(f.Output(), "%s: %v\n", f.Name(), err)
+	return err
 }
 
 // names are those of a list that is divided by commas.

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 func TestOptions(t *testing.T) {
@@ -66,5 +68,70 @@ func TestOptionsAreRefused(t *testing.T) {
 				t.Errorf("have %s\nwant %s", stderr.String(), tt.want)
 			}
 		})
+	}
+}
+
+func TestB12ArgumentsThatNobodyReadsAreRefused(t *testing.T) {
+	for _, args := range [][]string{
+		{"--wrapper-image", "x", "extra", "--delivery", "foo", "--nonsense"},
+		{"--wrapper-image=x", "check"},
+		{"serve"},
+		{"versoin"},
+		{"check", "extra"},
+		{"version", "extra"},
+		{"version", "--short"},
+		{"check"}, // of nothing
+	} {
+		var stderr bytes.Buffer
+		if err := Run(t.Context(), args, &stderr); err == nil || !strings.HasPrefix(stderr.String(), "webhook") && !strings.HasPrefix(stderr.String(), "flag provided") {
+			t.Errorf("%q: %v, told %q", args, err, stderr.String())
+		}
+	}
+}
+
+func TestB12HelpAndVersionSucceed(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"--help"}, []string{"webhook check [flags]", "webhook version", "-wrapper-image"}},
+		{[]string{"check", "--help"}, []string{"-address"}},
+		{[]string{"version", "--help"}, nil},
+		{[]string{"version"}, []string{spec.Release + "\n"}},
+	} {
+		var out bytes.Buffer
+		if err := Run(t.Context(), tt.args, &out); err != nil {
+			t.Errorf("%q: %v", tt.args, err)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q: no %q in %s", tt.args, want, out.String())
+			}
+		}
+	}
+}
+
+// TestB12DefaultsNameWhatTheChartMakes compares them with the objects of a
+// release that is called koordinator.
+func TestB12DefaultsNameWhatTheChartMakes(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "system")
+	t.Setenv("WRAPPER_IMAGE", "wrapper:1")
+	o, err := parseOptions(nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Inject.Image != "wrapper:1" {
+		t.Errorf("the wrapper's image is %q, want what the environment says", o.Inject.Image)
+	}
+	made := string(read(t, "../config/manager/manager.yaml")) + string(read(t, "../config/webhook/webhook.yaml"))
+	for _, name := range []string{"--service=" + o.Service, "--configuration=" + o.Configuration} {
+		if !strings.Contains(made, name+"\n") {
+			t.Errorf("the chart does not have %s", name)
+		}
+	}
+	for name, suffix := range map[string]string{o.Secret: "-cert", o.Lease: "-self-signed"} { // as the chart's helpers name them
+		if name != "koordinator"+suffix {
+			t.Errorf("the default %s is not the release's name with %s", name, suffix)
+		}
 	}
 }

@@ -48,6 +48,7 @@ func (l *lookups) flags(f *flag.FlagSet) {
 	f.StringVar(&l.index, "command-index", "", "directory of a mounted ConfigMap that says what images run")
 	f.StringVar(&l.caFile, "registry-ca", "", "file of CA certificates (PEM) that registries may have besides the system's")
 	f.Func("registry-allow", "registry that images may name, as HOST or HOST:PORT, labels with *; repeat it (default: any)", commaList(&l.image.Allowed))
+	f.Func("registry-private", "registry that may be in a private network, as HOST or HOST:PORT, labels with *; repeat it (also: every host that another flag names)", commaList(&l.image.Private))
 	f.Func("registry-plain-http", "registry without TLS, as HOST or HOST:PORT; repeat it", commaList(&l.image.PlainHTTP))
 	f.Func("registry-mirror", "mirror to ask first, as HOST=MIRROR or HOST=MIRROR/PREFIX; repeat it", l.mirror)
 	f.Func("platform", "platform of nodes, as linux/amd64; repeat it (default: every one an image has)", commaList(&l.image.Platforms))

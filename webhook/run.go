@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"koordinator.io/koordinator/webhook/workload"
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // Where the API server finds the webhook.
@@ -41,11 +42,33 @@ const (
 // server stops: longer than the API server waits for any of ours.
 const shutdownTimeout = 15 * time.Second
 
+// versionCommand is the argument that has the program print its version.
+const versionCommand = "version"
+
+// printVersion writes the version.
+func printVersion(args []string, out io.Writer) error {
+	f := flag.NewFlagSet("webhook "+versionCommand, flag.ContinueOnError)
+	f.SetOutput(out)
+	switch err := parseAll(f, args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return err
+	}
+	fmt.Fprintln(out, spec.Release)
+	return nil
+}
+
 // Run serves until the context ends. It logs to stderr, and the error it
 // returns has been told there.
 func Run(ctx context.Context, args []string, stderr io.Writer) error {
-	if len(args) > 0 && args[0] == checkCommand {
-		return selfCheck(ctx, args[1:], stderr)
+	if len(args) > 0 {
+		switch args[0] {
+		case checkCommand:
+			return selfCheck(ctx, args[1:], stderr)
+		case versionCommand:
+			return printVersion(args[1:], stderr)
+		}
 	}
 	o, err := parseOptions(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {

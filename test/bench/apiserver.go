@@ -18,8 +18,8 @@ import (
 // Where the webhook thinks it runs.
 const (
 	webhookNamespace = "koordinator"
-	webhookHost      = "koordinator-webhook." + webhookNamespace + ".svc"
-	webhookSecret    = "koordinator-webhook-cert"
+	webhookHost      = "koordinator." + webhookNamespace + ".svc"
+	webhookSecret    = "koordinator-cert"
 	webhookName      = "koordinator"
 )
 
@@ -56,7 +56,7 @@ func newEmptyCluster() (*emptyCluster, error) {
 			"kind": "MutatingWebhookConfiguration", "apiVersion": "admissionregistration.k8s.io/v1", "metadata": configuration,
 			"webhooks": []any{map[string]any{
 				"name": "pods.koordinator.io", "sideEffects": "None", "admissionReviewVersions": []string{"v1"},
-				"clientConfig": map[string]any{"caBundle": files["ca.crt"], "service": map[string]any{"name": "koordinator-webhook", "namespace": webhookNamespace}},
+				"clientConfig": map[string]any{"caBundle": files["ca.crt"], "service": map[string]any{"name": "koordinator", "namespace": webhookNamespace}},
 			}},
 		}},
 	}}

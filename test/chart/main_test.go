@@ -47,7 +47,13 @@ func run(m *testing.M) int {
 // helmSays is what helm template prints, or its complaint.
 func helmSays(t *testing.T, args ...string) (stdout, complaint string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), helm, append([]string{"template", "shop", source, "--namespace", "platform"}, args...)...)
+	return helmSaysOf(t, "shop", args...)
+}
+
+// helmSaysOf is that of a release with another name.
+func helmSaysOf(t *testing.T, release string, args ...string) (stdout, complaint string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), helm, append([]string{"template", release, source, "--namespace", "platform"}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

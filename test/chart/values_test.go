@@ -25,6 +25,11 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"a number as text", "replicas=many", "got string, want integer"},
 		{"a quantity that is none", "install.memory=much", "install/memory"},
 		{"a pull secret without its name", "imagePullSecrets[0].secret=x", "missing property 'name'"},
+		{"B18: an image in one word", "image.webhook=koordinator/webhook:v1", "image/webhook"},
+		{"B18: a digest that is none", "image.wrapper.digest=v1", "image/wrapper/digest"},
+		{"B18: a tag in the repository", "image.wrapper.repository=koordinator/wrapper:v1", "image/wrapper/repository"},
+		{"B19: a flag that is none", "extraArgs={extra}", "extraArgs/0"},
+		{"B19: a variable without a name", "extraEnv[0].value=x", "missing property 'name'"},
 		{"a label that is a number", "podLabels.tier=1", "got number, want string"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -46,13 +46,24 @@ func (e *Error) Error() string {
 	if e.Registry != "" {
 		fmt.Fprintf(&b, " at registry %s", e.Registry)
 	}
-	fmt.Fprintf(&b, ": %s", e.Cause)
+	fmt.Fprintf(&b, ": %s", e.told())
 	access := e.Kind == Unauthorized || e.Kind == NotFound || e.Kind == RateLimited
 	if access && len(e.Tried) > 0 {
 		fmt.Fprintf(&b, " (credentials tried: %s)", strings.Join(e.Tried, ", "))
 	}
 	fmt.Fprintf(&b, ": %s", e.Kind.remedy())
 	return b.String()
+}
+
+// told is the cause as whoever writes a pod reads it. All failures to reach a
+// registry read alike: otherwise they would tell which hosts and ports of the
+// webhook's network are open.
+func (e *Error) told() string {
+	switch e.Kind {
+	case Timeout, Unreachable, TLS:
+		return "the registry cannot be reached"
+	}
+	return e.Cause
 }
 
 // Unwrap is the underlying error. It may quote a registry's answer: log it,
@@ -72,10 +83,8 @@ func (k Kind) remedy() string {
 		return "correct the name, tag or digest, or push the image"
 	case RateLimited:
 		return "name a pull secret of an account with a higher limit, or let the operator of koordinator set a mirror"
-	case Timeout, Unreachable:
-		return "try again, and see whether the registry can be reached from the koordinator webhook"
-	case TLS:
-		return "let the operator of koordinator add the registry's CA certificates, or list it as a plain-HTTP registry if it is one"
+	case Timeout, Unreachable, TLS:
+		return "correct its name or try again; the log of the koordinator webhook has the cause, for its operator"
 	case Invalid:
 		return "push the image again, or ask who runs the registry"
 	default: // Unsupported

@@ -39,7 +39,7 @@ func TestSentences(t *testing.T) {
 		},
 		{
 			Error{Kind: Timeout, Image: "a", Registry: "docker.io", Cause: "no answer in time", Tried: []string{"none"}},
-			`image "a" at registry docker.io: no answer in time: try again, and see whether the registry can be reached from the koordinator webhook`,
+			`image "a" at registry docker.io: the registry cannot be reached: correct its name or try again; the log of the koordinator webhook has the cause, for its operator`,
 		},
 	} {
 		if have := tt.err.Error(); have != tt.want {
@@ -50,7 +50,7 @@ func TestSentences(t *testing.T) {
 
 func TestEveryKindHasARemedy(t *testing.T) {
 	seen := map[string]Kind{}
-	for _, k := range []Kind{BadReference, Forbidden, Unauthorized, NotFound, RateLimited, Unreachable, TLS, Invalid, Unsupported} {
+	for _, k := range []Kind{BadReference, Forbidden, Unauthorized, NotFound, RateLimited, Unreachable, Invalid, Unsupported} {
 		if other, ok := seen[k.remedy()]; ok {
 			t.Errorf("%s has the remedy of %s", k, other)
 		}

@@ -44,8 +44,9 @@ var (
 // chooses where its requests go, and a registry where redirects lead: what
 // must never be asked, sent or read is refused here.
 type guard struct {
-	plain []string // hosts that are spoken to in plain HTTP, and only so
-	inner http.RoundTripper
+	plain   []string // hosts that are spoken to in plain HTTP, and only so
+	allowed []string // registries that the operator has listed, each label may be a glob
+	inner   http.RoundTripper
 }
 
 // newTransport is a guarded transport with the operator's settings.
@@ -57,9 +58,9 @@ func newTransport(s Settings) (http.RoundTripper, error) {
 	if len(s.CABundle) > 0 && !roots.AppendCertsFromPEM(s.CABundle) {
 		return nil, errors.New("read the CA bundle: no PEM certificate in it")
 	}
-	return &guard{plain: s.PlainHTTP, inner: &http.Transport{
-		Proxy:                  proxy(s.Proxy),
-		DialContext:            dialer(s.Loopback),
+	return &guard{plain: s.PlainHTTP, allowed: s.Allowed, inner: &http.Transport{
+		Proxy:                  proxy(s.Proxy, s.Private),
+		DialContext:            dialer(s.Loopback, s.Private),
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
 		DisableCompression:     true, // a small answer could become a large one
@@ -73,7 +74,7 @@ func newTransport(s Settings) (http.RoundTripper, error) {
 
 // proxy keeps refused addresses from being asked through a proxy, which would
 // be dialled instead. What names stand for is the proxy's to judge.
-func proxy(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+func proxy(choose func(*http.Request) (*url.URL, error), private []string) func(*http.Request) (*url.URL, error) {
 	if choose == nil {
 		return nil
 	}
@@ -86,6 +87,9 @@ func proxy(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*u
 		if err == nil && refused(ip) {
 			return nil, errAddress
 		}
+		if err == nil && isPrivate(ip) && !listed(private, req.URL.Host) {
+			return nil, errPrivate
+		}
 		return through, nil
 	}
 }
@@ -93,23 +97,55 @@ func proxy(choose func(*http.Request) (*url.URL, error)) func(*http.Request) (*u
 // errAddress is the refusal of an address.
 var errAddress = problemf(Forbidden, "its address is one at which no registry is looked for: loopback, link-local, multicast or a cloud's metadata")
 
+// errPrivate is the refusal of an address in a private network.
+var errPrivate = problemf(Forbidden, "its address is in a private network, and the operator of koordinator has not listed this host")
+
+// carrierGrade is the shared address space (RFC 6598), from which some clouds
+// give pods their addresses.
+var carrierGrade = netip.MustParsePrefix("100.64.0.0/10")
+
+// isPrivate reports whether an address is one of a private network.
+func isPrivate(ip netip.Addr) bool {
+	ip = plainAddr(ip)
+	return ip.IsPrivate() || carrierGrade.Contains(ip)
+}
+
+// listed reports whether the operator has listed a host, with or without the
+// port at which it is dialled.
+func listed(patterns []string, hostport string) bool {
+	hosts := []string{strings.ToLower(hostport)}
+	if host, port, err := net.SplitHostPort(hosts[0]); err == nil && port == "443" {
+		if strings.Contains(host, ":") {
+			host = "[" + host + "]"
+		}
+		hosts = append(hosts, host)
+	}
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		return slices.ContainsFunc(hosts, func(host string) bool { return matchHost(pattern, host) })
+	})
+}
+
 // errScheme ends go-containerregistry's attempts to find out whether a host
 // speaks TLS. It never is the reason of a failure, as the other attempt has one.
 var errScheme = errors.New("not the scheme for this host")
 
 // dialer connects to no address that is refused. It looks at the address after
 // the name was resolved, so a name cannot change its mind in between. Hosts in
-// loopback, HOST:PORT as dialled, may be on this machine.
-func dialer(loopback []string) func(context.Context, string, string) (net.Conn, error) {
+// loopback, HOST:PORT as dialled, may be on this machine, those in private may
+// be in a private network.
+func dialer(loopback, private []string) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		local := slices.Contains(loopback, address)
+		local, near := slices.Contains(loopback, address), listed(private, address)
 		d := net.Dialer{Timeout: connectTime, Control: func(_, address string, _ syscall.RawConn) error {
 			resolved, err := netip.ParseAddrPort(address)
 			if err != nil {
 				return problemf(Forbidden, "its address is not an IP address")
 			}
-			if ip := resolved.Addr(); refused(ip) && (!local || !ip.Unmap().IsLoopback()) {
+			switch ip := resolved.Addr(); {
+			case refused(ip) && (!local || !ip.Unmap().IsLoopback()):
 				return errAddress
+			case isPrivate(ip) && !near:
+				return errPrivate
 			}
 			return nil
 		}}
@@ -117,14 +153,21 @@ func dialer(loopback []string) func(context.Context, string, string) (net.Conn, 
 	}
 }
 
-// refused reports whether an address belongs to this host, this link, a group
-// or a cloud's metadata service.
-func refused(ip netip.Addr) bool {
+// plainAddr is an address without a zone, and the IPv4 address in one that holds
+// one.
+func plainAddr(ip netip.Addr) netip.Addr {
 	ip = ip.Unmap().WithZone("")
 	if nat64.Contains(ip) {
 		b := ip.As16()
-		ip = netip.AddrFrom4([4]byte(b[12:]))
+		return netip.AddrFrom4([4]byte(b[12:]))
 	}
+	return ip
+}
+
+// refused reports whether an address belongs to this host, this link, a group
+// or a cloud's metadata service.
+func refused(ip netip.Addr) bool {
+	ip = plainAddr(ip)
 	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() || ip.IsLinkLocalUnicast() ||
 		ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) || thisHost.Contains(ip) || slices.Contains(metadata[:], ip)
 }
@@ -142,6 +185,9 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if redirects > maxRedirects {
 		return nil, problemf(Invalid, "it redirects more than %d times", maxRedirects)
+	}
+	if err := g.entrusted(req, first); err != nil {
+		return nil, err
 	}
 	if first.URL.Host != req.URL.Host && req.Header.Get("Authorization") != "" {
 		req = req.Clone(req.Context())

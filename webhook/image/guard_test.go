@@ -113,7 +113,7 @@ func TestTLS(t *testing.T) {
 	if have := names(mustLook(t, registries(t, Settings{CABundle: bundle}, s), Query{Image: text})); have != "linux/amd64 /e" {
 		t.Errorf("have %s", have)
 	}
-	if e := refusal(t, registries(t, Settings{}, s), Query{Image: text}); e.Kind != TLS || !strings.Contains(e.Error(), "unknown authority") {
+	if e := refusal(t, registries(t, Settings{}, s), Query{Image: text}); e.Kind != TLS || !strings.Contains(e.Cause, "unknown authority") {
 		t.Errorf("without the bundle: %v", e)
 	}
 	_, port, _ := strings.Cut(s.host, ":")
@@ -121,7 +121,7 @@ func TestTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := refusal(t, r, Query{Image: "localhost:" + port + "/app:1"}); e.Kind != TLS || !strings.Contains(e.Error(), "another host") {
+	if e := refusal(t, r, Query{Image: "localhost:" + port + "/app:1"}); e.Kind != TLS || !strings.Contains(e.Cause, "another host") {
 		t.Errorf("under another name: %v", e)
 	}
 }
@@ -265,7 +265,7 @@ func TestARegistryThatIsNotThere(t *testing.T) {
 	s := serve(t, false)
 	host := s.host
 	s.Close()
-	if e := refusal(t, registries(t, Settings{}, s), Query{Image: host + "/app"}); e.Kind != Unreachable || !strings.Contains(e.Error(), "connection refused") {
+	if e := refusal(t, registries(t, Settings{}, s), Query{Image: host + "/app"}); e.Kind != Unreachable || !strings.Contains(e.Cause, "connection refused") {
 		t.Errorf("no server: %v", e)
 	}
 	r, err := New(Settings{})

@@ -33,6 +33,7 @@ type Settings struct {
 	Mirrors   map[string][]string // host, "docker.io" too → HOST or HOST/PREFIX, asked before it in that order
 	PlainHTTP []string            // hosts, of redirects too, without TLS
 	Loopback  []string            // HOST:PORT that may be on this machine
+	Private   []string            // hosts that may be in a private network, each label may be a glob, besides those in Allowed, Mirrors and PlainHTTP
 	CABundle  []byte              // PEM, trusted besides the system's
 
 	// Proxy as in http.Transport, nil for none. Behind a proxy only addresses
@@ -64,6 +65,7 @@ type Query struct {
 
 // New reads the settings.
 func New(s Settings) (*Registries, error) {
+	s.Private = s.near()
 	transport, err := newTransport(s)
 	if err != nil {
 		return nil, err
@@ -86,6 +88,20 @@ func New(s Settings) (*Registries, error) {
 		answers:   newLRU[answer](namesMemory),
 		last:      newLRU[string](namesMemory),
 	}, nil
+}
+
+// near are the hosts that the operator has named in any setting: those may be in
+// a private network.
+func (s Settings) near() []string {
+	hosts := slices.Concat(s.Private, s.Allowed, s.PlainHTTP)
+	for host, places := range s.Mirrors {
+		hosts = append(hosts, host)
+		for _, place := range places {
+			host, _ := splitPlace(place)
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 // Look finds out what an image runs. It returns when the context ends, at the

@@ -117,6 +117,7 @@ func (r *Registries) ask(ctx context.Context, t try) (string, Facts, error) {
 	if err != nil {
 		return "", Facts{}, err
 	}
+	ctx = withHolder(ctx, t.ref.Context().RegistryStr(), t.key)
 	repo := t.ref.Context().Name()
 	if r.guess(t.ref) {
 		head, err := puller.Head(ctx, t.ref)

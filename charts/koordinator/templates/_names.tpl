@@ -1,6 +1,14 @@
-{{/* The name of everything this release makes, but of what the wrapper and the code know by name. */}}
+{{/* The name of everything this release makes, but of what the wrapper and the code know by name. A Service's name begins with a letter and has no dots, unlike a release's. */}}
 {{- define "koordinator.name" -}}
-{{ .Release.Name | trunc 53 | trimSuffix "-" }}
+{{- $name := .Release.Name | replace "." "-" -}}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = print "k" $name }}{{ end -}}
+{{ $name | trunc 53 | trimSuffix "-" }}
+{{- end }}
+
+{{/* An image's name, of its parts and the chart's version of the program. */}}
+{{- define "koordinator.image" -}}
+{{- with .image.registry }}{{ . }}/{{ end }}{{ .image.repository }}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ .image.tag | default .chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{- define "koordinator.selector" -}}

@@ -1,6 +1,6 @@
 {{/* Namespaces that are never touched. */}}
 {{- define "koordinator.excluded" -}}
-{{ concat (list "kube-system" "kube-node-lease" .Release.Namespace) .Values.webhook.excludedNamespaces | uniq | toYaml }}
+{{ concat (list "kube-system" "kube-node-lease" .Release.Namespace) (.Values.webhook.excludedNamespaces | default list) | uniq | toYaml }}
 {{- end }}
 
 {{/* Selects the namespaces that have opted in. */}}

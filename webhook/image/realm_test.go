@@ -1,0 +1,143 @@
+package image
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// TestB10CredentialsGoToNoForeignRealm: a registry names another host as the
+// place to get tokens from. Both are behind a proxy, so that they have names.
+func TestB10CredentialsGoToNoForeignRealm(t *testing.T) {
+	const name = "reg.shop.org"
+	for _, tt := range []struct {
+		name, realm string
+		allowed     []string
+		want        bool // that the realm gets the credentials
+	}{
+		{"of the same domain", "sso.shop.org", nil, true},
+		{"foreign", "tokens.other.org", nil, false},
+		{"foreign, only the registry is listed", "tokens.other.org", []string{name}, false},
+		{"foreign, listed", "tokens.other.org", []string{name, "tokens.other.org"}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := locked(t, true)
+			var got atomic.Bool
+			s.before = func(w http.ResponseWriter, r *http.Request) {
+				user, _, _ := r.BasicAuth()
+				switch {
+				case r.Host == tt.realm && user == "alice":
+					got.Store(true)
+				case r.Host == name && r.Header.Get("Authorization") == "":
+					w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="test"`, tt.realm))
+					w.WriteHeader(http.StatusUnauthorized)
+				}
+			}
+			r, err := New(Settings{
+				Allowed: tt.allowed, PlainHTTP: []string{name, tt.realm}, Loopback: []string{s.host},
+				Proxy: func(*http.Request) (*url.URL, error) { return url.Parse(s.URL) },
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = look(t, r, Query{Image: name + "/team/secret:1", Keys: keysFor(t, "test", name, "alice", "a")})
+			if got.Load() != tt.want || (err == nil) != tt.want {
+				t.Errorf("the realm got the credentials: %v, want %v (%v)", got.Load(), tt.want, err)
+			}
+			if !tt.want && (err == nil || !strings.Contains(err.Error(), "wants the credentials to be sent to "+tt.realm)) {
+				t.Errorf("have %v", err)
+			}
+		})
+	}
+}
+
+func TestB10WhichRealmMayHoldCredentials(t *testing.T) {
+	for _, tt := range []struct {
+		registry, key, realm string
+		allowed              []string
+		want                 bool
+	}{
+		{"index.docker.io", "index.docker.io", "auth.docker.io", nil, true},
+		{"registry.gitlab.com", "registry.gitlab.com", "gitlab.com", nil, true},
+		{"reg.shop.example", "reg.shop.example", "sso.shop.example:8443", nil, true},
+		{"ghcr.io", "ghcr.io", "ghcr.io", nil, true},
+		{"localhost:5000", "localhost:5000", "localhost:5000", nil, true},
+		{"reg.example.com", "reg.example.com", "evil.com", nil, false},
+		{"reg.example.com", "reg.example.com", "example.com.evil.com", nil, false},
+		{"shop.github.io", "shop.github.io", "evil.github.io", nil, false}, // anybody can have a name there
+		{"shop.co.uk", "shop.co.uk", "evil.co.uk", nil, false},
+		{"10.0.0.1:5000", "10.0.0.1:5000", "10.9.0.1:5000", nil, false},
+		{"10.0.0.1:5000", "10.0.0.1:5000", "10.0.0.1:5001", nil, false},
+		{"[fd00::1]:5000", "[fd00::1]:5000", "[fd00::2]:5000", nil, false},
+		{"registry", "registry", "tokens", nil, false},
+		{"reg.example.com", "*.example.com", "sso.other.org", nil, false},
+		{"reg.example.com", "*.*.*", "sso.other.org", nil, true}, // the credentials say so
+		{"reg.example.com", "reg.example.com", "sso.other.org", []string{"reg.example.com", "sso.other.org"}, true},
+		{"reg.example.com", "reg.example.com", "sso.other.org", []string{"reg.example.com"}, false},
+	} {
+		g := &guard{allowed: tt.allowed}
+		if have := g.mayHold(holder{host: tt.registry, key: Key{host: tt.key}}, tt.realm); have != tt.want {
+			t.Errorf("%+v: have %v", tt, have)
+		}
+	}
+}
+
+func TestB11PrivateNetworksAreOnlyForListedHosts(t *testing.T) {
+	through := func(*http.Request) (*url.URL, error) { return url.Parse("http://127.0.0.1:1") }
+	for _, settings := range []Settings{{}, {Proxy: through}} {
+		for _, host := range []string{"10.0.0.1", "172.16.0.1:5000", "192.168.1.1", "100.64.0.1", "[fd00::1]:5000", "[64:ff9b::a00:1]"} {
+			r, err := New(settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := refusal(t, r, Query{Image: host + "/app"}); e.Kind != Forbidden || !strings.Contains(e.Error(), "private network") {
+				t.Errorf("%s: %v", host, e)
+			}
+		}
+	}
+}
+
+func TestB11WhatCountsAsListed(t *testing.T) {
+	for name, s := range map[string]Settings{
+		"registry.private":   {Private: []string{"reg.corp.example"}},
+		"registry.allowed":   {Allowed: []string{"*.corp.example"}},
+		"registry.plainHTTP": {PlainHTTP: []string{"reg.corp.example"}},
+		"a mirrored host":    {Mirrors: map[string][]string{"reg.corp.example": {"mirror.example"}}},
+		"a mirror":           {Mirrors: map[string][]string{"docker.io": {"reg.corp.example/hub"}}},
+	} {
+		if !listed(s.near(), "reg.corp.example:443") {
+			t.Errorf("%s does not list it: %q", name, s.near())
+		}
+		if listed(s.near(), "reg.corp.example:5000") || listed(s.near(), "other.example:443") {
+			t.Errorf("%s lists more: %q", name, s.near())
+		}
+	}
+	for text, want := range map[string]bool{
+		"10.0.0.1": true, "172.31.0.1": true, "192.168.1.1": true, "100.64.0.1": true, "fd00::1": true, "64:ff9b::a00:1": true, "::ffff:10.0.0.1": true,
+		"172.32.0.1": false, "100.128.0.1": false, "203.0.113.1": false, "2001:db8::1": false,
+	} {
+		if have := isPrivate(netip.MustParseAddr(text)); have != want {
+			t.Errorf("%s is private: %v", text, have)
+		}
+	}
+}
+
+// TestB11FailuresToReachARegistryReadAlike: an open port, a closed one, and a
+// name that nobody knows.
+func TestB11FailuresToReachARegistryReadAlike(t *testing.T) {
+	seen := map[string]Kind{}
+	for kind, cause := range map[Kind]string{Timeout: "no answer in time", Unreachable: "connection refused", TLS: "it does not speak TLS"} {
+		e := &Error{Kind: kind, Image: "a", Registry: "r", Cause: cause}
+		seen[e.Error()] = kind
+		if strings.Contains(e.Error(), cause) {
+			t.Errorf("%s is told: %v", kind, e)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("they differ: %v", seen)
+	}
+}
