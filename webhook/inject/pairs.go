@@ -27,6 +27,9 @@ func (o order) checkExit(name string, exit spec.Exit) {
 	if o.stops.by(name, exit.Dependency) {
 		o.refuse(place, o.asItStarts(name, exit))
 	}
+	if len(o.result.Warnings) >= mostTold {
+		return // the texts alone would take much memory
+	}
 	for _, d := range o.specs[name].StartDeps {
 		if d.Condition == spec.Ready && !d.Optional && o.stops.by(d.Container, exit.Dependency) {
 			o.warn(place, o.hardlyEver(name, d.Container, exit))
