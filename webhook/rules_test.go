@@ -130,7 +130,8 @@ func TestRules(t *testing.T) {
 		},
 		{
 			name: "ready while its stop dependency has exited", pod: "Never main proxy migrate", start: "main: proxy, migrate=succeeded", stop: "proxy: migrate",
-			want: `422 koordinator.io/start-deps: container "main": "main" starts when "proxy" is ready and after "migrate=succeeded" (main → migrate), whose exit stops "proxy" (koordinator.io/stop-deps: container "proxy"): the two hardly ever hold at once: remove one of them`,
+			want: `Warning: koordinator.io/start-deps: container "main": "main" starts when "proxy" is ready and after "migrate=succeeded" (main → migrate), whose exit stops "proxy" (koordinator.io/stop-deps: container "proxy"): the two hardly ever hold at once: remove one of them` + "\n" +
+				`Warning: koordinator.io/start-deps: container "main": "proxy" has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write "proxy=started"`,
 		},
 		{name: "started while another exit would stop it", pod: "Never main proxy migrate", start: "main: proxy=started, migrate=succeeded", stop: "proxy: migrate=failed, main"},
 		{name: "two that stop with each other", pod: "Never a b", stop: "{a: b, b: a}"},
@@ -168,7 +169,7 @@ func TestRules(t *testing.T) {
 		},
 		{
 			name: "each after the other's exit", pod: "Never a b", start: "a: b=exited", stop: "b: a",
-			want: `422 koordinator.io/start-deps: container "a": "a" starts only after "b=exited" (a → b), but "b" is stopped by the exit of "a" (koordinator.io/stop-deps: container "b"): the one waits for the other: remove one of the two`,
+			want: `Warning: koordinator.io/start-deps: container "a": if "b" does not exit by itself, "a" never starts: it waits for b=exited indefinitely, and "b" is stopped only after "a" has exited (koordinator.io/stop-deps: container "b")`,
 		},
 		{
 			name: "stopped as it starts", pod: "Never a b", start: "a: b=succeeded", stop: "a: b",

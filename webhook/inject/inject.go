@@ -135,7 +135,7 @@ type Result struct {
 func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) Result {
 	j := &job{
 		pod: pod, rest: asked.Rest, wishes: asked.Wishes, commands: commands, settings: settings,
-		containers: list(pod, asked.Unread), told: map[Problem]bool{}, unready: map[string]bool{},
+		containers: list(pod, asked.Unread), told: map[Problem]bool{}, unready: map[string]bool{}, refused: map[[2]string]bool{},
 	}
 	j.essential(asked.Essential)
 	j.checkNames()
@@ -179,12 +179,13 @@ type job struct {
 	commands   Commands
 	settings   Settings
 	containers []container
-	members    []*member        // in the order of containers
-	holds      spec.Graph       // who holds for whom when the pod is stopped
-	told       map[Problem]bool // warnings too
-	names      string           // of all containers in messages; "" until it is asked for
-	skipped    []string         // why the pod is to be left alone
-	unready    map[string]bool  // containers whose want of a readiness probe was warned of
+	members    []*member          // in the order of containers
+	holds      spec.Graph         // who holds for whom when the pod is stopped
+	told       map[Problem]bool   // warnings too
+	names      string             // of all containers in messages; "" until it is asked for
+	skipped    []string           // why the pod is to be left alone
+	refused    map[[2]string]bool // dependencies of the one container on the other
+	unready    map[string]bool    // containers whose want of a readiness probe was warned of
 	patch      patch
 	result     Result
 }

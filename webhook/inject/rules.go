@@ -68,6 +68,12 @@ func (j *job) checkDependencies() {
 // webhook may still add need not be there yet, and an optional one need not be
 // there at all.
 func (j *job) checkTarget(place string, c container, d spec.Dependency, check func(place string, c, on container, d spec.Dependency)) {
+	before := len(j.result.Problems)
+	defer func() {
+		if len(j.result.Problems) > before {
+			j.refused[[2]string{c.Name, d.Container}] = true
+		}
+	}()
 	on, found := j.find(d.Container)
 	switch {
 	case found:
@@ -228,80 +234,6 @@ func (j *job) checkUngated(m *member) {
 		text += ", and its startupProbe or livenessProbe may end the wait"
 	}
 	j.warn(place, text)
-}
-
-// checkOrder refuses orders that contradict themselves.
-func (j *job) checkOrder() {
-	specs := j.specs() // for other containers they have been refused
-	j.holds = spec.HoldGraph(specs)
-	starts := spec.StartGraph(specs).Cycles()
-	for _, path := range starts {
-		j.refuse(j.wishes[path[0]].Places["startDeps"], fmt.Sprintf("cycle %s: each waits for the next, so none ever starts: remove one of these dependencies", arrows(path)))
-	}
-	if len(starts) > 0 {
-		return // what follows from a cycle says nothing new
-	}
-	for _, path := range j.holds.Cycles() {
-		j.refuse(j.holdPlace(path), fmt.Sprintf("cycle %s: each would stop only after the next has exited: remove one of these dependencies", arrows(path)))
-	}
-	stops := stopsOf(specs)
-	for _, name := range slices.Sorted(maps.Keys(specs)) {
-		j.checkExits(name, specs, stops)
-	}
-}
-
-// holdPlace is where one of the stop dependencies of a cycle is written. There
-// is one, since start dependencies alone that go round are refused before.
-func (j *job) holdPlace(path []string) string {
-	for _, name := range path {
-		if place, found := j.wishes[name].Places["stopDeps"]; found {
-			return place
-		}
-	}
-	return Prefix + "stop-deps"
-}
-
-// checkExits compares the exits that the start of a container implies with
-// the stop dependencies.
-func (j *job) checkExits(name string, specs map[string]spec.Spec, stops stops) {
-	place := j.wishes[name].Places["startDeps"]
-	for _, exit := range spec.ExitsBefore(specs, name) {
-		if j.full() {
-			return
-		}
-		if stops.by(name, exit.Dependency) {
-			j.refuse(place, fmt.Sprintf("%q starts after %q (%s) and is stopped by it (%s): it would be stopped as it starts: remove one of the two", name, exit.Dependency, arrows(exit.Path), j.wishes[name].Places["stopDeps"]))
-		}
-		for _, d := range specs[name].StartDeps {
-			if d.Condition == spec.Ready && !d.Optional && !j.full() && stops.by(d.Container, exit.Dependency) {
-				j.refuse(place, fmt.Sprintf("%q starts when %q is ready and after %q (%s), whose exit stops %q (%s): the two hardly ever hold at once: remove one of them", name, d.Container, exit.Dependency, arrows(exit.Path), d.Container, j.wishes[d.Container].Places["stopDeps"]))
-			}
-		}
-		if stops[exit.Container][name] != nil {
-			j.refuse(place, fmt.Sprintf("%q starts only after %q (%s), but %q is stopped by the exit of %q (%s): the one waits for the other: remove one of the two", name, exit.Dependency, arrows(exit.Path), exit.Container, name, j.wishes[exit.Container].Places["stopDeps"]))
-		}
-	}
-}
-
-// stops says of each container which others it stops with, and when.
-type stops map[string]map[string][]spec.Condition
-
-// stopsOf sorts the stop dependencies, which are looked at for every exit.
-func stopsOf(specs map[string]spec.Spec) stops {
-	all := stops{}
-	for name, s := range specs {
-		on := make(map[string][]spec.Condition, len(s.StopDeps))
-		for _, d := range s.StopDeps {
-			on[d.Container] = append(on[d.Container], d.Condition)
-		}
-		all[name] = on
-	}
-	return all
-}
-
-// by reports whether that exit stops a container.
-func (s stops) by(name string, exit spec.Dependency) bool {
-	return slices.ContainsFunc(s[name][exit.Container], exit.Condition.Implies)
 }
 
 // arrows writes a path as users read it: a → b → a.

@@ -43,7 +43,7 @@ func HoldGraph(specs map[string]Spec) Graph {
 	for name, s := range specs {
 		for _, d := range s.StartDeps {
 			alive := d.Condition == Started || d.Condition == Ready
-			if alive && !edges[[2]string{name, d.Container}] {
+			if alive && !stops[[2]string{name, d.Container}] {
 				edges[[2]string{d.Container, name}] = true
 			}
 		}

@@ -1,0 +1,247 @@
+package inject
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/wrapper/explore"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// checkOrder refuses orders that no run of the pod gets past, and warns of those
+// that some run does not.
+func (j *job) checkOrder() {
+	specs := j.specs() // for other containers they have been refused
+	j.holds = spec.HoldGraph(specs)
+	cycles := spec.StartGraph(specs).Cycles()
+	found, explored := j.explore(specs)
+	for _, path := range cycles {
+		j.checkCycle(path, found, explored)
+	}
+	if len(cycles) > 0 {
+		return // what follows from a cycle says nothing new
+	}
+	for _, path := range j.holds.Cycles() {
+		j.refuse(j.holdPlace(path), fmt.Sprintf("cycle %s: each would stop only after the next has exited: remove one of these dependencies", arrows(path)))
+	}
+	o := order{j, specs, stopsOf(specs)}
+	if !explored {
+		o.checkPairs()
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(specs)) {
+		o.checkStarts(name, found)
+	}
+	for _, h := range found.Hangs {
+		o.checkHang(h)
+	}
+}
+
+// checkCycle refuses a cycle of start dependencies, unless something else ends
+// the wait.
+func (j *job) checkCycle(path []string, found explore.Result, explored bool) {
+	place := j.wishes[path[0]].Places["startDeps"]
+	stuck := func(name string) bool { return !found.Starts[name] }
+	if explored && !slices.ContainsFunc(path, stuck) {
+		j.warn(place, fmt.Sprintf("cycle %s: each waits for the next, until a start timeout or a stop dependency ends the wait of one: remove one of these dependencies", arrows(path)))
+		return
+	}
+	j.refuse(place, fmt.Sprintf("cycle %s: each waits for the next, so none ever starts: remove one of these dependencies", arrows(path)))
+}
+
+// holdPlace is where one of the stop dependencies of a cycle is written. There
+// is one, since start dependencies alone that go round are refused before.
+func (j *job) holdPlace(path []string) string {
+	for _, name := range path {
+		if place, found := j.wishes[name].Places["stopDeps"]; found {
+			return place
+		}
+	}
+	return Prefix + "stop-deps"
+}
+
+// explore finds out what can become of the containers that depend on each
+// other. It is not ok when there are too many, and empty where there is nothing
+// to find out.
+func (j *job) explore(specs map[string]spec.Spec) (found explore.Result, ok bool) {
+	var pod []spec.Spec
+	named := map[string]bool{}
+	matters := len(spec.StartGraph(specs).Cycles()) > 0
+	for _, c := range j.containers {
+		if _, asked := specs[c.Name]; !asked || c.runsToEnd() {
+			continue
+		}
+		s := j.explorable(c, specs[c.Name])
+		for _, d := range slices.Concat(s.StartDeps, s.StopDeps) {
+			named[d.Container] = true
+		}
+		matters = matters || len(s.StopDeps) > 0 || slices.ContainsFunc(s.StartDeps, isExit)
+		pod = append(pod, s)
+	}
+	if !matters {
+		return explore.Result{}, true
+	}
+	for _, s := range pod {
+		delete(named, s.Container)
+	}
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		pod = append(pod, j.bystander(name))
+	}
+	return explore.Pod(pod)
+}
+
+// explorable is a container's spec as far as it is known before anything is
+// compiled, without what can never matter.
+func (j *job) explorable(c container, s spec.Spec) spec.Spec {
+	s.Container, s.Restart = c.Name, c.restart()
+	all := len(s.StopDeps)
+	s.StartDeps, s.StopDeps = j.sound(c, s.StartDeps), slices.DeleteFunc(j.sound(c, s.StopDeps), j.neverExits)
+	if c.init() || s.StopWhen == spec.StopAll && len(s.StopDeps) < all {
+		s.StopDeps = nil
+	}
+	return s
+}
+
+// sound are the dependencies of a container that are not refused already.
+func (j *job) sound(c container, deps []spec.Dependency) []spec.Dependency {
+	return slices.DeleteFunc(j.open(deps), func(d spec.Dependency) bool { return j.refused[[2]string{c.Name, d.Container}] })
+}
+
+// neverExits reports whether a dependency is on a container that is restarted for
+// ever.
+func (j *job) neverExits(d spec.Dependency) bool {
+	on, found := j.find(d.Container)
+	return found && on.restarts() == corev1.RestartPolicyAlways && len(on.restart().Rules) == 0
+}
+
+// isExit reports whether a start dependency is on an exit.
+func isExit(d spec.Dependency) bool {
+	return d.Condition == spec.Exited || d.Condition == spec.Succeeded
+}
+
+// bystander is the spec of a container that others only depend on. Of one that
+// another webhook adds nothing is known: it may exit for good.
+func (j *job) bystander(name string) spec.Spec {
+	s := spec.Default()
+	s.Container, s.Restart.Policy = name, spec.RestartNever
+	if c, found := j.find(name); found {
+		s.Restart = c.restart()
+	}
+	return s
+}
+
+// order is what is said of the order of a pod's containers.
+type order struct {
+	*job
+
+	specs map[string]spec.Spec
+	stops stops
+}
+
+// checkStarts refuses a container that starts in no run of the pod, and warns of
+// one that starts only before another is stopped. What comes of that for those
+// that wait for it says nothing new.
+func (o order) checkStarts(name string, found explore.Result) {
+	follows := func(among map[string]bool) bool {
+		return slices.ContainsFunc(o.specs[name].StartDeps, func(d spec.Dependency) bool {
+			starts, explored := among[d.Container]
+			return explored && !starts && !d.Optional
+		})
+	}
+	starts, explored := found.Starts[name]
+	place := o.wishes[name].Places["startDeps"]
+	switch {
+	case !explored:
+	case !starts && !follows(found.Starts):
+		o.refuse(place, o.whyNever(name))
+	case starts && !found.Ends[name]:
+		o.refuse(o.stopPlace(name), fmt.Sprintf("%q never exits for good: it is started again each time it has exited: change its restart policy or its exit codes", name))
+	case starts && !found.Promptly[name] && !follows(found.Promptly):
+		o.warn(place, o.whyHardly(name))
+	}
+}
+
+// whyNever says why a container starts in no run.
+func (o order) whyNever(name string) string {
+	for _, exit := range spec.ExitsBefore(o.specs, name) {
+		if o.stops.by(name, exit.Dependency) {
+			return o.asItStarts(name, exit)
+		}
+	}
+	starts := listed(o.specs[name].StartDeps, "and")
+	if deps := o.specs[name].StopDeps; len(deps) > 0 {
+		return fmt.Sprintf("%q never starts: when its start dependencies hold (%s), its stop dependencies hold too (%s): remove one of them", name, starts, listed(deps, "or"))
+	}
+	return fmt.Sprintf("%q never starts: its start dependencies (%s) never hold at the same moment: remove one of them", name, starts)
+}
+
+// whyHardly says why a container starts only if another takes its time to stop.
+func (o order) whyHardly(name string) string {
+	for _, exit := range spec.ExitsBefore(o.specs, name) {
+		for _, d := range o.specs[name].StartDeps {
+			if d.Condition == spec.Ready && o.stops.by(d.Container, exit.Dependency) {
+				return o.hardlyEver(name, d.Container, exit)
+			}
+		}
+	}
+	return fmt.Sprintf("%q hardly ever starts: its start dependencies (%s) hold together only while another container is being stopped: remove one of them", name, listed(o.specs[name].StartDeps, "and"))
+}
+
+// checkHang warns of a run after which a container never ends, or never starts.
+func (o order) checkHang(h explore.Hang) {
+	if j := o.job; h.Waits {
+		j.warn(j.wishes[h.Container].Places["startDeps"], fmt.Sprintf("if %s, %q never starts: it waits for %s indefinitely%s",
+			conditions(h), h.Container, listed(o.specs[h.Container].StartDeps, "and"), o.because(h)))
+		return
+	}
+	o.warn(o.stopPlace(h.Container), fmt.Sprintf("if %s, %q never exits for good: it is stopped and restarted indefinitely, because its stopped-exit-code is not 0 (restartPolicy: OnFailure): remove stopped-exit-code, or set restartPolicy: Never",
+		conditions(h), h.Container))
+}
+
+// because names the stop dependency that such a wait would have to come before.
+func (o order) because(h explore.Hang) string {
+	if len(o.stops[h.Forever][h.Container]) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %q is stopped only after %q has exited (%s)", h.Forever, h.Container, o.wishes[h.Forever].Places["stopDeps"])
+}
+
+// stopPlace is where it was said how a container stops.
+func (o order) stopPlace(name string) string {
+	if place := o.placeOf(name, "stoppedExitCode"); place != "" {
+		return place
+	}
+	return o.wishes[name].Places["stopDeps"]
+}
+
+// conditions say what has happened in a run before a container hangs.
+func conditions(h explore.Hang) string {
+	var all []string
+	if h.Forever != "" {
+		all = append(all, fmt.Sprintf("%q does not exit by itself", h.Forever))
+	}
+	for _, e := range h.Exits {
+		switch {
+		case e.Stopped:
+			all = append(all, fmt.Sprintf("%q is stopped", e.Container))
+		case e.Success:
+			all = append(all, fmt.Sprintf("%q exits with code 0", e.Container))
+		default:
+			all = append(all, fmt.Sprintf("%q exits with a code other than 0", e.Container))
+		}
+	}
+	return strings.Join(all, " and ")
+}
+
+// listed writes dependencies as in a sentence.
+func listed(deps []spec.Dependency, word string) string {
+	texts := make([]string, len(deps))
+	for i, d := range deps {
+		texts[i] = d.String()
+	}
+	return strings.Join(texts, " "+word+" ")
+}

@@ -1,0 +1,273 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"koordinator.io/koordinator/wrapper/explore"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// decided is every state of a pod of real machines whose facts are known at
+// once, which the kubelet starts in any order and again by their restart policy,
+// and which nobody stops.
+type decided struct {
+	pods  []*pod
+	next  [][]int
+	index map[string]int
+}
+
+// mostDecided is how many states of a pod are looked at.
+const mostDecided = 60000
+
+// decide follows every run. It is not ok when there are too many states.
+func decide(specs []spec.Spec) (d *decided, ok bool, err error) {
+	p := pod{c: make([]container, len(specs))}
+	for i := range specs {
+		p.c[i].spec = &specs[i]
+	}
+	d = &decided{index: map[string]int{}}
+	d.add(&p)
+	for at := 0; at < len(d.pods); at++ {
+		if len(d.pods) > mostDecided {
+			return nil, false, nil
+		}
+		for _, m := range d.pods[at].events() {
+			q := d.pods[at].keep()
+			if err := errors.Join(q.happen(m), q.inform()); err != nil {
+				return nil, false, fmt.Errorf("%+v: %w", m, err)
+			}
+			d.next[at] = append(d.next[at], d.add(q))
+		}
+	}
+	return d, true, nil
+}
+
+// add is the index of a pod, which is made when it is new.
+func (d *decided) add(p *pod) int {
+	var key strings.Builder
+	for i := range p.c {
+		fmt.Fprintf(&key, "%v|", p.c[i].key())
+	}
+	at, known := d.index[key.String()]
+	if !known {
+		at = len(d.pods)
+		d.index[key.String()] = at
+		d.pods, d.next = append(d.pods, p), append(d.next, nil)
+	}
+	return at
+}
+
+// events are those that can come next: the kubelet's starts, ends of commands,
+// readiness, answers and timers. A prompt answer comes before anything else.
+func (p *pod) events() []move {
+	if prompt := p.answers(); prompt != nil {
+		return prompt
+	}
+	var list []move
+	for i := range p.c {
+		c, who := &p.c[i], containerName(i)
+		if !c.alive && !c.gone {
+			list = append(list, move{what: "begin", who: who})
+			continue
+		}
+		for _, e := range c.run.due() {
+			list = append(list, move{"due", who, "", e})
+		}
+		for _, e := range c.run.ends() {
+			if _, survives := e.(Unkillable); c.alive && !survives {
+				list = append(list, move{"ends", who, "", e})
+			}
+		}
+		if c.runs() && !c.ready {
+			list = append(list, move{what: "ready", who: who})
+		}
+	}
+	return list
+}
+
+// happen makes a move. A container begins with all facts.
+func (p *pod) happen(m move) error {
+	if m.what != "begin" {
+		return p.do(m)
+	}
+	i := int(m.who[0] - 'a')
+	c := &p.c[i]
+	c.alive, c.noted, c.asked, c.views = true, false, false, [most]view{}
+	c.run = run{machine: *New(*c.spec, false)}
+	for j := range p.c {
+		if j != i && named(c.spec, containerName(j)) {
+			c.views[j] = p.news(i, j)
+		}
+	}
+	return errors.Join(c.run.take(Begin{p.facts(i)}), p.follow(i, run{}))
+}
+
+// inform tells everybody how all others stand, at the same time, until nobody
+// has anything to learn.
+func (p *pod) inform() error {
+	for {
+		learners := map[int]bool{}
+		for i := range p.c {
+			for j := range p.c {
+				if p.c[i].alive && p.late(i, j) {
+					learners[i] = true
+				}
+			}
+		}
+		if len(learners) == 0 {
+			return nil
+		}
+		for i := range learners {
+			for j := range p.c {
+				p.c[i].views[j] = p.news(i, j)
+			}
+		}
+		for i := range learners {
+			before := p.c[i].run
+			p.c[i].run = before.clone()
+			if err := errors.Join(p.c[i].run.take(p.facts(i)), p.follow(i, before)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// futures says of each state whether the pod is as told in it or in one that
+// can follow, or one fails again and again, which is seen.
+func (d *decided) futures(is func(p *pod) bool) []bool {
+	can := make([]bool, len(d.pods))
+	for at, p := range d.pods {
+		can[at] = is(p) || p.lost()
+	}
+	for changed := true; changed; {
+		changed = false
+		for at := len(can) - 1; at >= 0; at-- {
+			if !can[at] && slices.ContainsFunc(d.next[at], func(to int) bool { return can[to] }) {
+				can[at], changed = true, true
+			}
+		}
+	}
+	return can
+}
+
+// lost tells whether a container that waits fails again and again.
+func (p *pod) lost() bool {
+	for i := range p.c {
+		if c, code := &p.c[i], p.refuses(i).Code; !c.gone && !c.runs() && code == spec.ExitUnsatisfiable && !c.spec.Restart.ForGood(code) {
+			return true
+		}
+	}
+	return false
+}
+
+// refuses is how a container ends that began now, zero when it does not.
+func (p *pod) refuses(i int) Exit {
+	m := New(*p.c[i].spec, false)
+	m.Handle(Begin{p.truths(i)})
+	return m.Report().Exit
+}
+
+// truths are the facts of a container that began now.
+func (p *pod) truths(i int) Facts {
+	f := Facts{}
+	for j := range p.c {
+		if v := p.truth(j); named(p.c[i].spec, containerName(j)) {
+			f[containerName(j)] = Fact{Started: v.started, Ready: v.ready, Exited: v.exited, Code: int(v.code), Stopped: v.unsuccessful}
+		}
+	}
+	return f
+}
+
+// verdict is what becomes of a container in all these states.
+func (d *decided) verdict(i int) (starts, ends, hangs bool) {
+	gone := d.futures(func(p *pod) bool { return p.c[i].gone })
+	runs := d.futures(func(p *pod) bool { return p.c[i].gone || p.c[i].runs() || p.refuses(i).Stopped })
+	spec := d.pods[0].c[i].spec
+	canEnd := false
+	for code := range 256 {
+		canEnd = canEnd || spec.Restart.ForGood(code)
+	}
+	for at, p := range d.pods {
+		c := &p.c[i]
+		starts = starts || c.runs()
+		ends = ends || c.gone || !canEnd
+		waits := !c.gone && !c.runs()
+		hangs = hangs || !c.gone && spec.StartTimeout == 0 && (canEnd && !gone[at] || waits && !runs[at])
+	}
+	return starts, ends, hangs
+}
+
+// orderedPod is a pod of two or three containers with any dependencies.
+func orderedPod(r *rand.Rand) []spec.Spec {
+	policies := []string{spec.RestartNever, spec.RestartOnFailure, spec.RestartOnFailure, spec.RestartAlways}
+	policy := policies[r.IntN(len(policies))]
+	specs := make([]spec.Spec, 2+r.IntN(2))
+	for i := range specs {
+		s := plain(containerName(i), policy)
+		if r.IntN(6) == 0 {
+			s.Restart.Policy = policies[r.IntN(len(policies))]
+		}
+		s.StoppedExitCode = []spec.ExitCode{0, 0, spec.Child, 5}[r.IntN(4)]
+		s.KilledExitCode = []spec.ExitCode{0, spec.Child}[r.IntN(2)]
+		s.StopWhen = []spec.StopWhen{spec.StopAny, spec.StopAll}[r.IntN(2)]
+		if r.IntN(6) == 0 {
+			s.StartTimeout = 1
+			s.OnStartTimeout = []spec.OnTimeout{spec.TimeoutFail, spec.TimeoutStart}[r.IntN(2)]
+		}
+		for j := range specs {
+			if i != j && r.IntN(2) == 0 {
+				ways := startWays(containerName(j))
+				ways[r.IntN(len(ways))].set(&s)
+			}
+			if i != j && r.IntN(3) == 0 {
+				ways := stopWays(containerName(j))
+				ways[r.IntN(len(ways))].set(&s)
+			}
+		}
+		specs[i] = s
+	}
+	return specs
+}
+
+// agree compares what explore says of a pod with what the machines do.
+func agree(specs []spec.Spec) (compared bool, err error) {
+	d, ok, err := decide(specs)
+	if err != nil || !ok {
+		return false, err
+	}
+	have, ok := explore.Pod(specs)
+	if !ok {
+		return false, errors.New("explore gives up")
+	}
+	for i := range specs {
+		name := containerName(i)
+		starts, ends, hangs := d.verdict(i)
+		hang := slices.IndexFunc(have.Hangs, func(h explore.Hang) bool { return h.Container == name && h.Forever == "" })
+		if starts != have.Starts[name] || ends != have.Ends[name] || hangs != (hang >= 0) {
+			return true, fmt.Errorf("%s starts %v, ends %v, hangs %v; explore says %v, %v, %v", name, starts, ends, hangs, have.Starts[name], have.Ends[name], hang >= 0)
+		}
+	}
+	return true, nil
+}
+
+func TestB4TheDecisionIsThatOfTheRealMachines(t *testing.T) {
+	compared := 0
+	for seed := range uint64(120) {
+		specs := orderedPod(rand.New(rand.NewPCG(seed, 4)))
+		one, err := agree(specs)
+		if err != nil {
+			t.Fatalf("pod %d\n%s\n%v", seed, describe(specs), err)
+		}
+		if one {
+			compared++
+		}
+	}
+	if compared < 60 {
+		t.Errorf("only %d pods are small enough to compare", compared)
+	}
+}
