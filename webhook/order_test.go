@@ -94,6 +94,10 @@ func TestA18AStoppedSidecarThatIsStartedAgain(t *testing.T) {
 			name: "by an essential container", pod: "OnFailure main side", annotations: given("essential", "main", "stopped-exit-code", "child"),
 			want: `Warning: koordinator.io/stopped-exit-code: if "main" exits with code 0, "side" never exits for good: ` + remedy,
 		},
+		{
+			name: "after what it was started for", pod: "OnFailure migrate main side", annotations: given("start-deps", "{main: [migrate=succeeded, side=started], migrate: side=started}", "stop-deps", "side: main", "stopped-exit-code", "side: 5"),
+			want: `Warning: koordinator.io/stopped-exit-code: container "side": if "migrate" exits with code 0 and "main" exits with code 0, "side" never exits for good: ` + remedy,
+		},
 		{name: "with code 0", pod: "OnFailure main side", annotations: given("stop-deps", "side: main")},
 		{name: "where no exit is followed by a start", pod: "Never main side", annotations: given("stop-deps", "side: main", "stopped-exit-code", "side: child")},
 	} {

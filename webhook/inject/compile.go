@@ -194,7 +194,7 @@ func (j *job) againstExec(m *member) []string {
 	}
 	for _, o := range j.members {
 		for _, d := range slices.Concat(o.spec.StartDeps, o.spec.StopDeps) {
-			if d.Container == m.Name && asksExit(d.Condition, o.spec.Source) {
+			if d.Container == m.Name && asksExit(m, d.Condition) {
 				reasons = append(reasons, fmt.Sprintf("%q needs to know of its exit (%s)", o.Name, d))
 			}
 		}
@@ -202,11 +202,17 @@ func (j *job) againstExec(m *member) []string {
 	return reasons
 }
 
-// asksExit reports whether a condition is about an exit that nobody can tell of
-// once the command has taken the wrapper's place: its code, and where the pod's
-// status is not asked that it exited at all.
-func asksExit(c spec.Condition, from spec.Source) bool {
-	return c == spec.Succeeded || c == spec.Failed || c == spec.Exited && from == spec.SourceLocal
+// asksExit reports whether a condition is about an exit code, which nobody can
+// report once the command has taken the wrapper's place: of itself, or because
+// the code decides whether the exit is for good. That it exited at all shows by
+// its record.
+func asksExit(on *member, c spec.Condition) bool {
+	some, all := false, true
+	for code := range 256 {
+		good := on.spec.Restart.ForGood(code)
+		some, all = some || good, all && good
+	}
+	return c == spec.Succeeded || c == spec.Failed || c == spec.Exited && some && !all
 }
 
 // isNeeded reports whether a wrapper that nobody asked to go is of use for

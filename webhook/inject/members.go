@@ -135,8 +135,12 @@ func (j *job) checkEssential(e Essential) bool {
 // stopWith gives a container the stop dependency, unless it has one of its own.
 func (j *job) stopWith(c container, e Essential) {
 	w := j.wish(c.Name)
+	made, byEngine := j.engineOf(c)
 	switch {
 	case slices.ContainsFunc(w.Spec.StopDeps, func(d spec.Dependency) bool { return d.Container == e.Container }):
+		return
+	case byEngine:
+		j.warn(e.Place, fmt.Sprintf("%q is not stopped: %s ends it itself. To stop it with %q nevertheless, write stop-deps: \"%s: %s\"", c.Name, made.name, e.Container, c.Name, e.Container))
 		return
 	case j.late(c.Name) && !w.TakesPart():
 		j.warn(e.Place, fmt.Sprintf("%q is not stopped: another webhook adds it, and it is not asked to take part", c.Name))

@@ -37,7 +37,9 @@ func (j *job) checkOrder() {
 		o.checkStarts(name, found)
 	}
 	for _, h := range found.Hangs {
-		o.checkHang(h)
+		if found.Starts[h.Container] { // else it is refused
+			o.checkHang(h)
+		}
 	}
 }
 
@@ -193,12 +195,12 @@ func (o order) whyHardly(name string) string {
 
 // checkHang warns of a run after which a container never ends, or never starts.
 func (o order) checkHang(h explore.Hang) {
-	if j := o.job; h.Waits {
-		j.warn(j.wishes[h.Container].Places["startDeps"], fmt.Sprintf("if %s, %q never starts: it waits for %s indefinitely%s",
+	if h.Waits {
+		o.warn(o.wishes[h.Container].Places["startDeps"], fmt.Sprintf("%s%q never starts: it waits for %s indefinitely%s",
 			conditions(h), h.Container, listed(o.specs[h.Container].StartDeps, "and"), o.because(h)))
 		return
 	}
-	o.warn(o.stopPlace(h.Container), fmt.Sprintf("if %s, %q never exits for good: it is stopped and restarted indefinitely, because its stopped-exit-code is not 0 (restartPolicy: OnFailure): remove stopped-exit-code, or set restartPolicy: Never",
+	o.warn(o.stopPlace(h.Container), fmt.Sprintf("%s%q never exits for good: it is stopped and restarted indefinitely, because its stopped-exit-code is not 0 (restartPolicy: OnFailure): remove stopped-exit-code, or set restartPolicy: Never",
 		conditions(h), h.Container))
 }
 
@@ -218,7 +220,8 @@ func (o order) stopPlace(name string) string {
 	return o.wishes[name].Places["stopDeps"]
 }
 
-// conditions say what has happened in a run before a container hangs.
+// conditions are the beginning of a sentence: what has happened in a run before
+// a container hangs.
 func conditions(h explore.Hang) string {
 	var all []string
 	if h.Forever != "" {
@@ -226,6 +229,7 @@ func conditions(h explore.Hang) string {
 	}
 	for _, e := range h.Exits {
 		switch {
+		case e.Stopped && e.Container == h.Container: // the sentence goes on with that
 		case e.Stopped:
 			all = append(all, fmt.Sprintf("%q is stopped", e.Container))
 		case e.Success:
@@ -234,7 +238,10 @@ func conditions(h explore.Hang) string {
 			all = append(all, fmt.Sprintf("%q exits with a code other than 0", e.Container))
 		}
 	}
-	return strings.Join(all, " and ")
+	if len(all) == 0 {
+		return ""
+	}
+	return "if " + strings.Join(all, " and ") + ", "
 }
 
 // listed writes dependencies as in a sentence.

@@ -111,23 +111,23 @@ func (p *pod) happen(m move) error {
 // has anything to learn.
 func (p *pod) inform() error {
 	for {
-		learners := map[int]bool{}
+		var learners []int
 		for i := range p.c {
 			for j := range p.c {
-				if p.c[i].alive && p.late(i, j) {
-					learners[i] = true
+				if p.c[i].alive && p.late(i, j) && !slices.Contains(learners, i) {
+					learners = append(learners, i)
 				}
 			}
 		}
 		if len(learners) == 0 {
 			return nil
 		}
-		for i := range learners {
+		for _, i := range learners {
 			for j := range p.c {
 				p.c[i].views[j] = p.news(i, j)
 			}
 		}
-		for i := range learners {
+		for _, i := range learners {
 			before := p.c[i].run
 			p.c[i].run = before.clone()
 			if err := errors.Join(p.c[i].run.take(p.facts(i)), p.follow(i, before)); err != nil {

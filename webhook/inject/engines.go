@@ -1,0 +1,81 @@
+package inject
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// engine is a system that makes pods, reads them from outside, and ends some of
+// their containers itself.
+type engine struct {
+	name  string
+	label string // of its pods; "": its containers' names are enough
+	owns  func(container string) bool
+}
+
+// engines are those whose containers no essential container stops: a step that
+// has yet to have its turn would count as done, and a result would be lost.
+//
+// Tekton: pkg/apis/pipeline/register.go (label), pkg/pod/entrypoint.go (names).
+// Argo Workflows: workflow/common/common.go. Airflow: PodDefaults in
+// providers/cncf/kubernetes/utils/xcom_sidecar.py. GitLab: "Kubernetes executor"
+// in the documentation of GitLab Runner.
+var engines = []engine{
+	{tekton, "tekton.dev/taskRun", func(c string) bool { return strings.HasPrefix(c, stepPrefix) }},
+	{"Argo Workflows", "workflows.argoproj.io/workflow", func(c string) bool { return c == "wait" }},
+	{"Airflow", "", func(c string) bool { return c == "airflow-xcom-sidecar" }},
+	{"GitLab Runner", "job.runner.gitlab.com/pod", func(c string) bool { return c == "build" || c == "helper" }},
+}
+
+const (
+	tekton     = "Tekton"
+	stepPrefix = "step-" // begins the names of its steps
+)
+
+// engineOf is the engine that a container belongs to.
+func (j *job) engineOf(c container) (engine, bool) {
+	i := slices.IndexFunc(engines, func(e engine) bool {
+		_, labelled := j.pod.Labels[e.label]
+		return (labelled || e.label == "") && e.owns(c.Name)
+	})
+	if i < 0 {
+		return engine{}, false
+	}
+	return engines[i], true
+}
+
+// checkEngines warns of Tekton's steps that wait without end for the step before
+// when its command never runs.
+func (j *job) checkEngines() {
+	for i, c := range j.containers {
+		e, found := j.engineOf(c)
+		deps := j.wishes[c.Name].Spec.StartDeps
+		if !found || e.name != tekton || len(deps) == 0 {
+			continue
+		}
+		var later []string
+		for _, next := range j.containers[i+1:] {
+			if strings.HasPrefix(next.Name, stepPrefix) && !j.followsFailure(next.Name, c.Name, deps) {
+				later = append(later, fmt.Sprintf("%q", next.Name))
+			}
+		}
+		if len(later) > 0 {
+			j.warn(j.wishes[c.Name].Places["startDeps"], fmt.Sprintf("if %q cannot start, the steps after it (%s) wait until the TaskRun times out, because Tekton's entrypoint in %q never runs: give them the same start dependencies, or stop-deps: \"%s: %s=failed\"",
+				c.Name, strings.Join(later, ", "), c.Name, strings.Trim(later[0], `"`), c.Name))
+		}
+	}
+}
+
+// followsFailure reports whether a step ends when an earlier one cannot start:
+// it is stopped by that, or has the same start dependencies.
+func (j *job) followsFailure(name, earlier string, deps []spec.Dependency) bool {
+	s := j.wishes[name].Spec
+	stopped := slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool {
+		return d.Container == earlier && d.Condition != spec.Succeeded
+	})
+	lacks := func(d spec.Dependency) bool { return !slices.Contains(s.StartDeps, d) }
+	return stopped || !slices.ContainsFunc(deps, lacks)
+}
