@@ -216,3 +216,18 @@ func TestA1WithSourcePodRecordsCorrectTheStatus(t *testing.T) {
 		t.Errorf("records of %q are read, want those of proxy", specs["main"].Wrapped)
 	}
 }
+
+func TestA10OptionsOnOurMountsAreRefused(t *testing.T) {
+	pod := shopPod(func(main, _ *corev1.Container) {
+		main.VolumeMounts = []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir, ReadOnly: true, BindMountOptions: []string{"noexec"}}}
+	})
+	wishes := map[string]Wish{"main": wished("main", func(s *spec.Spec) { s.StopDeps = dependsOn("proxy", spec.Exited) })}
+	r := Inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}}, Commands{}, Settings{})
+	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.Text, `bindMountOptions ["noexec"]`) }) {
+		t.Errorf("problems %v", r.Problems)
+	}
+	pod.Spec.Containers[0].VolumeMounts[0].BindMountOptions = nil
+	if r := Inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}}, Commands{}, Settings{}); len(r.Problems) > 0 {
+		t.Errorf("without them: %v", r.Problems)
+	}
+}

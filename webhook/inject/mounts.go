@@ -28,6 +28,9 @@ func (j *job) mounts(m *member) {
 			continue
 		}
 		missing = slices.Delete(missing, i, i+1)
+		if len(own.BindMountOptions) > 0 {
+			j.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: bindMountOptions %q: koordinator has to be executed from its mounts as they are: remove them", own.Name, own.MountPath, own.BindMountOptions))
+		}
 	}
 	for _, d := range m.VolumeDevices {
 		if reserved(d.DevicePath) {
