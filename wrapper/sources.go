@@ -40,7 +40,7 @@ const recordGrace = 10 * time.Second
 // them, and takes what comes from their channels.
 type sources struct {
 	ctx        context.Context // ends with the run
-	records    Records         // nil: no container keeps one
+	records    Records
 	status     Status
 	tombstones Tombstones // nil: no other system
 
@@ -81,7 +81,7 @@ func (s *sources) learn(apply func(*knowledge)) {
 
 // now looks up what can be known without waiting, and returns all facts.
 func (s *sources) now() lifecycle.Facts {
-	if s.records != nil && len(s.know.spec.Wrapped) > 0 {
+	if len(s.know.spec.Wrapped) > 0 {
 		s.know.records = s.records.Now()
 	}
 	if s.tombstones != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // subcommands are what the first argument can name instead of a program.
-var subcommands = []string{"install", "gate", "prestop", "status", "version", "help"}
+var subcommands = []string{"install", "gate", "prestop", "probe", "status", "version", "help"}
 
 // typos is the most letters by which a mistyped subcommand differs from it.
 const typos = 2

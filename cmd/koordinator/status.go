@@ -86,6 +86,7 @@ func statusOf(name, dir string) containerStatus {
 		return s
 	}
 	s.State, s.Ready, s.Stopping, s.For, s.Since = p.Phase, p.Ready, p.Stopping, p.For, &p.StateSince.Wall
+	s.Reason = p.Trouble
 	switch {
 	case p.Exit != nil:
 		s.State, s.ExitCode, s.Reason = "exited", &p.Exit.Code, strings.TrimPrefix(p.Exit.Reason, spec.NotStarted)

@@ -127,7 +127,7 @@ func TestA4AThreadDumpLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func TestA7A8ACommandWhoseStopDependencyHoldsIsNotStartedAgain(t *testing.T) {
+func TestA7ACommandWhoseStopDependencyHoldsIsNotStartedAgain(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, jobOf("again", notes{"stop-deps": "side: main"}, "backoffLimit: 6", `
@@ -182,26 +182,6 @@ func TestA13ALivenessProbeDoesNotEndWhatIsBeingStopped(t *testing.T) {
 	}
 	if out := logs(t, ns, pod.Name, "proxy"); !out.has("drained") {
 		t.Errorf("proxy did not drain:\n%s", out)
-	}
-}
-
-func TestA14AShortGracePeriodOfAProbeIsNotEatenByTheHold(t *testing.T) {
-	abreast(t)
-	ns := namespace(t, enabled)
-	apply(t, ns, podOf("grace", notes{"start-deps": "main: proxy"}, `
-  terminationGracePeriodSeconds: 3600
-  containers:
-    - {name: main, image: "busybox:1.37", command: [sh, -c, "trap 'exit 0' TERM; echo main runs; while :; do sleep 0.2; done"]}
-    - name: proxy
-      image: busybox:1.37
-      command: [sh, -c, "trap 'echo got SIGTERM; exit 0' TERM; touch /tmp/live; echo proxy runs; while :; do sleep 0.1; done"]
-      livenessProbe: {exec: {command: [test, -e, /tmp/live]}, initialDelaySeconds: 2, periodSeconds: 1, timeoutSeconds: 60, failureThreshold: 1, terminationGracePeriodSeconds: 30}
-`))
-	says(t, ns, "grace", "main", "main runs")
-	proxy := follow(t, ns, "grace", "proxy")
-	kubectl(t, "-n", ns, "exec", "grace", "-c", "proxy", "--", "rm", "/tmp/live")
-	if out := proxy(); !out.has("got SIGTERM") {
-		t.Errorf("proxy was killed without a signal before:\n%s", out)
 	}
 }
 

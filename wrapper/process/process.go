@@ -1,7 +1,7 @@
 // Package process is the wrapper's adapter to the kernel: it hears signals,
 // starts commands, signals them and reaps whatever ends.
 //
-// It has no goroutine and no state of its own. One goroutine, the wrapper's
+// It has no state of its own, and no goroutine but that of an Output. One goroutine, the wrapper's
 // event loop, makes every call. That goroutine must be locked to its thread
 // (runtime.LockOSThread) until the program ends, see Start.
 //
