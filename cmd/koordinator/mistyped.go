@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // subcommands are what the first argument can name instead of a program.
@@ -31,31 +33,9 @@ func (c command) mistyped() error {
 		return nil
 	}
 	for _, name := range subcommands {
-		if distance(word, name) <= typos {
+		if spec.Distance(word, name) <= typos {
 			return fmt.Errorf("unknown command %q: did you mean %q? Write koordinator -- %s to run a program of that name", word, name, word)
 		}
 	}
 	return nil
-}
-
-// distance is how many letters have to be added, removed or changed to make b
-// of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0] // of the row above, one to the left
-		row[0] = i + 1
-		for j := range len(b) {
-			change := before
-			if a[i] != b[j] {
-				change++
-			}
-			before = row[j+1]
-			row[j+1] = min(change, row[j]+1, before+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -1,6 +1,10 @@
 package main
 
-import "testing"
+import (
+	"testing"
+
+	"koordinator.io/koordinator/wrapper/spec"
+)
 
 func TestB17WhatIsTakenForAMistake(t *testing.T) {
 	for word, want := range map[string]bool{
@@ -21,7 +25,7 @@ func TestTheDistanceOfWords(t *testing.T) {
 		a, b string
 		want int
 	}{{"", "gate", 4}, {"gate", "", 4}, {"gate", "gate", 0}, {"gaet", "gate", 2}, {"gat", "gate", 1}, {"stauts", "status", 2}, {"kitten", "sitting", 3}} {
-		if have := distance(test.a, test.b); have != test.want {
+		if have := spec.Distance(test.a, test.b); have != test.want {
 			t.Errorf("%q to %q: %d, want %d", test.a, test.b, have, test.want)
 		}
 	}
