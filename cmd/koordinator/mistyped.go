@@ -1,11 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
+	"syscall"
 
+	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -29,8 +29,8 @@ func (c command) mistyped() error {
 	if strings.Contains(word, "/") {
 		return nil
 	}
-	if _, err := exec.LookPath(word); err == nil || errors.Is(err, exec.ErrDot) {
-		return nil
+	if _, err := process.Find(word, c.environ, ""); err != syscall.ENOENT {
+		return nil // it is there, or running it says what is wrong with it
 	}
 	for _, name := range subcommands {
 		if spec.Distance(word, name) <= typos {

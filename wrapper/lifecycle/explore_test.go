@@ -33,12 +33,12 @@ func TestExploreOneMachine(t *testing.T) {
 		var states, steps atomic.Int64
 		each(t, len(rows), func(i int) {
 			s, name := build(group.options, rows[i])
-			first, err := newRun(s)
+			first, err := newWorld(s)
 			if err != nil {
 				t.Errorf("%s: begin: %v", name, err)
 				return
 			}
-			n, k, err := search(world{run: first}, (*world).key, (*world).keep, (*world).expand)
+			n, k, err := search(first, (*world).key, (*world).keep, (*world).expand)
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}

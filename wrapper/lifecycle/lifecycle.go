@@ -275,8 +275,9 @@ const (
 
 // Machine is one incarnation of a container.
 type Machine struct {
-	spec     spec.Spec
-	terminal bool // WINCH is then a resize, not a stop request
+	spec          *spec.Spec     // as it was given; never changed
+	terminal      bool           // WINCH is then a resize, not a stop request
+	requestSignal syscall.Signal // by which the runtime stops the container; 0: not known
 
 	state      State
 	facts      Facts
@@ -306,7 +307,7 @@ type Machine struct {
 // New is a machine that has seen nothing yet. terminal tells that the command
 // has a terminal.
 func New(s spec.Spec, terminal bool) *Machine {
-	return &Machine{spec: s, terminal: terminal}
+	return &Machine{spec: &s, terminal: terminal, requestSignal: s.RequestSignal}
 }
 
 // State is the present state.
@@ -350,7 +351,7 @@ func (m *Machine) Handle(e Event) []Action {
 	case Noted:
 		return m.note()
 	case StopSignal:
-		m.spec.RequestSignal = cmp.Or(m.spec.RequestSignal, e.Number)
+		m.requestSignal = cmp.Or(m.requestSignal, e.Number)
 		return nil
 	case Signal:
 		return m.signal(e.Number)

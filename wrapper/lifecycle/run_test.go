@@ -70,49 +70,52 @@ func (r *run) take(e Event) error {
 	for _, a := range acts {
 		r.perform(a)
 	}
-	err := r.monitor.take(&r.machine.spec, r.machine.facts, e, acts)
+	err := r.monitor.take(r.machine.spec, r.machine.facts, e, acts)
 	return errors.Join(err, r.monitor.told(r.machine.Report()), r.drop())
 }
+
+// The timers of each part of a run, a bit for each.
+const (
+	waitingTimers  = 1<<StartTimeout | 1<<UnheardTimer
+	keptTimers     = 1<<HoldMomentTimer | 1<<HoldBudget | 1<<StopDelay | 1<<HintTimer | 1<<UnseenTimer | 1<<DoubtTimer | 1<<NoteTimer
+	stoppingTimers = 1<<PreStopTimeout | 1<<StopSignalTimer | 1<<StopTimeout | 1<<OverdueTimer
+)
 
 // dead are the timers that nothing can come of any more in a state, nor in those
 // that may follow it.
 func dead(s State) uint32 {
-	bits := func(timers ...Timer) (set uint32) {
-		for _, t := range timers {
-			set |= 1 << t
-		}
-		return set
-	}
-	waiting := bits(StartTimeout, UnheardTimer)
-	kept := bits(HoldMomentTimer, HoldBudget, StopDelay, HintTimer, UnseenTimer, DoubtTimer, NoteTimer)
-	stopping := bits(PreStopTimeout, StopSignalTimer, StopTimeout, OverdueTimer)
 	switch {
 	case s <= Starting:
 		return 0
 	case s <= Delaying:
-		return waiting
+		return waitingTimers
 	case s <= Stopping:
-		return waiting | kept
+		return waitingTimers | keptTimers
 	case s == Killing:
-		return waiting | kept | stopping
+		return waitingTimers | keptTimers | stoppingTimers
 	default:
-		return ^bits(SweepTimer, LeaveTimer)
+		return ^uint32(1<<SweepTimer | 1<<LeaveTimer)
 	}
 }
 
 // drop forgets the timers that are set and dead, once each has been seen to do
 // nothing.
 func (r *run) drop() error {
+	set := r.timers & dead(r.machine.state)
+	if set == 0 {
+		return nil
+	}
+	before := r.key()
 	for t := StartTimeout; t <= OverdueTimer; t++ {
-		if r.timers&dead(r.machine.state)&(1<<t) == 0 {
+		if set&(1<<t) == 0 {
 			continue
 		}
 		late := r.clone()
-		if acts := late.machine.Handle(Fired{t}); len(acts) > 0 || late.key() != r.key() {
+		if acts := late.machine.Handle(Fired{t}); len(acts) > 0 || late.key() != before {
 			return fmt.Errorf("timer %d does something although it is late: %+v", t, acts)
 		}
-		r.timers &^= 1 << t
 	}
+	r.timers &^= set
 	return nil
 }
 
@@ -201,10 +204,11 @@ type runKey struct {
 	inPlace                                     bool
 }
 
-// keyed are the machine's fields that runKey holds. The spec does not change,
-// and the facts are part of the surroundings' own key.
+// keyed are the machine's fields that runKey holds. The spec does not change, nor
+// does what the runtime's signal is; the facts are part of the surroundings' own
+// key.
 var keyed = []string{
-	"spec", "terminal", "state", "facts", "waiting", "dropped", "complained", "noted", "late", "blind", "hearing", "deaf", "overdue", "doubts", "certain", "guessed", "asked",
+	"spec", "terminal", "requestSignal", "state", "facts", "waiting", "dropped", "complained", "noted", "late", "blind", "hearing", "deaf", "overdue", "doubts", "certain", "guessed", "asked",
 	"hinted", "confirmed", "why", "cause", "requested", "killed", "started", "exit",
 }
 

@@ -149,7 +149,7 @@ func (m *Machine) doubt() []Action {
 // believe ends the doubts there are.
 func (m *Machine) believe() []Action {
 	m.doubts = false
-	for _, d := range slices.Concat(m.spec.StartDeps, m.spec.StopDeps) {
+	for _, d := range slices.Concat(m.open(), m.spec.StopDeps) {
 		if m.doubted(d) {
 			m.certain = append(m.certain, d.Container)
 		}
@@ -295,16 +295,20 @@ func (m *Machine) judge(d spec.Dependency) verdict {
 // succeeded tells whether the command ran and itself ended for good with code 0.
 func (f Fact) succeeded() bool { return f.Exited && f.Code == 0 && !f.Stopped }
 
+// open are the start dependencies that the command still waits for.
+func (m *Machine) open() []spec.Dependency {
+	if m.state != Waiting {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(m.spec.StartDeps), func(d spec.Dependency) bool { return slices.Contains(m.dropped, d.Container) })
+}
+
 // Needs names the containers whose facts can still change what the machine
 // does.
 func (m *Machine) Needs() []string {
 	var names []string
-	if m.state == Waiting {
-		for _, d := range m.spec.StartDeps {
-			if !slices.Contains(m.dropped, d.Container) {
-				names = append(names, d.Container)
-			}
-		}
+	for _, d := range m.open() {
+		names = append(names, d.Container)
 	}
 	if m.state <= Stopping && m.cause == nobody {
 		for _, d := range m.spec.StopDeps {

@@ -76,7 +76,7 @@ func forwardable(s syscall.Signal) bool {
 // isRequest tells whether the runtime is asking the container to stop. A signal
 // that the user named to stop the command with is the image's, most likely.
 func (m *Machine) isRequest(s syscall.Signal) bool {
-	return s == syscall.SIGTERM || s == m.spec.RequestSignal || s == m.spec.StopSignal
+	return s == syscall.SIGTERM || s == m.requestSignal || s == m.spec.StopSignal
 }
 
 // isGuess tells whether the runtime may be asking the container to stop. Its
@@ -84,7 +84,7 @@ func (m *Machine) isRequest(s syscall.Signal) bool {
 // that images use. It may as well be somebody asking for a thread dump, so the
 // command gets it as it is.
 func (m *Machine) isGuess(s syscall.Signal) bool {
-	if m.spec.RequestSignal != 0 {
+	if m.requestSignal != 0 {
 		return false
 	}
 	return s == syscall.SIGQUIT || s == syscall.SIGINT || s == syscall.SIGWINCH && !m.terminal
@@ -99,8 +99,8 @@ func (m *Machine) stopSignal() syscall.Signal {
 		return m.spec.StopSignal
 	case m.asked != 0:
 		return m.asked
-	case m.spec.RequestSignal != 0:
-		return m.spec.RequestSignal
+	case m.requestSignal != 0:
+		return m.requestSignal
 	default:
 		return syscall.SIGTERM
 	}

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"syscall"
 
@@ -27,6 +28,7 @@ const (
 	neverRanAsAsked // the same, while it waited
 	stoppedStage    // by its wrapper, which reports 0
 	unseenStage     // runs, as far as the status reports
+	stages          // how many there are
 )
 
 // stageFacts is what is known at each stage.
@@ -60,10 +62,58 @@ func (s stage) after() []stage {
 	}
 }
 
-// world is one incarnation and the two containers that its spec may name.
+// hearsay is what one incarnation can hear of the two containers that its spec
+// may name.
+type hearsay struct {
+	named [2]bool
+	next  [2][stages][]stage // what may be heard of next, if it can matter
+	facts [stages][stages]Facts
+
+	seed    maphash.Seed
+	heard   map[heard]uint64 // the hash of what became of it
+	repeats int
+	tried   int
+}
+
+// heard is an incarnation, but for its facts, and what it hears.
+type heard struct {
+	run   uint64
+	peers [2]stage
+}
+
+// newHearsay works it out for a spec.
+func newHearsay(s *spec.Spec) *hearsay {
+	h := &hearsay{named: [2]bool{named(s, "p"), named(s, "q")}, heard: map[heard]uint64{}, seed: maphash.MakeSeed()}
+	for p := range stages {
+		for i, name := range peerNames {
+			if h.named[i] {
+				h.next[i][p] = slices.DeleteFunc(p.after(), func(next stage) bool { return next == p || idle(s, next, name) })
+			}
+		}
+		for q := range stages {
+			f := Facts{}
+			for i, at := range [2]stage{p, q} {
+				if h.named[i] {
+					f[peerNames[i]] = stageFacts[at]
+				}
+			}
+			h.facts[p][q] = f
+		}
+	}
+	return h
+}
+
+// world is one incarnation and the two containers.
 type world struct {
 	run
-	peers [2]stage
+	peers   [2]stage
+	hearsay *hearsay
+}
+
+// newWorld is an incarnation that has begun and has heard nothing.
+func newWorld(s spec.Spec) (world, error) {
+	r, err := newRun(s)
+	return world{run: r, hearsay: newHearsay(&s)}, err
 }
 
 type worldKey struct {
@@ -71,7 +121,17 @@ type worldKey struct {
 	peers [2]stage
 }
 
-func (w *world) key() worldKey { return worldKey{w.run.key(), w.peers} }
+// key leaves out how a container stands that the machine does not need any more.
+func (w *world) key() worldKey {
+	k := worldKey{w.run.key(), w.peers}
+	needs := w.machine.Needs()
+	for i, name := range peerNames {
+		if !slices.Contains(needs, name) {
+			k.peers[i] = stages
+		}
+	}
+	return k
+}
 
 func (w *world) keep() *world {
 	c := *w
@@ -93,19 +153,16 @@ func (w *world) told() [][2]stage {
 	if w.monitor.over {
 		return nil
 	}
-	var next [2][]stage
-	for i, name := range peerNames {
-		next[i] = []stage{w.peers[i]}
-		if named(&w.machine.spec, name) {
-			next[i] = append(next[i], slices.DeleteFunc(w.peers[i].after(), func(s stage) bool { return w.idle(s, name) })...)
-		}
-	}
+	p, q := w.peers[0], w.peers[1]
 	var pairs [][2]stage
-	for _, p := range next[0] {
-		for _, q := range next[1] {
-			pair := [2]stage{p, q}
-			if pair != w.peers && (w.monitor.waiting() || p == w.peers[0] || q == w.peers[1]) {
-				pairs = append(pairs, pair)
+	for _, next := range w.hearsay.next[1][q] {
+		pairs = append(pairs, [2]stage{p, next})
+	}
+	for _, next := range w.hearsay.next[0][p] {
+		pairs = append(pairs, [2]stage{next, q})
+		if w.monitor.waiting() {
+			for _, other := range w.hearsay.next[1][q] {
+				pairs = append(pairs, [2]stage{next, other})
 			}
 		}
 	}
@@ -125,12 +182,11 @@ const mayFireLate = 1<<(LeaveTimer+1) - 1
 // expand takes every event that can come next.
 func (w *world) expand(step stepped[world]) error {
 	var next world
+	needs := w.machine.Needs()
 	take := func(e Event, peers [2]stage) {
-		next = world{w.clone(), peers}
-		err := next.take(e)
-		next.timers |= w.timers & mayFireLate
-		err = errors.Join(err, next.drop())
-		step(e, &next, err)
+		var err error
+		next, err = w.after(e, peers)
+		step(e, &next, errors.Join(err, w.heedless(needs, e, &next)))
 	}
 	for _, e := range w.due() {
 		take(e, w.peers)
@@ -147,17 +203,74 @@ func (w *world) expand(step stepped[world]) error {
 	if w.machine.spec.PreStop != nil {
 		take(Noted{}, w.peers)
 	}
-	needs := w.machine.Needs()
+	h := w.hearsay
+	run := maphash.Comparable(h.seed, w.run.key())
 	for _, pair := range w.told() {
-		take(w.facts(pair), pair)
-		if !w.concerned(needs, pair) && w.moved(&next) {
-			return fmt.Errorf("it needs only %v, and acts on %v", needs, w.facts(pair))
+		// New facts replace the old ones: the same incarnation that hears the same
+		// again has the same future, whatever it had heard before. Every 16th repeat
+		// verifies that.
+		what, concerned := heard{run, pair}, w.concerned(needs, pair)
+		outcome, again := h.heard[what]
+		if again && concerned {
+			if h.repeats++; h.repeats%16 != 0 {
+				continue
+			}
+		}
+		facts := h.facts[pair[0]][pair[1]]
+		take(facts, pair)
+		have := maphash.Comparable(h.seed, next.run.key())
+		h.heard[what] = have
+		switch {
+		case again && have != outcome:
+			return fmt.Errorf("what it had heard before changes what it does on %v", facts)
+		case !concerned && w.moved(&next):
+			return fmt.Errorf("it needs only %v, and acts on %v", needs, facts)
 		}
 	}
-	if w.peers[0].after() == nil && w.peers[1].after() == nil {
-		return w.settles()
+	for i, name := range peerNames {
+		if w.peers[i].after() != nil && slices.Contains(needs, name) {
+			return nil
+		}
 	}
-	return nil
+	return w.settles()
+}
+
+// after is what an event makes of it.
+func (w *world) after(e Event, peers [2]stage) (world, error) {
+	next := world{w.clone(), peers, w.hearsay}
+	err := next.take(e)
+	next.timers |= w.timers & mayFireLate
+	return next, errors.Join(err, next.drop())
+}
+
+// heedless verifies what key relies on: a container that the machine does not
+// need is not needed later, and how it stands does not change what an event
+// makes of the machine. Every 8th event is tried with another stage.
+func (w *world) heedless(needs []string, e Event, next *world) error {
+	for _, name := range next.machine.Needs() {
+		if !slices.Contains(needs, name) {
+			return fmt.Errorf("it needs %s again", name)
+		}
+	}
+	h := w.hearsay
+	other := w.peers
+	h.tried++
+	for i, name := range peerNames {
+		if h.named[i] && !slices.Contains(needs, name) {
+			other[i] = stage(h.tried / 8 % int(stages))
+		}
+	}
+	if _, facts := e.(Facts); facts || other == w.peers || h.tried%8 != 0 {
+		return nil
+	}
+	changed := *w
+	changed.run = w.clone()
+	changed.machine.facts = h.facts[other[0]][other[1]]
+	have, err := changed.after(e, other)
+	if err == nil && next.moved(&have) {
+		err = fmt.Errorf("it needs only %v, and on %T%+v acts on others, were they as %v", needs, e, e, changed.machine.facts)
+	}
+	return err
 }
 
 // concerned tells whether what is told is about a container that the machine
@@ -181,15 +294,14 @@ func (w *world) moved(next *world) bool {
 
 // idle tells whether a stage differs from other ones only in what the spec does
 // not depend on.
-func (w *world) idle(s stage, name string) bool {
-	m := &w.machine
-	holds := slices.Contains(m.spec.HoldFor, name)
+func idle(s *spec.Spec, at stage, name string) bool {
+	holds := slices.Contains(s.HoldFor, name)
 	on := func(conditions ...spec.Condition) bool {
-		return slices.ContainsFunc(slices.Concat(m.spec.StartDeps, m.spec.StopDeps), func(d spec.Dependency) bool {
+		return slices.ContainsFunc(slices.Concat(s.StartDeps, s.StopDeps), func(d spec.Dependency) bool {
 			return d.Container == name && slices.Contains(conditions, d.Condition)
 		})
 	}
-	switch s {
+	switch at {
 	case readyStage:
 		return !on(spec.Ready)
 	case upStage, between:
@@ -207,16 +319,6 @@ func (w *world) idle(s stage, name string) bool {
 	default:
 		return false
 	}
-}
-
-func (w *world) facts(pair [2]stage) Facts {
-	f := Facts{}
-	for i, name := range peerNames {
-		if named(&w.machine.spec, name) {
-			f[name] = stageFacts[pair[i]]
-		}
-	}
-	return f
 }
 
 // settles tells whether the run ends by itself, once nothing more is to be

@@ -14,13 +14,13 @@ import (
 // PATH (containerd and CRI-O add it to the container's environment).
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// find is the file that a command's name stands for, as execvp(3) would find it
+// Find is the file that a command's name stands for, as execvp(3) would find it
 // from dir, the command's working directory ("": the present one). A name with a
 // slash is a path and taken as it is. Any other is looked up in PATH as runtimes
 // do, where an element that is empty or relative is below dir: os/exec refuses
 // those (ErrDot), execvp and crun do not. Where PATH has only candidates that
 // cannot be executed, the first comes back with EACCES; where it has none, ENOENT.
-func find(name string, env []string, dir string) (string, error) {
+func Find(name string, env []string, dir string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
 	}

@@ -59,7 +59,7 @@ func Start(c Command) (*Child, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil, emptyCommand()
 	}
-	path, err := find(c.Argv[0], c.Env, c.Dir)
+	path, err := Find(c.Argv[0], c.Env, c.Dir)
 	if err != nil {
 		return nil, startError(c, path, err)
 	}
@@ -102,7 +102,7 @@ func Replace(c Command, goOn func() bool) error {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return emptyCommand()
 	}
-	path, err := find(c.Argv[0], c.Env, c.Dir)
+	path, err := Find(c.Argv[0], c.Env, c.Dir)
 	if err != nil {
 		return startError(c, path, err)
 	}
