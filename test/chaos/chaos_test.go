@@ -47,11 +47,11 @@ func TestRulesBite(t *testing.T) {
 		fates           map[string]Fate
 		left            bool
 	}{
-		{"as documented", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "", 0, map[string]Fate{"b": {true, 3, 0}}, false},
+		{"as documented", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "", 0, map[string]Fate{"b": {true, 3}}, false},
 		{"started too early", "1.00 a runs\n2.00 b runs\n2.50 a ready\n3.00 b ends 3\n", "it was not ready", 0, nil, false},
 		{"stopped without a reason", "1.00 a runs\n1.50 a term\n", "no stop dependency", 0, nil, false},
 		{"stopped by one of all", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n3.00 b ends 3\n3.10 c term\n", "not every", 0, nil, false},
-		{"another code", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "reported code 0", 0, map[string]Fate{"b": {true, 0, 0}}, false},
+		{"another code", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "reported code 0", 0, map[string]Fate{"b": {true, 0}}, false},
 		{"out of order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.00 a term\n5.10 b term\n5.20 b ends 0\n", "which needs it", 4 * time.Second, nil, false},
 		{"in order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.10 b term\n5.20 b ends 0\n5.30 a term\n5.40 a ends 0\n", "", 4 * time.Second, nil, false},
 		{"started after the deletion", "1.00 a runs\n2.00 a ready\n9.00 b runs\n", "after the pod was deleted", 4 * time.Second, nil, false},

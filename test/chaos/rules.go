@@ -35,9 +35,8 @@ func Parse(log string) ([]Event, error) {
 
 // Fate is what became of a container, as the kubelet reports it.
 type Fate struct {
-	Ended    bool
-	Code     int
-	Restarts int
+	Ended bool
+	Code  int
 }
 
 // Story is what became of a pod.

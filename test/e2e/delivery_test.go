@@ -36,6 +36,10 @@ func TestDeliveryByImageVolume(t *testing.T) {
 		abreast(t)
 		byImage(t, inANewSandbox(t))
 	})
+	t.Run("A10 containers that restart together", func(t *testing.T) {
+		abreast(t)
+		byImage(t, restartedTogether(t))
+	})
 	t.Run("a restricted pod on read-only root file systems", func(t *testing.T) {
 		abreast(t)
 		byImage(t, restricted(t))

@@ -5,6 +5,8 @@ package e2e
 import (
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // These are reports of other people's trouble, each as a pod in which the wrong
@@ -214,21 +216,15 @@ func TestA22NobodyWaitsForAnExitThatCannotBeSeen(t *testing.T) {
 	if out := logs["proxy"]; !out.has("got SIGTERM") {
 		t.Errorf("proxy was held until it was killed:\n%s", out)
 	}
+	if out := logs["app"]; !out.has("app runs") || out.has("from=koordinator") {
+		t.Errorf("app is not the unwrapped container that this test needs:\n%s", out)
+	}
 }
 
 func TestA31AnExitRequestIsSentUntilSomebodyListens(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
-	apply(t, ns, `
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: script}
-data:
-  answer.sh: |
-    read request
-    while read header && [ "$header" != "$(printf '\r')" ]; do :; done
-    printf 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'
-`)
+	apply(t, ns, answering)
 	apply(t, ns, jobOf("listens", notes{"exit-http": "main: POST http://127.0.0.1:15021/quit"}, "backoffLimit: 0", `
   restartPolicy: Never
   containers:
@@ -246,6 +242,48 @@ data:
 	if out := logs(t, ns, pod.Name, "main"); !out.has("exit request sent") {
 		t.Errorf("the request was not answered:\n%s", out)
 	}
+}
+
+func TestA10ContainersThatRestartTogetherStartInOrderAgain(t *testing.T) {
+	abreast(t)
+	restartedTogether(t)
+}
+
+// restartedTogether is a pod whose main container restarts all of them once. Its
+// second run fails unless migrate has run again, and the pod ends only where the
+// proxy is stopped after the second run and not after the first.
+func restartedTogether(t *testing.T) corev1.Pod {
+	t.Helper()
+	ns := namespace(t, enabled)
+	apply(t, ns, podOf("together", notes{"start-deps": "main: [migrate=succeeded, proxy]", "stop-deps": "proxy: main"}, `
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 3600
+  containers:
+    - name: main
+      image: busybox:1.37
+      command: [sh, -c, "test -e /shared/migrated || exit 3; rm /shared/migrated; test -e /shared/second && exit; touch /shared/second; exit 42"]
+      restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, values: [42]}}]
+      volumeMounts: [{name: shared, mountPath: /shared}]
+    - name: migrate
+      image: busybox:1.37
+      command: [sh, -c, "sleep 2; touch /shared/migrated; echo migrated >>/shared/runs"]
+      volumeMounts: [{name: shared, mountPath: /shared}]
+    - name: proxy
+      image: busybox:1.37
+      command: [sh, -c, "trap 'echo migrations: $(wc -l </shared/runs); exit 0' TERM; sleep 3600 & wait $!"]
+      volumeMounts: [{name: shared, mountPath: /shared}]
+  volumes: [{name: shared, emptyDir: {}}]
+`))
+	pod := ended(t, ns, "together")
+	for _, c := range pod.Spec.Containers {
+		if s := terminated(t, pod, c.Name); s.ExitCode != 0 {
+			t.Errorf("%s ended with code %d: %s", c.Name, s.ExitCode, s.Message)
+		}
+	}
+	if out := logs(t, ns, "together", "proxy"); !out.has("migrations: 2") {
+		t.Errorf("the proxy was not stopped after the second migration:\n%s", out)
+	}
+	return pod
 }
 
 // TestA1AWaitingContainerSurvivesTheKubeletsRestart: witness is probed as often as

@@ -40,6 +40,21 @@ func jobOf(name string, n notes, own, spec string) string {
 		name, own, n.metadata(name), strings.ReplaceAll(spec, "\n", "\n    "))
 }
 
+// answering is a ConfigMap named script. Its answer.sh answers one HTTP request
+// on its standard input with 200, and keeps the request's first line in
+// /tmp/asked.
+const answering = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: script}
+data:
+  answer.sh: |
+    read request
+    while read header && [ "$header" != "$(printf '\r')" ]; do :; done
+    echo "$request" > /tmp/asked
+    printf 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'
+`
+
 // inside runs a command in a container, as soon as it is there.
 func inside(t *testing.T, ns, pod, container string, command ...string) {
 	t.Helper()

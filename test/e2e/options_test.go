@@ -79,17 +79,7 @@ func TestWhatFollowsTheStartTimeout(t *testing.T) {
 func TestSidecarsAreAskedToEndByRequest(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
-	apply(t, ns, `
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: script}
-data:
-  answer.sh: |
-    read request
-    while read header && [ "$header" != "$(printf '\r')" ]; do :; done
-    echo "$request" > /tmp/asked
-    printf 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'
-`)
+	apply(t, ns, answering)
 	apply(t, ns, podOf("requests", notes{
 		"stop-deps": "wrapped: main",
 		"stop-http": "wrapped: POST http://127.0.0.1:15020/quitquitquit",

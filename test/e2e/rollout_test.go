@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +44,7 @@ func TestLifeOfARelease(t *testing.T) {
 		{"use", used},
 		{"renew certificates", renewedByCertManager},
 		{"upgrade and roll back", upgraded},
+		{"B7 an issuer whose authority is an intermediate", issuedByAnIntermediate},
 		{"remove with certificates of cert-manager", removed},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.run(t, ns) }) {
@@ -117,6 +120,66 @@ func upgraded(t *testing.T, ns string) {
 		return left == 2, strings.Repeat("one ", left)
 	})
 	s.endReal(t)
+}
+
+// intermediate is an issuer whose certificate another authority signed, as those
+// of Vault, step-ca and the cloud providers are.
+const intermediate = `
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: e2e-root}
+spec: {selfSigned: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: e2e-root}
+spec: {isCA: true, commonName: root, secretName: e2e-root, privateKey: {algorithm: ECDSA}, issuerRef: {name: e2e-root}}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: e2e-signs-intermediates}
+spec: {ca: {secretName: e2e-root}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: e2e-intermediate}
+spec: {isCA: true, commonName: intermediate, secretName: e2e-intermediate, privateKey: {algorithm: ECDSA}, issuerRef: {name: e2e-signs-intermediates}}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: e2e-intermediate}
+spec: {ca: {secretName: e2e-intermediate}}
+`
+
+// issuedByAnIntermediate upgrades the release to an issuer of the user's own and
+// uses it.
+func issuedByAnIntermediate(t *testing.T, _ string) {
+	apply(t, setup.Namespace, intermediate)
+	defer func() {
+		if _, err := try(t, intermediate, "-n", setup.Namespace, "delete", "-f", "-"); err != nil {
+			t.Error(err)
+		}
+		system(t, "delete", "secret", "e2e-root", "e2e-intermediate")
+	}()
+	system(t, "wait", "--for=condition=Ready", "issuer/e2e-intermediate", "--timeout=10m")
+	before := served(t)
+	if err := cluster.Helm(t.Context(), "upgrade", "koordinator", "charts/koordinator", "--namespace", setup.Namespace, "--wait", "--timeout", "10m",
+		"--set", "certManager.issuerRef.name=e2e-intermediate"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the certificate by the intermediate", func() (bool, string) {
+		chain := system(t, "get", "secret", "koordinator-cert", "-o", `jsonpath={.data.tls\.crt}`)
+		data, err := base64.StdEncoding.DecodeString(chain)
+		n := strings.Count(string(data), "BEGIN CERTIFICATE")
+		return err == nil && n == 2, fmt.Sprintf("%d certificates", n)
+	})
+	refreshVolumes(t)
+	renewed(t, before)
+	ns := namespace(t, enabled)
+	apply(t, ns, sample(t, jobSample))
+	if _, condition := job(t, ns, jobSample); condition != "Complete" {
+		t.Errorf("Job %s, want Complete", condition)
+	}
 }
 
 // removed uninstalls the release while a pod of ours runs, which goes on, and
