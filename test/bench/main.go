@@ -5,7 +5,7 @@
 //
 //	go run ./test/bench             print the table
 //	go run ./test/bench -write      and write docs/performance.md
-//	go run ./test/bench -only NAME  one measurement: start, exit, memory, stop, ready, size, admission
+//	go run ./test/bench -only NAME  one measurement: start, exit, memory, stop, ready, size, admission, cluster
 //
 // It needs Linux, root, and the Debian packages tini, dumb-init and catatonit.
 // It is run from the module's directory.
@@ -49,6 +49,7 @@ var measurements = []measurement{
 	{"memory", (*bench).memory},
 	{"size", (*bench).size},
 	{"admission", (*bench).admission},
+	{"cluster", (*bench).onCluster},
 }
 
 func main() {
