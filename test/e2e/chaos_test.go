@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,9 +23,14 @@ import (
 	"koordinator.io/koordinator/test/chaos"
 )
 
-// TestRandomPods runs the pods of seeds one to forty, six at a time, while the
-// kubelet and containerd are restarted, and holds what became of each to the
-// documentation. CHAOS names a time, as 30m, for as many other pods as fit in.
+// fewest is how many random pods run at the same time on a machine that is never
+// idle.
+const fewest = 6
+
+// TestRandomPods runs the pods of seeds one to forty, as many at a time as the
+// machine has room for, while the kubelet and containerd are restarted, and
+// holds what became of each to the documentation. CHAOS names a time, for
+// example 30m, for as many other pods as fit in.
 func TestRandomPods(t *testing.T) {
 	seeds := make(chan uint64)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -33,36 +39,32 @@ func TestRandomPods(t *testing.T) {
 	ns := namespace(t, enabled)
 	var restarts, pods sync.WaitGroup
 	restarts.Go(func() { restartParts(t, ctx) })
-	var ran, refused counter
-	for range 6 {
+	var ran, refused, running atomic.Int64
+	var next sync.Mutex // held by the worker that starts the next pod
+	for range most {
 		pods.Go(func() {
 			for seed := range seeds {
-				if randomPod(t, ns, seed) {
-					ran.add()
-				} else {
-					refused.add()
+				next.Lock()
+				for running.Load() >= fewest && idle(t) < spare { // idle takes a second
 				}
+				running.Add(1)
+				next.Unlock()
+				if randomPod(t, ns, seed) {
+					ran.Add(1)
+				} else {
+					refused.Add(1)
+				}
+				running.Add(-1)
 			}
 		})
 	}
 	pods.Wait()
 	cancel()
 	restarts.Wait()
-	t.Logf("%d pods ran, %d were refused", ran.n, refused.n)
-	if ran.n < 20 {
-		t.Errorf("only %d pods ran", ran.n)
+	t.Logf("%d pods ran, %d were refused", ran.Load(), refused.Load())
+	if ran.Load() < 20 {
+		t.Errorf("only %d pods ran", ran.Load())
 	}
-}
-
-type counter struct {
-	sync.Mutex
-	n int
-}
-
-func (c *counter) add() {
-	c.Lock()
-	defer c.Unlock()
-	c.n++
 }
 
 // sow gives the seeds.
