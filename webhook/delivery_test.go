@@ -180,3 +180,27 @@ func TestASpecThatNoProgramCanBeStartedWithIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestDeliveryByTheNodes takes a pod through both answers.
+func TestDeliveryByTheNodes(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/inject/job-with-proxy.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := yaml.YAMLToJSONStrict(archive.Files[0].Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for able, want := range map[bool]inject.Settings{true: byImage(), false: testSettings()} {
+		s := testSettings()
+		s.Delivery, s.ImageVolumes = inject.ByNodes, func() bool { return able }
+		have := patched(t, raw, askBy(t, s, raw))
+		if diff := cmp.Diff(decoded(t, patched(t, raw, askBy(t, want, raw))), decoded(t, have)); diff != "" {
+			t.Errorf("image volumes %t (-want +have):\n%s", able, diff)
+		}
+		s.ImageVolumes = func() bool { return !able }
+		if again := askBy(t, s, have); again.Patch != nil {
+			t.Errorf("an injected pod changes with the nodes: %s", again.Patch)
+		}
+	}
+}

@@ -64,7 +64,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.TextVar(&o.LogLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	f.StringVar(&o.Inject.Image, "wrapper-image", os.Getenv("WRAPPER_IMAGE"), "image of the wrapper, required (environment: WRAPPER_IMAGE)")
 	pull := f.String("wrapper-pull-policy", string(corev1.PullIfNotPresent), "pull policy of the wrapper's image")
-	delivery := f.String("delivery", string(inject.ByInitContainer), "how the wrapper comes into pods: init-container, or image-volume (Kubernetes 1.35 or later on every node)")
+	delivery := f.String("delivery", string(inject.ByNodes), "how pods get the wrapper: init-container, image-volume (Kubernetes 1.35 or later on every node), or auto, which lists the nodes to choose one of these")
 	cpu := f.String("install-cpu", "50m", "CPU request and limit of the init container")
 	memory := f.String("install-memory", "32Mi", "memory request and limit of the init container")
 	late := f.String("late-sidecars", "istio-proxy,linkerd-proxy,vault-agent", "containers that other webhooks add and that may be named before they are there")
@@ -180,8 +180,10 @@ func (o *options) validate() error {
 	default:
 		return fmt.Errorf("--wrapper-pull-policy %q: one of Always, IfNotPresent, Never", o.Inject.PullPolicy)
 	}
-	if d := o.Inject.Delivery; d != inject.ByInitContainer && d != inject.ByImageVolume {
-		return fmt.Errorf("--delivery %q: one of %s, %s", d, inject.ByInitContainer, inject.ByImageVolume)
+	switch o.Inject.Delivery {
+	case inject.ByNodes, inject.ByInitContainer, inject.ByImageVolume:
+	default:
+		return fmt.Errorf("--delivery %q: one of %s, %s, %s", o.Inject.Delivery, inject.ByNodes, inject.ByInitContainer, inject.ByImageVolume)
 	}
 	if o.Inject.Image == "" {
 		return errors.New("--wrapper-image is missing: name the image that is added to pods")

@@ -52,7 +52,7 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"no image", nil, "webhook: --wrapper-image is missing: name the image that is added to pods"},
 		{"no namespace", []string{"--wrapper-image=w", "--namespace="}, "webhook: --namespace is missing: name the namespace the webhook runs in"},
 		{"an unknown pull policy", []string{"--wrapper-image=w", "--wrapper-pull-policy=Often"}, `webhook: --wrapper-pull-policy "Often": one of Always, IfNotPresent, Never`},
-		{"an unknown delivery", []string{"--wrapper-image=w", "--delivery=post"}, `webhook: --delivery "post": one of init-container, image-volume`},
+		{"an unknown delivery", []string{"--wrapper-image=w", "--delivery=post"}, `webhook: --delivery "post": one of auto, init-container, image-volume`},
 		{"a bad quantity", []string{"--install-cpu=much"}, `webhook: --install-cpu "much": quantities must match`},
 		{"an unknown flag", []string{"--fast"}, "flag provided but not defined: -fast"},
 		{"an unknown version of TLS", []string{"--tls-min-version=1.1"}, `invalid value "1.1" for flag -tls-min-version: "1.1" is none of 1.2, 1.3`},

@@ -18,6 +18,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	restclient "k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -28,6 +30,8 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/nodes"
 	"koordinator.io/koordinator/webhook/workload"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -120,6 +124,13 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	var out drain
 	cert = newCertificate(mgr.GetAPIReader(), o, log)
+	if o.Inject.Delivery == inject.ByNodes {
+		watcher, err := watchNodes(mgr, api, log)
+		if err != nil {
+			return err
+		}
+		o.Inject.ImageVolumes = watcher.ImageVolumes
+	}
 	m := newMetrics(ctrlmetrics.Registry)
 	c, err := o.Lookups.commands(mgr.GetAPIReader(), m, log)
 	if err != nil {
@@ -143,6 +154,16 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
 	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, log)) })
+}
+
+// watchNodes has the manager watch what the nodes can do.
+func watchNodes(mgr manager.Manager, api *restclient.Config, log *slog.Logger) (*nodes.Watcher, error) {
+	core, err := corev1client.NewForConfigAndClient(api, mgr.GetHTTPClient())
+	if err != nil {
+		return nil, fmt.Errorf("set up the watch of nodes: %w", err)
+	}
+	watcher := nodes.New(core.RESTClient(), log)
+	return watcher, mgr.Add(watcher)
 }
 
 // speak limits what a TLS configuration speaks: no HTTP/2, where one connection

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +54,33 @@ func TestDeliveryByImageVolume(t *testing.T) {
 		if len(pod.Spec.InitContainers) != 1 {
 			t.Errorf("%d init containers, want ours", len(pod.Spec.InitContainers))
 		}
+	})
+}
+
+// TestDeliveryFollowsTheNodes runs while no other test does, as the one before.
+func TestDeliveryFollowsTheNodes(t *testing.T) {
+	t.Cleanup(func() { install(t) })
+	install(t, "--set", "delivery=auto")
+	ns := namespace(t, enabled)
+	t.Run("every node can mount images", func(t *testing.T) { delivered(t, ns, "image") })
+
+	t.Cleanup(func() { kubectl(t, "delete", "node", "e2e-old", "--ignore-not-found") })
+	if _, err := try(t, `{apiVersion: v1, kind: Node, metadata: {name: e2e-old}}`, "create", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+	kubectl(t, "patch", "node", "e2e-old", "--subresource=status", "--type=merge", "-p",
+		`{"status": {"nodeInfo": {"kubeletVersion": "v1.34.1", "containerRuntimeVersion": "containerd://2.1.4", "kernelVersion": "6.12.0", "osImage": "Debian"}}}`)
+	t.Run("a node that cannot joins", func(t *testing.T) { delivered(t, ns, "emptyDir") })
+	kubectl(t, "cordon", "e2e-old")
+	t.Run("nothing is scheduled to it any more", func(t *testing.T) { delivered(t, ns, "image") })
+}
+
+// delivered waits until pods get the wrapper from a volume of this kind.
+func delivered(t *testing.T, ns, kind string) {
+	t.Helper()
+	eventually(t, "delivery by "+kind, func() (bool, string) {
+		out, err := try(t, waitingPod, "-n", ns, "create", "--dry-run=server", "-o", `jsonpath={.spec.volumes[?(@.name=="koordinator-bin")]}`, "-f", "-")
+		return err == nil && strings.Contains(out, `"`+kind+`":`), out + fmt.Sprint(err)
 	})
 }
 

@@ -57,9 +57,9 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// forTests are settings of the chart: replicas that go sooner, and a registry
-// of the tests' own.
-var forTests = []string{"--set", "webhook.drainSeconds=3", "--set", "registry.plainHTTP={" + registryHost + "}"}
+// forTests are settings of the chart: replicas that go sooner, a registry of the
+// tests' own, and the init container, which works everywhere.
+var forTests = []string{"--set", "webhook.drainSeconds=3", "--set", "registry.plainHTTP={" + registryHost + "}", "--set", "delivery=init-container"}
 
 func prepare(ctx context.Context) error {
 	c, err := setup.Open(ctx, setup.Test, os.Stderr)

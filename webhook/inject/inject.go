@@ -39,6 +39,7 @@ type Delivery string
 const (
 	ByInitContainer Delivery = "init-container" // an init container copies it to a volume
 	ByImageVolume   Delivery = "image-volume"   // the wrapper's image is the volume (Kubernetes ≥ 1.35)
+	ByNodes         Delivery = "auto"           // an image volume where every node can mount one, else an init container
 )
 
 // Settings are the administrator's.
@@ -46,6 +47,7 @@ type Settings struct {
 	Image        string                      // of the wrapper
 	PullPolicy   corev1.PullPolicy           // of the wrapper's image
 	Delivery     Delivery                    // "": ByInitContainer
+	ImageVolumes func() bool                 // with ByNodes: whether every node can mount one; called once for a pod
 	Resources    corev1.ResourceRequirements // of the init container
 	LateSidecars []string                    // containers that another webhook may still add
 	Version      string                      // noted in the status annotation
@@ -133,6 +135,12 @@ type Result struct {
 // Inject works out the patch for a pod as the API server sent it, or sent it
 // back after other webhooks changed it: what is in place already is left.
 func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) Result {
+	if settings.Delivery == ByNodes {
+		settings.Delivery = ByInitContainer
+		if settings.ImageVolumes() {
+			settings.Delivery = ByImageVolume
+		}
+	}
 	j := &job{
 		pod: pod, rest: asked.Rest, wishes: asked.Wishes, commands: commands, settings: settings,
 		containers: list(pod, asked.Unread), told: map[Problem]bool{}, unready: map[string]bool{}, refused: map[[2]string]bool{},
