@@ -121,6 +121,10 @@ func TestRules(t *testing.T) {
 			want: `422 koordinator.io/stop-deps: container "cloudsql": no container "cloudsql" in this pod (has: "main", "proxy")`,
 		},
 		{
+			name: "a name that Kubernetes does not allow", pod: "Never main A", start: "A: main=started",
+			want: `422 container "A": invalid name: a container's name has at most 63 lowercase letters, digits and "-", and begins and ends with a letter or a digit`,
+		},
+		{
 			name: "own-29 a cycle", pod: "Never a b c", start: "{a: b, b: c, c: a}",
 			want: `422 koordinator.io/start-deps: container "a": cycle a → b → c → a: each waits for the next, so none ever starts: remove one of these dependencies`,
 		},

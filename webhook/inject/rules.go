@@ -122,6 +122,9 @@ func (j *job) checkStop(place string, c, on container, d spec.Dependency) {
 // checkMember warns of settings of a wrapped container that do less than they
 // seem to, and refuses a hook that would come too early.
 func (j *job) checkMember(m *member) {
+	if m.Name == "" || !spec.IsName(m.Name) {
+		j.refuse(m.place(), `invalid name: a container's name has at most 63 lowercase letters, digits and "-", and begins and ends with a letter or a digit`)
+	}
 	j.checkGrace(m)
 	j.checkStopTimeout(m)
 	j.checkUngated(m)
