@@ -98,7 +98,7 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 	})
 	if problem, failed := errors.AsType[*image.Error](err); failed {
 		c.metrics.lookedUp(string(problem.Kind), time.Since(began))
-		c.log.Info("image not looked up", "image", shortened(container.Image), "kind", problem.Kind, "cause", problem.Cause, "error", err, "detail", detail(problem))
+		c.log.Info("image not looked up", "image", inject.Shorten(container.Image), "kind", problem.Kind, "cause", problem.Cause, "error", err, "detail", detail(problem))
 		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
 		return inject.Command{Problem: text, Trouble: problem.Kind != image.BadReference}
 	}
@@ -115,7 +115,7 @@ func (c *commands) one(ctx context.Context, container *corev1.Container, keys fu
 // some MiB.
 func detail(problem *image.Error) string {
 	if err := problem.Unwrap(); err != nil {
-		return shortened(err.Error())
+		return inject.Shorten(err.Error())
 	}
 	return ""
 }

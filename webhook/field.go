@@ -15,7 +15,7 @@ import (
 // cause is a problem as clients list it: the field it is about, as the API
 // server writes them, and what is wrong there. place is as in refused.
 func cause(pod *corev1.Pod, place string, p inject.Problem) metav1.StatusCause {
-	c := metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: "spec", Message: shortened("koordinator: " + p.String())}
+	c := metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: "spec", Message: inject.Shorten("koordinator: " + p.String())}
 	first, rest, _ := strings.Cut(p.Place, ": ")
 	kind, name := placeParts(first)
 	switch {
@@ -24,7 +24,7 @@ func cause(pod *corev1.Pod, place string, p inject.Problem) metav1.StatusCause {
 		if rest != "" {
 			rest += ": "
 		}
-		c.Message = shortened(rest + p.Text)
+		c.Message = inject.Shorten(rest + p.Text)
 	case kind == "label":
 		c.Field = fmt.Sprintf("metadata.labels[%s]", name)
 	case kind == "volume":

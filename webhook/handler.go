@@ -117,7 +117,7 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 	problems := append(asked.problems, result.Problems...)
 	switch {
 	case len(problems) > 0:
-		log(slog.LevelInfo, "pod refused", "problems", len(problems), "first", shortened(problems[0].String()))
+		log(slog.LevelInfo, "pod refused", "problems", len(problems), "first", inject.Shorten(problems[0].String()))
 		return deny(reason, pod, problems, result.Warnings...)
 	case result.Skipped:
 		log(slog.LevelWarn, "pod left alone", "reason", result.Warnings)
@@ -209,22 +209,12 @@ func nameOf(pod *corev1.Pod) string { return cmp.Or(pod.Name, pod.GenerateName) 
 // first line, so that is a problem already, and says how many there are.
 func listProblems(problems []inject.Problem) string {
 	if len(problems) == 1 {
-		return shortened(problems[0].String())
+		return inject.Shorten(problems[0].String())
 	}
 	shown := problems[:min(len(problems), maxProblems)]
 	lines := make([]string, len(shown))
 	for i, p := range shown {
-		lines[i] = fmt.Sprintf("(%d of %d) %s", i+1, len(problems), shortened(p.String()))
+		lines[i] = fmt.Sprintf("(%d of %d) %s", i+1, len(problems), inject.Shorten(p.String()))
 	}
 	return strings.Join(lines, "\n")
-}
-
-// shortened is a message with the end left out where a user's value makes it
-// longer than anybody reads.
-func shortened(text string) string {
-	const most = 1000
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -23,7 +23,7 @@ func checkTemplate(settings inject.Settings, log *slog.Logger) workload.Check {
 		}
 		if len(problems) > 0 {
 			log.Info("workload refused", "namespace", pod.Namespace, "pods", pod.GenerateName,
-				"problems", len(problems), "first", shortened(problems[0].String()))
+				"problems", len(problems), "first", inject.Shorten(problems[0].String()))
 			return refused(pod, place, problems).WithWarnings(warnings...)
 		}
 		return admission.Allowed("").WithWarnings(warnings...)

@@ -96,15 +96,6 @@ func (w Wish) TakesPart() bool {
 	return false
 }
 
-// Problem is one mistake: where it was made, and what is wrong with which
-// value and how to mend it.
-type Problem struct {
-	Place, Text string
-}
-
-// String is the problem as users read it.
-func (p Problem) String() string { return p.Place + ": " + p.Text }
-
 // Status is the value of the status annotation.
 type Status struct {
 	Version string      `json:"version,omitempty"`
