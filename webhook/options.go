@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"koordinator.io/koordinator/webhook/certificate"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -146,13 +147,19 @@ func (v tlsVersion) MarshalText() ([]byte, error) {
 	return []byte(strings.TrimPrefix(tls.VersionName(uint16(v)), "TLS ")), nil
 }
 
-// secret is the secret with the certificate of our own.
-func (o *options) secret() client.ObjectKey {
-	return client.ObjectKey{Namespace: o.Namespace, Name: o.Secret}
+// certificate are the settings of the certificate.
+func (o *options) certificate() certificate.Settings {
+	return certificate.Settings{
+		Directory: o.CertDir,
+		Secret:    client.ObjectKey{Namespace: o.Namespace, Name: o.Secret},
+		DNSName:   dnsName(o.Service, o.Namespace),
+		Pods:      o.Configuration,
+		Workloads: o.Workloads,
+	}
 }
 
-// dnsName is the name by which the API server calls.
-func (o *options) dnsName() string { return o.Service + "." + o.Namespace + ".svc" }
+// dnsName is the name by which the API server calls a service.
+func dnsName(service, namespace string) string { return service + "." + namespace + ".svc" }
 
 // resources sets requests and limits alike, so that a pod of quality of
 // service class Guaranteed stays one.

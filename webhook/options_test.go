@@ -31,7 +31,7 @@ func TestOptions(t *testing.T) {
 	if o.Namespace != "system" || o.LogLevel != slog.LevelDebug || o.Inject.PullPolicy != corev1.PullIfNotPresent {
 		t.Errorf("have %+v", o)
 	}
-	if o.MinTLS != tls.VersionTLS13 || o.dnsName() != "webhook.system.svc" || o.secret().String() != "system/cert" || o.Workloads != "workloads" {
+	if o.MinTLS != tls.VersionTLS13 || o.certificate().DNSName != "webhook.system.svc" || o.certificate().Secret.String() != "system/cert" || o.certificate().Workloads != "workloads" {
 		t.Errorf("have %+v", o)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, o.Inject.LateSidecars); diff != "" {

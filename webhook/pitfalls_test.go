@@ -81,7 +81,7 @@ var pitfalls = []pitfall{
 	{number: 47, about: "an error of our own refuses pods whatever the failure policy says", shown: "webhook.FuzzPod webhook.TestOnlyNewPodsAreLookedAt"},
 	{number: 48, about: "the webhook waits for itself", shown: "test/e2e.TestAPodInANamespaceWithoutTheLabelIsUntouched test/chart.TestWebhookIsAskedOnlyAboutWhatIsOurs", reason: "the chart leaves out its own namespace and those of the system"},
 	{number: 49, about: "a single webhook is away", shown: "test/chart.TestCopiesAreKeptAvailable test/e2e.TestLifeOfARelease test/e2e.TestPodsThatAreNotOursNeedNoWebhook"},
-	{number: 50, about: "the API server does not trust the certificate yet", shown: "webhook.TestCertificateIsReadyOnceTrusted test/e2e.TestCertificateOfOurOwnIsRenewedUnderLoad test/e2e.TestLifeOfARelease"},
+	{number: 50, about: "the API server does not trust the certificate yet", shown: "webhook/certificate.TestCertificateIsReadyOnceTrusted test/e2e.TestCertificateOfOurOwnIsRenewedUnderLoad test/e2e.TestLifeOfARelease"},
 	{number: 51, about: "a firewall between API server and webhook", reason: "it is a matter of the cluster; the port is a setting"},
 	{number: 52, about: "admission writes something", shown: "webhook/rbac.TestGrants test/e2e.TestAGrantComesAndGoesWithThePodsThatNeedIt test/e2e.TestCorpus"},
 	{number: 53, about: "the wrapper does not reach the API server", shown: "wrapper/podwatch.TestAResetConnectionIsMadeAnew wrapper/podwatch.TestARestartedServerIsFoundAgain test/e2e.TestTheOrderHoldsWhileTheAPIServerRestarts"},

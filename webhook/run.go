@@ -28,6 +28,7 @@ import (
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/certificate"
 	"koordinator.io/koordinator/webhook/workload"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -99,12 +100,12 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	var cert *certificate
+	var cert *certificate.Served
 	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
 		Port: o.Port,
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
 			speak(c, o.MinTLS)
-			c.GetCertificate = cert.get
+			c.GetCertificate = cert.Get
 		}},
 	})
 	mgr, err := manager.New(api, manager.Options{
@@ -119,7 +120,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
 	var out drain
-	cert = newCertificate(mgr.GetAPIReader(), o, log)
+	cert = certificate.NewServed(mgr.GetAPIReader(), o.certificate(), log)
 	m := newMetrics(ctrlmetrics.Registry)
 	c, err := o.Lookups.commands(mgr.GetAPIReader(), m, log)
 	if err != nil {
@@ -131,13 +132,13 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	err = errors.Join(
 		mgr.Add(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("webhook", inTurn(out.ready, cert.ready, server.StartedChecker())),
+		mgr.AddReadyzCheck("webhook", inTurn(out.ready, cert.Ready, server.StartedChecker())),
 	)
 	if err != nil {
 		return fmt.Errorf("set up the probes: %w", err)
 	}
 	if o.CertDir == "" {
-		if err := mgr.Add(newAuthority(mgr.GetAPIReader(), mgr.GetClient(), o, log)); err != nil {
+		if err := mgr.Add(certificate.NewAuthority(mgr.GetAPIReader(), mgr.GetClient(), o.certificate(), log)); err != nil {
 			return fmt.Errorf("set up the certificate authority: %w", err)
 		}
 	}

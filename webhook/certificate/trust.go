@@ -1,4 +1,4 @@
-package webhook
+package certificate
 
 import (
 	"context"
@@ -20,9 +20,9 @@ type configurations struct {
 	workloads string        // the one for workloads; "": there is none
 }
 
-// configurationsOf are those that the options name.
-func configurationsOf(reader client.Reader, o options) configurations {
-	return configurations{reader: reader, pods: o.Configuration, workloads: o.Workloads}
+// configurationsOf are those that the settings name.
+func configurationsOf(reader client.Reader, s Settings) configurations {
+	return configurations{reader: reader, pods: s.Pods, workloads: s.Workloads}
 }
 
 // all reads both. Workloads are accepted while their configuration is gone, so

@@ -1,4 +1,4 @@
-package webhook
+package certificate
 
 import (
 	"bytes"
@@ -54,9 +54,9 @@ func (s signer) issue(t *testing.T) map[string][]byte {
 type installation struct {
 	client.Client
 
-	t       *testing.T
-	options options
-	now     time.Time
+	t        *testing.T
+	settings Settings
+	now      time.Time
 }
 
 func newInstallation(t *testing.T) *installation {
@@ -71,8 +71,8 @@ func newInstallation(t *testing.T) *installation {
 			Webhooks:   []admissionregistrationv1.ValidatingWebhook{{Name: "a"}, {Name: "b"}},
 		},
 	).Build()
-	o := options{Namespace: "system", Secret: "cert", Service: "webhook", Configuration: "pods", Workloads: "workloads"}
-	return &installation{Client: api, t: t, options: o, now: time.Now()}
+	s := Settings{Secret: client.ObjectKey{Namespace: "system", Name: "cert"}, DNSName: "webhook.system.svc", Pods: "pods", Workloads: "workloads"}
+	return &installation{Client: api, t: t, settings: s, now: time.Now()}
 }
 
 // keep puts data into the secret.
@@ -87,7 +87,7 @@ func (i *installation) keep(data map[string][]byte) {
 // bundle is what every webhook trusts, which must be the same.
 func (i *installation) bundle() []byte {
 	i.t.Helper()
-	objects, err := configurationsOf(i, i.options).all(context.Background())
+	objects, err := configurationsOf(i, i.settings).all(context.Background())
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -100,12 +100,12 @@ func (i *installation) bundle() []byte {
 	return *all[0]
 }
 
-func (i *installation) authority() *authority {
-	return newAuthority(i, i, i.options, slog.New(slog.DiscardHandler))
+func (i *installation) authority() *Authority {
+	return NewAuthority(i, i, i.settings, slog.New(slog.DiscardHandler))
 }
 
 // sync lets a replica write what it must.
-func (i *installation) sync(a *authority) {
+func (i *installation) sync(a *Authority) {
 	i.t.Helper()
 	if err := a.sync(context.Background(), i.now); err != nil {
 		i.t.Fatal(err)
@@ -113,12 +113,12 @@ func (i *installation) sync(a *authority) {
 }
 
 // served is the certificate of a replica after a look.
-func (i *installation) served(c *certificate) []byte {
+func (i *installation) served(c *Served) []byte {
 	i.t.Helper()
 	if err := c.load(context.Background(), i.now); err != nil {
 		i.t.Log(err)
 	}
-	pair, err := c.get(nil)
+	pair, err := c.Get(nil)
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func (i *installation) served(c *certificate) []byte {
 
 func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 	i := newInstallation(t)
-	c, a := newCertificate(i, i.options, slog.New(slog.DiscardHandler)), i.authority()
+	c, a := NewServed(i, i.settings, slog.New(slog.DiscardHandler)), i.authority()
 	notYet := func(step, want string) {
 		t.Helper()
 		err := c.load(t.Context(), i.now)
@@ -135,14 +135,14 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Fatalf("%s: have %v, want %q", step, err, want)
 		}
-		if ready := c.ready(nil); ready == nil || !strings.Contains(ready.Error(), want) {
+		if ready := c.Ready(nil); ready == nil || !strings.Contains(ready.Error(), want) {
 			t.Errorf("%s: readiness says %v, want %q", step, ready, want)
 		}
-		if _, err := c.get(nil); err == nil {
+		if _, err := c.Get(nil); err == nil {
 			t.Errorf("%s: a certificate is served", step)
 		}
 	}
-	if err := c.ready(nil); err == nil {
+	if err := c.Ready(nil); err == nil {
 		t.Error("ready before the first look")
 	}
 	notYet("at first", "secret system/cert is still empty")
@@ -156,7 +156,7 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 	notYet("when the API server knows another authority", "does not trust certificate")
 	i.sync(a)
 	i.served(c)
-	if err := c.ready(nil); err != nil {
+	if err := c.Ready(nil); err != nil {
 		t.Errorf("not ready when trusted: %v", err)
 	}
 }
@@ -164,7 +164,7 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 func TestCertificateOfTheSameAuthorityIsServedAfterAMoment(t *testing.T) {
 	i := newInstallation(t)
 	ca := newSigner(t)
-	c, a := newCertificate(i, i.options, slog.New(slog.DiscardHandler)), i.authority()
+	c, a := NewServed(i, i.settings, slog.New(slog.DiscardHandler)), i.authority()
 	first, second := ca.issue(t), ca.issue(t)
 	i.keep(first)
 	i.sync(a)
@@ -188,11 +188,11 @@ func TestNewAuthorityIsTrustedBeforeItsCertificateIsServed(t *testing.T) {
 	i := newInstallation(t)
 	before, after := newSigner(t), newSigner(t)
 	old, renewed := before.issue(t), after.issue(t)
-	slow, fast := newCertificate(i, i.options, slog.New(slog.DiscardHandler)), newCertificate(i, i.options, slog.New(slog.DiscardHandler))
+	slow, fast := NewServed(i, i.settings, slog.New(slog.DiscardHandler)), NewServed(i, i.settings, slog.New(slog.DiscardHandler))
 	a := i.authority()
-	trusted := func(step string, c *certificate) {
+	trusted := func(step string, c *Served) {
 		t.Helper()
-		pair, err := c.get(nil)
+		pair, err := c.Get(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -235,12 +235,12 @@ func TestNewAuthorityIsTrustedBeforeItsCertificateIsServed(t *testing.T) {
 func TestCertificateOfFilesIsReadAgain(t *testing.T) {
 	i := newInstallation(t)
 	ca := newSigner(t)
-	i.options.CertDir = t.TempDir()
-	c := newCertificate(i, i.options, slog.New(slog.DiscardHandler))
+	i.settings.Directory = t.TempDir()
+	c := NewServed(i, i.settings, slog.New(slog.DiscardHandler))
 	put := func(data map[string][]byte, names ...string) {
 		t.Helper()
 		for _, name := range names {
-			if err := os.WriteFile(filepath.Join(i.options.CertDir, name), data[name], 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(i.settings.Directory, name), data[name], 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -270,7 +270,7 @@ func TestCertificateOfFilesIsReadAgain(t *testing.T) {
 // TestConfigurationForWorkloadsMayBeAway: only the one for pods is waited for.
 func TestConfigurationForWorkloadsMayBeAway(t *testing.T) {
 	i := newInstallation(t)
-	objects, err := configurationsOf(i, i.options).all(t.Context())
+	objects, err := configurationsOf(i, i.settings).all(t.Context())
 	if err != nil || len(objects) != 2 {
 		t.Fatalf("have %d configurations and %v", len(objects), err)
 	}
@@ -279,7 +279,7 @@ func TestConfigurationForWorkloadsMayBeAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c := configurationsOf(i, i.options)
+	c := configurationsOf(i, i.settings)
 	if _, err := c.all(t.Context()); err == nil || !strings.Contains(err.Error(), "pods") {
 		t.Errorf("without the one for pods: have %v", err)
 	}
@@ -298,10 +298,10 @@ func TestConfigurationForWorkloadsMayBeAway(t *testing.T) {
 func TestReplicaOfANewReleaseNeedsNoLeaderOfIt(t *testing.T) {
 	i := newInstallation(t)
 	i.keep(newSigner(t).issue(t))
-	before := i.options
+	before := i.settings
 	before.Workloads = ""
-	i.sync(newAuthority(i, i, before, slog.New(slog.DiscardHandler)))
-	c := newCertificate(i, i.options, slog.New(slog.DiscardHandler))
+	i.sync(NewAuthority(i, i, before, slog.New(slog.DiscardHandler)))
+	c := NewServed(i, i.settings, slog.New(slog.DiscardHandler))
 	if err := c.load(t.Context(), i.now); err == nil {
 		t.Fatal("served before it is trusted for workloads")
 	}

@@ -1,4 +1,4 @@
-package webhook
+package certificate
 
 import (
 	"bytes"
@@ -25,12 +25,12 @@ const overlap = 10 * time.Minute
 // server trusts.
 const authorityLook = 5 * time.Second
 
-// authority tells the API server whom to trust when the certificate is one of
+// Authority tells the API server whom to trust when the certificate is one of
 // our own making: the secret's authority, and for a while the one it replaced.
 // Replicas serve the new certificate only once this is done, so a new authority
 // costs no call. Every replica does it, and not only the leader: in an upgrade
 // that one may be of a release that knows of fewer configurations.
-type authority struct {
+type Authority struct {
 	reader client.Reader // not cached
 	writer client.Writer
 	secret client.ObjectKey
@@ -41,20 +41,20 @@ type authority struct {
 	since  time.Time // that it has been known to be the latest
 }
 
-// addRotator has the manager's leader make and renew the certificate. term tells
-// the managers of a process apart: the rotator's controller needs a name that
-// none of them has used.
-func addRotator(mgr manager.Manager, o options, term int) error {
+// AddRotator has the manager's leader make the certificate and renew it in its
+// secret. term tells the managers of a process apart: the rotator's controller
+// needs a name that none of them has used.
+func AddRotator(mgr manager.Manager, s Settings, term int) error {
 	dir, err := emptyMount()
 	if err != nil {
 		return err
 	}
 	err = rotator.AddRotator(mgr, &rotator.CertRotator{
-		SecretKey:             o.secret(),
+		SecretKey:             s.Secret,
 		CertDir:               dir,
 		CAName:                "koordinator-ca",
 		CAOrganization:        "koordinator",
-		DNSName:               o.dnsName(),
+		DNSName:               s.DNSName,
 		IsReady:               make(chan struct{}),
 		RequireLeaderElection: true,
 		ControllerName:        fmt.Sprintf("cert-rotator-%d", term),
@@ -79,16 +79,16 @@ func emptyMount() (string, error) {
 	return dir, nil
 }
 
-// newAuthority is a replica's. reader must not be cached.
-func newAuthority(reader client.Reader, writer client.Writer, o options, log *slog.Logger) *authority {
-	return &authority{reader: reader, writer: writer, secret: o.secret(), api: configurationsOf(reader, o), log: log}
+// NewAuthority is a replica's. reader must not be cached.
+func NewAuthority(reader client.Reader, writer client.Writer, s Settings, log *slog.Logger) *Authority {
+	return &Authority{reader: reader, writer: writer, secret: s.Secret, api: configurationsOf(reader, s), log: log}
 }
 
 // NeedLeaderElection has every replica do it.
-func (a *authority) NeedLeaderElection() bool { return false }
+func (a *Authority) NeedLeaderElection() bool { return false }
 
 // Start keeps the configurations right until the context ends.
-func (a *authority) Start(ctx context.Context) error {
+func (a *Authority) Start(ctx context.Context) error {
 	for {
 		wait := authorityLook
 		if err := a.sync(ctx, time.Now()); err != nil && ctx.Err() == nil {
@@ -104,7 +104,7 @@ func (a *authority) Start(ctx context.Context) error {
 }
 
 // sync writes what the API server should trust where it does not yet.
-func (a *authority) sync(ctx context.Context, now time.Time) error {
+func (a *Authority) sync(ctx context.Context, now time.Time) error {
 	var secret corev1.Secret
 	if err := a.reader.Get(ctx, a.secret, &secret); err != nil {
 		return fmt.Errorf("read secret %s: %w", a.secret, err)
@@ -131,7 +131,7 @@ func (a *authority) sync(ctx context.Context, now time.Time) error {
 
 // write makes one configuration trust the latest authority, and those that it
 // trusts already if they are to be kept.
-func (a *authority) write(ctx context.Context, configuration client.Object, keep bool) error {
+func (a *Authority) write(ctx context.Context, configuration client.Object, keep bool) error {
 	changed := false
 	for _, bundle := range bundles(configuration) {
 		want := a.latest

@@ -1,4 +1,4 @@
-package webhook
+package certificate
 
 import (
 	"bytes"
@@ -24,18 +24,10 @@ const firstLook = time.Second
 // is trusted as long.
 const settle = 5 * time.Second
 
-// Names of what a secret with a certificate holds, as cert-manager and
-// cert-controller write it.
-const (
-	certFile = "tls.crt"
-	keyFile  = "tls.key"
-	caFile   = "ca.crt"
-)
-
-// certificate is the one that the server serves. Every replica reads it again
+// Served is the certificate that the server presents. Every replica reads it again
 // and again from where it is kept, and goes over to a new one once the API
 // server trusts that.
-type certificate struct {
+type Served struct {
 	read    func(context.Context) (tls.Certificate, error)
 	every   time.Duration // between two looks, once it is served
 	api     configurations
@@ -47,25 +39,25 @@ type certificate struct {
 	renewed time.Time             // when the one to come was first seen to be trusted; zero: none to come
 }
 
-// newCertificate is the certificate as the options say: mounted files or a
-// secret. reader must not be cached, so that no secret but ours is read.
-func newCertificate(reader client.Reader, o options, log *slog.Logger) *certificate {
-	c := &certificate{
-		read: fromSecret(reader, o.secret()), every: 5 * time.Second,
-		api: configurationsOf(reader, o), service: o.dnsName(), log: log,
+// NewServed is the certificate of mounted files or of a secret, none before Start
+// has found it. reader must not be cached, so that no other secret is read.
+func NewServed(reader client.Reader, s Settings, log *slog.Logger) *Served {
+	c := &Served{
+		read: fromSecret(reader, s.Secret), every: 5 * time.Second,
+		api: configurationsOf(reader, s), service: s.DNSName, log: log,
 	}
-	if o.CertDir != "" {
-		c.read, c.every = fromFiles(o.CertDir), time.Second
+	if s.Directory != "" {
+		c.read, c.every = fromFiles(s.Directory), time.Second
 	}
 	return c
 }
 
 // NeedLeaderElection has every replica load the certificate.
-func (c *certificate) NeedLeaderElection() bool { return false }
+func (c *Served) NeedLeaderElection() bool { return false }
 
 // Start loads the certificate, and again when it was renewed, until the
 // context ends. The manager starts it when its caches are there.
-func (c *certificate) Start(ctx context.Context) error {
+func (c *Served) Start(ctx context.Context) error {
 	for {
 		err := c.load(ctx, time.Now())
 		c.reason.Store(&err)
@@ -87,7 +79,7 @@ func (c *certificate) Start(ctx context.Context) error {
 // load reads the certificate and serves it from now on if the API server
 // trusts it. A renewed one has to wait for settle, unless the one before is
 // not trusted any more.
-func (c *certificate) load(ctx context.Context, now time.Time) error {
+func (c *Served) load(ctx context.Context, now time.Time) error {
 	pair, err := c.read(ctx)
 	if err != nil {
 		return err
@@ -116,17 +108,17 @@ func (c *certificate) load(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// get is tls.Config's GetCertificate.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// Get is tls.Config's GetCertificate.
+func (c *Served) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if pair := c.current.Load(); pair != nil {
 		return pair, nil
 	}
 	return nil, errors.New("no certificate yet")
 }
 
-// ready is the readiness check: a certificate is served that the API server
-// trusts. So are the manager's caches, without which none is loaded.
-func (c *certificate) ready(*http.Request) error {
+// Ready is the readiness check: a certificate is served that the API server
+// trusts. The manager's caches are there then, because Start comes after them.
+func (c *Served) Ready(*http.Request) error {
 	if c.current.Load() != nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package webhook
+package certificate
 
 import (
 	"bytes"
@@ -88,7 +88,7 @@ func mount(t *testing.T, dir string, chain ...*issued) {
 // trusting has both configurations trust an authority.
 func (i *installation) trusting(bundle []byte) {
 	i.t.Helper()
-	objects, err := configurationsOf(i, i.options).all(i.t.Context())
+	objects, err := configurationsOf(i, i.settings).all(i.t.Context())
 	if err != nil {
 		i.t.Fatal(err)
 	}
@@ -128,10 +128,10 @@ func TestB7AChainWithIntermediatesIsTrusted(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			i := newInstallation(t)
-			i.options.CertDir = t.TempDir()
-			mount(t, i.options.CertDir, tt.chain...)
+			i.settings.Directory = t.TempDir()
+			mount(t, i.settings.Directory, tt.chain...)
 			i.trusting(tt.bundle.pem)
-			c := newCertificate(i, i.options, slog.New(slog.DiscardHandler))
+			c := NewServed(i, i.settings, slog.New(slog.DiscardHandler))
 			err := c.load(t.Context(), i.now)
 			if (err == nil) != tt.want {
 				t.Errorf("the webhook says %v, want it trusted: %v", err, tt.want)
@@ -147,7 +147,7 @@ func TestB7AChainWithIntermediatesIsTrusted(t *testing.T) {
 // accepts the mounted chain.
 func clientAccepts(t *testing.T, i *installation, name string) bool {
 	t.Helper()
-	pair, err := fromFiles(i.options.CertDir)(t.Context())
+	pair, err := fromFiles(i.settings.Directory)(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func clientAccepts(t *testing.T, i *installation, name string) bool {
 	server.StartTLS()
 	defer server.Close()
 	var pods admissionregistrationv1.MutatingWebhookConfiguration
-	if err := i.Get(t.Context(), client.ObjectKey{Name: i.options.Configuration}, &pods); err != nil {
+	if err := i.Get(t.Context(), client.ObjectKey{Name: i.settings.Pods}, &pods); err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
@@ -186,19 +186,19 @@ func TestB7AnotherIntermediateAloneIsServed(t *testing.T) {
 	again.pem = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 
 	i := newInstallation(t)
-	i.options.CertDir = t.TempDir()
-	c := newCertificate(i, i.options, slog.New(slog.DiscardHandler))
-	mount(t, i.options.CertDir, leaf, issuer)
+	i.settings.Directory = t.TempDir()
+	c := NewServed(i, i.settings, slog.New(slog.DiscardHandler))
+	mount(t, i.settings.Directory, leaf, issuer)
 	i.trusting(old.pem)
 	if err := c.load(t.Context(), i.now); err != nil {
 		t.Fatal(err)
 	}
-	mount(t, i.options.CertDir, leaf, again)
+	mount(t, i.settings.Directory, leaf, again)
 	i.trusting(next.pem)
 	if err := c.load(t.Context(), i.now); err != nil {
 		t.Fatal(err)
 	}
-	if pair, err := c.get(nil); err != nil || !bytes.Equal(pair.Certificate[1], der) {
+	if pair, err := c.Get(nil); err != nil || !bytes.Equal(pair.Certificate[1], der) {
 		t.Errorf("the earlier intermediate is served: %v", err)
 	}
 }
