@@ -1,10 +1,7 @@
 package webhook
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
-	"koordinator.io/koordinator/webhook/image"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -82,44 +78,12 @@ func TestTheCommandOfAnImage(t *testing.T) {
 	})
 }
 
-// counting counts what is read of the cluster's secrets.
-type counting struct {
-	pullSecrets
-	read *int
-}
-
-func (c counting) Get(ctx context.Context, key client.ObjectKey, into client.Object, o ...client.GetOption) error {
-	*c.read++
-	return c.pullSecrets.Get(ctx, key, into, o...)
-}
-
-func TestSecretsAreReadOnceAndNotWithoutEnd(t *testing.T) {
-	for name, tt := range map[string]struct{ named, different, want int }{
-		"named again": {1000, 2, 2},
-		"too many":    {1000, 1000, maxSecrets},
-	} {
-		t.Run(name, func(t *testing.T) {
-			read := 0
-			c := &commands{secrets: counting{pullSecrets{}, &read}, log: slog.New(slog.DiscardHandler)}
-			var pod corev1.Pod
-			for i := range tt.named {
-				pod.Spec.ImagePullSecrets = append(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: fmt.Sprint("s", i%tt.different)})
-			}
-			_, notes := c.keys(t.Context(), &pod, "shop")
-			if read != tt.want || tt.want == maxSecrets != strings.Contains(strings.Join(notes, "; "), "only the first 64") {
-				t.Errorf("%d were read: %q", read, notes)
-			}
-		})
-	}
-}
-
 // The API server checks no image's name for its length, and a registry may
 // answer whatever it likes: neither is told or logged in full.
 func TestLongNamesAndAnswersAreNotTold(t *testing.T) {
 	s := newShop(t)
 	var logged strings.Builder
-	s.handler.log = slog.New(slog.NewJSONHandler(&logged, nil))
-	s.commands.log = s.handler.log
+	s.open(t, slog.New(slog.NewJSONHandler(&logged, nil)))
 	long := s.host + "/" + strings.Repeat("x", 1<<20)
 	resp, _ := s.create(t, func(_, proxy *corev1.Container) { proxy.Image, proxy.Command = long, nil })
 	told := len(resp.Result.Message) + len(strings.Join(resp.Warnings, ""))
@@ -250,7 +214,7 @@ func TestALookupThatFails(t *testing.T) {
 	t.Run("pitfall 22: an image that says nothing is refused whatever the operator wants", func(t *testing.T) {
 		s.settings.SkipTrouble = true
 		defer func() { s.settings.SkipTrouble = false }()
-		s.commands.credentials.value, _ = image.ParseConfig("test", []byte(`{"auths":{"`+s.host+`":{"username":"team","password":"secret"}}}`))
+		s.letIn(t)
 		silent := s.push(t, "silent:1", map[string]v1.Config{"linux/amd64": {}})
 		resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = silent, nil })
 		if resp.Allowed || !strings.Contains(resp.Result.Message, "neither ENTRYPOINT nor CMD") {
@@ -260,14 +224,15 @@ func TestALookupThatFails(t *testing.T) {
 	if n := testutil.ToFloat64(s.metrics.reviews.WithLabelValues(denied, "command_unknown")); n != 3 {
 		t.Errorf("%v reviews denied for a command that is not known, want 3", n)
 	}
-	if n := testutil.ToFloat64(s.metrics.lookups.WithLabelValues("not_found")); n == 0 {
+	if _, lookups := counted(t, s.reg); lookups["not_found"] == 0 {
 		t.Error("no lookup counted as not found")
 	}
 }
 
 func TestARegistryThatHangsHoldsNoAdmissionPastItsDeadline(t *testing.T) {
 	s := newShop(t)
-	s.commands.timeout = 300 * time.Millisecond
+	s.sources.Timeout = 300 * time.Millisecond
+	s.open(t, slog.New(slog.DiscardHandler))
 	open := make(chan struct{})
 	defer close(open)
 	s.stuck.Store(&open)
@@ -286,68 +251,5 @@ func TestARegistryThatHangsHoldsNoAdmissionPastItsDeadline(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second): // the API server's patience
 		t.Fatal("no answer")
-	}
-}
-
-func TestMountedFilesAreReadAgainWhenTheyWereReplaced(t *testing.T) {
-	dir := t.TempDir()
-	m := &mountedFiles[int]{dir: dir, log: slog.New(slog.DiscardHandler), parse: func(files map[string]string) (int, []error) {
-		return len(files["a"]), []error{errors.New("told")}
-	}}
-	put := func(version, text string) { // as the kubelet does
-		t.Helper()
-		if err := errors.Join(
-			os.Mkdir(filepath.Join(dir, version), 0o755),
-			os.WriteFile(filepath.Join(dir, version, "a"), []byte(text), 0o600),
-			os.Symlink(version, filepath.Join(dir, "..tmp")),
-			os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")),
-		); err != nil {
-			t.Fatal(err)
-		}
-	}
-	put("..1", "x")
-	if err := os.Symlink("..data/a", filepath.Join(dir, "a")); err != nil {
-		t.Fatal(err)
-	}
-	for i, text := range []string{"x", "xx", "xxx"} {
-		if i > 0 {
-			put("..new"+text, text)
-		}
-		if have := m.get(); have != len(text) {
-			t.Errorf("%d, want %d", have, len(text))
-		}
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	if have := m.get(); have != 3 {
-		t.Errorf("%d of a directory that is gone, want what was there", have)
-	}
-}
-
-func TestB11ADryRunLooksUpAFewImagesOnly(t *testing.T) {
-	registries, err := image.New(image.Settings{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := testHandler()
-	h.commands.registries = registries
-	var pod corev1.Pod
-	var names []string
-	for i := range 20 {
-		name := fmt.Sprintf("c%d", i)
-		names = append(names, name)
-		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: name, Image: fmt.Sprintf("127.0.0.1:%d/app", 1+i/2)}) // each twice
-	}
-	for dry, want := range map[bool]int{true: 2 * dryLookups, false: len(names)} {
-		asked := 0
-		for _, c := range h.commands.find(t.Context(), &pod, "shop", names, dry) {
-			if !strings.Contains(c.Problem, "a dry run looks up") {
-				asked++
-			}
-		}
-		if asked != want {
-			t.Errorf("dry run %v: %d containers are looked up, want %d", dry, asked, want)
-		}
 	}
 }

@@ -51,6 +51,7 @@ var layers = [][]string{
 		"wrapper/*",
 		"webhook/certificate", "webhook/image", "webhook/inject", "webhook/rbac", "webhook/workload",
 	},
+	{"webhook/commands"},
 	{"wrapper", "webhook"},
 	{"cmd/*"},
 }
@@ -121,7 +122,7 @@ func owners(imported string) func(name string) bool {
 	}
 	switch {
 	case strings.HasPrefix(imported, "sigs.k8s.io/controller-runtime"):
-		return among("webhook", "webhook/certificate", "webhook/rbac", "webhook/workload")
+		return among("webhook", "webhook/certificate", "webhook/commands", "webhook/rbac", "webhook/workload")
 	case strings.HasPrefix(imported, "github.com/open-policy-agent/cert-controller"):
 		return among("webhook/certificate")
 	case strings.HasPrefix(imported, "github.com/google/go-containerregistry"):

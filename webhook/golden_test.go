@@ -26,7 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
-	"koordinator.io/koordinator/webhook/image"
+	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
 )
 
@@ -48,13 +48,12 @@ func testSettings() inject.Settings {
 
 // testHandler looks into no images.
 func testHandler() *handler {
-	log := slog.New(slog.DiscardHandler)
-	m := newMetrics(prometheus.NewRegistry())
-	c := &commands{
-		index: &mountedFiles[image.Index]{}, credentials: &mountedFiles[image.Keys]{},
-		timeout: time.Second, metrics: m, log: log,
+	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	c, err := commands.New(commands.Settings{Timeout: time.Second}, nil, registry, log)
+	if err != nil {
+		panic(err) // cannot happen without lookups
 	}
-	return &handler{settings: testSettings(), commands: c, metrics: m, log: log}
+	return &handler{settings: testSettings(), commands: c, metrics: newMetrics(registry), log: log}
 }
 
 // ask is what the handler answers to the creation of a pod.

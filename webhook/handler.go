@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
+	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
 )
 
@@ -32,7 +33,7 @@ const (
 // writes nothing, so a dry run is answered like any other.
 type handler struct {
 	settings inject.Settings
-	commands *commands
+	commands *commands.Finder
 	metrics  *metrics
 	log      *slog.Logger
 }
@@ -111,7 +112,7 @@ func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		if len(asked.problems)+len(result.Problems) == 0 {
 			reason = "command_unknown"
 		}
-		found := h.commands.find(ctx, pod, namespace, result.Assumed, dry)
+		found := h.commands.Find(ctx, pod, namespace, result.Assumed, dry)
 		result = inject.Inject(pod, asked.Asked, inject.Commands{Found: found}, h.settings)
 	}
 	problems := append(asked.problems, result.Problems...)

@@ -16,10 +16,8 @@ const (
 // metrics counts what the webhook decides. No label has a pod's, an image's or
 // a namespace's name in it: all of them are chosen by users.
 type metrics struct {
-	reviews        *prometheus.CounterVec   // decision, reason
-	duration       *prometheus.HistogramVec // decision; seconds
-	lookups        *prometheus.CounterVec   // result
-	lookupDuration prometheus.Histogram     // seconds
+	reviews  *prometheus.CounterVec   // decision, reason
+	duration *prometheus.HistogramVec // decision; seconds
 }
 
 // newMetrics registers the metrics.
@@ -34,17 +32,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Help:    "Time to decide about a pod, image lookups included, by what was decided.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 2.5, 5},
 		}, []string{"decision"}),
-		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "koordinator_image_lookups_total",
-			Help: "Images that were looked up: index, hit (of the cache), miss, or the kind of failure.",
-		}, []string{"result"}),
-		lookupDuration: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name:    "koordinator_image_lookup_duration_seconds",
-			Help:    "Time to look up an image at registries, the cache's answers included.",
-			Buckets: []float64{.0001, .001, .01, .05, .1, .25, .5, 1, 2.5, 5},
-		}),
 	}
-	registry.MustRegister(m.reviews, m.duration, m.lookups, m.lookupDuration)
+	registry.MustRegister(m.reviews, m.duration)
 	return m
 }
 
@@ -52,12 +41,4 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 func (m *metrics) decided(decision, reason string, took time.Duration) {
 	m.reviews.WithLabelValues(decision, reason).Inc()
 	m.duration.WithLabelValues(decision).Observe(took.Seconds())
-}
-
-// lookedUp counts one image.
-func (m *metrics) lookedUp(result string, took time.Duration) {
-	m.lookups.WithLabelValues(result).Inc()
-	if result != "index" {
-		m.lookupDuration.Observe(took.Seconds())
-	}
 }

@@ -22,6 +22,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/image"
 )
 
@@ -156,7 +157,7 @@ func TestEachDecisionIsCountedWithItsReason(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			registry := prometheus.NewRegistry()
-			h := lookingHandler(t, registry, lookups{})
+			h := lookingHandler(t, registry, commands.Settings{})
 			req := creation(tt.raw)
 			if tt.change != nil {
 				tt.change(h, &req)
@@ -175,18 +176,18 @@ func TestEachDecisionIsCountedWithItsReason(t *testing.T) {
 
 // lookingHandler looks images up with plain HTTP at any registry of this
 // machine.
-func lookingHandler(t *testing.T, registry *prometheus.Registry, l lookups) *handler {
+func lookingHandler(t *testing.T, registry *prometheus.Registry, s commands.Settings) *handler {
 	t.Helper()
-	m, silent := newMetrics(registry), slog.New(slog.DiscardHandler)
-	l.enabled = true
-	if l.timeout == 0 {
-		l.timeout = 5 * time.Second
+	silent := slog.New(slog.DiscardHandler)
+	s.Lookup = true
+	if s.Timeout == 0 {
+		s.Timeout = 5 * time.Second
 	}
-	c, err := l.commands(nil, m, silent)
+	c, err := commands.New(s, nil, registry, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &handler{settings: testSettings(), commands: c, metrics: m, log: silent}
+	return &handler{settings: testSettings(), commands: c, metrics: newMetrics(registry), log: silent}
 }
 
 func TestEachLookupIsCountedWithItsResult(t *testing.T) {
@@ -195,16 +196,12 @@ func TestEachLookupIsCountedWithItsResult(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(files, "commands.yaml"), []byte("indexed: {entrypoint: [/indexed]}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	s.letIn(t)
 	registry := prometheus.NewRegistry()
-	h := lookingHandler(t, registry, lookups{
-		index: files, timeout: 500 * time.Millisecond,
-		image: image.Settings{Loopback: []string{host, silent, s.host}, PlainHTTP: []string{host, s.host}},
+	h := lookingHandler(t, registry, commands.Settings{
+		Index: files, Credentials: s.sources.Credentials, Timeout: 500 * time.Millisecond,
+		Image: image.Settings{Loopback: []string{host, silent, s.host}, PlainHTTP: []string{host, s.host}},
 	})
-	var err error
-	h.commands.credentials.value, err = image.ParseConfig("test", []byte(`{"auths":{"`+s.host+`":{"username":"team","password":"secret"}}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
 	known := s.push(t, "web:1", map[string]v1.Config{"linux/amd64": {Entrypoint: []string{"/web"}}})
 	windows := s.push(t, "windows:1", map[string]v1.Config{"windows/amd64": {Entrypoint: []string{"/web"}}})
 	seen := map[string]bool{}
@@ -242,7 +239,7 @@ func TestEachLookupIsCountedWithItsResult(t *testing.T) {
 // become the label of a time series.
 func TestLabelsSayNothingThatAUserHasWritten(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	h := lookingHandler(t, registry, lookups{timeout: time.Second})
+	h := lookingHandler(t, registry, commands.Settings{Timeout: time.Second})
 	hostile := []string{"secret-team", "a\nb", `x"} 1`, "127.0.0.1:1/" + strings.Repeat("y", 300), "[::1]:1/z:1", strings.Repeat("z", 5000), "\xff", ""}
 	for _, text := range hostile {
 		for _, key := range []string{"start-deps", "stop-deps", "command", "essential", "spec", "mode", "source", "stop-signal", "inject", "gate", text} {
@@ -284,16 +281,11 @@ func TestWhatMetricsAreCalled(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := newMetrics(registry)
 	m.decided(injected, "", time.Millisecond)
-	m.lookedUp("miss", time.Millisecond)
-	m.lookedUp("index", 0)
 	page := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for _, line := range []string{
 		`koordinator_admission_reviews_total{decision="injected",reason=""} 1`,
 		`koordinator_admission_duration_seconds_count{decision="injected"} 1`,
-		`koordinator_image_lookups_total{result="miss"} 1`,
-		`koordinator_image_lookups_total{result="index"} 1`,
-		`koordinator_image_lookup_duration_seconds_count 1`, // the index asks no registry
 	} {
 		if !strings.Contains(page.Body.String(), line+"\n") {
 			t.Errorf("no %s in\n%s", line, page.Body)

@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"koordinator.io/koordinator/webhook/certificate"
+	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/workload"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -122,7 +123,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	var out drain
 	cert = certificate.NewServed(mgr.GetAPIReader(), o.certificate(), log)
 	m := newMetrics(ctrlmetrics.Registry)
-	c, err := o.Lookups.commands(mgr.GetAPIReader(), m, log)
+	c, err := commands.New(o.Commands, mgr.GetAPIReader(), ctrlmetrics.Registry, log)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -30,6 +32,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/image"
 )
 
@@ -44,12 +47,14 @@ type shop struct {
 	files string                             // directory of the command index
 	reg   *prometheus.Registry               // with the handler's metrics
 	keys  map[client.ObjectKey]corev1.Secret // of the cluster
+
+	sources commands.Settings // of open
 }
 
 // newShop starts the registry.
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	s := &shop{files: t.TempDir(), reg: prometheus.NewRegistry(), keys: map[client.ObjectKey]corev1.Secret{}}
+	s := &shop{files: t.TempDir(), keys: map[client.ObjectKey]corev1.Secret{}}
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
@@ -69,20 +74,35 @@ func newShop(t *testing.T) *shop {
 	t.Cleanup(server.Close)
 	s.host = server.Listener.Addr().String()
 
-	m := newMetrics(s.reg)
-	l := lookups{enabled: true, timeout: 5 * time.Second, pullSecrets: true, index: s.files}
-	l.image = image.Settings{Loopback: []string{s.host}, PlainHTTP: []string{s.host}}
-	c, err := l.commands(pullSecrets{keys: s.keys}, m, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.handler = &handler{settings: testSettings(), commands: c, metrics: m, log: slog.New(slog.DiscardHandler)}
+	s.sources = commands.Settings{Lookup: true, Timeout: 5 * time.Second, PullSecrets: true, Index: s.files, Credentials: t.TempDir()}
+	s.sources.Image = image.Settings{Loopback: []string{s.host}, PlainHTTP: []string{s.host}}
+	s.open(t, slog.New(slog.DiscardHandler))
 	auth := base64.StdEncoding.EncodeToString([]byte("team:secret"))
 	s.keys[client.ObjectKey{Namespace: "shop", Name: "pull"}] = corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "pull"}, Type: corev1.SecretTypeDockerConfigJson,
 		Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{"` + s.host + `":{"auth":"` + auth + `"}}}`)},
 	}
 	return s
+}
+
+// open makes the handler anew, with the settings that there are now.
+func (s *shop) open(t *testing.T, log *slog.Logger) {
+	t.Helper()
+	s.reg = prometheus.NewRegistry()
+	c, err := commands.New(s.sources, pullSecrets{keys: s.keys}, s.reg, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.handler = &handler{settings: testSettings(), commands: c, metrics: newMetrics(s.reg), log: log}
+}
+
+// letIn gives the operator's credentials the password.
+func (s *shop) letIn(t *testing.T) {
+	t.Helper()
+	keys := []byte(`{"auths":{"` + s.host + `":{"username":"team","password":"secret"}}}`)
+	if err := os.WriteFile(filepath.Join(s.sources.Credentials, corev1.DockerConfigJsonKey), keys, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // pullSecrets is the cluster's secrets.

@@ -1,4 +1,7 @@
-package webhook
+// Package commands turns a pod and the names of containers in it into what
+// those containers run: from the operator's command index, else from the
+// registries of their images.
+package commands
 
 import (
 	"context"
@@ -18,9 +21,8 @@ import (
 	"koordinator.io/koordinator/webhook/inject"
 )
 
-// commands finds out what containers run whose pod does not say: from the
-// operator's command index, else from the registries.
-type commands struct {
+// Finder finds out what containers run whose pod does not say.
+type Finder struct {
 	index       *mountedFiles[image.Index]
 	credentials *mountedFiles[image.Keys] // the operator's, tried after the pod's own
 	registries  *image.Registries         // nil: images are not looked up
@@ -37,26 +39,26 @@ const lookupsAbreast = 16
 // behind and so could be used to try many addresses out.
 const dryLookups = 5
 
-// find looks at the images of a pod's containers, some at the same time. It
+// Find looks at the images of a pod's containers, some at the same time. It
 // returns when the time is over, at the latest, and what is not known by then
 // is a problem. Containers of which nobody was to be asked are left out.
-func (c *commands) find(ctx context.Context, pod *corev1.Pod, namespace string, names []string, dry bool) map[string]inject.Command {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+func (f *Finder) Find(ctx context.Context, pod *corev1.Pod, namespace string, names []string, dry bool) map[string]inject.Command {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
-	keys := sync.OnceValues(func() (image.Keys, []string) { return c.keys(ctx, pod, namespace) })
+	keys := sync.OnceValues(func() (image.Keys, []string) { return f.keys(ctx, pod, namespace) })
 	found := make([]inject.Command, len(names))
 	var wait sync.WaitGroup
 	free := make(chan struct{}, lookupsAbreast)
 	asked := map[string]bool{}
 	for i, name := range names {
 		container := containerOf(pod, name)
-		if asked[container.Image] = true; dry && c.registries != nil && len(asked) > dryLookups {
+		if asked[container.Image] = true; dry && f.registries != nil && len(asked) > dryLookups {
 			found[i] = inject.Command{Problem: fmt.Sprintf("image %q: a dry run looks up %d images at most: set command:, or create the pod", container.Image, dryLookups)}
 			continue
 		}
 		free <- struct{}{} // no lookup outlives the context
 		wait.Go(func() {
-			found[i] = c.one(ctx, container, keys)
+			found[i] = f.one(ctx, container, keys)
 			<-free
 		})
 	}
@@ -81,28 +83,28 @@ func containerOf(pod *corev1.Pod, name string) *corev1.Container {
 }
 
 // one looks at one container's image.
-func (c *commands) one(ctx context.Context, container *corev1.Container, keys func() (image.Keys, []string)) inject.Command {
-	if facts, _, ok := c.index.get().Find(container.Image); ok {
-		c.metrics.lookedUp("index", 0)
+func (f *Finder) one(ctx context.Context, container *corev1.Container, keys func() (image.Keys, []string)) inject.Command {
+	if facts, _, ok := f.index.get().Find(container.Image); ok {
+		f.metrics.lookedUp(byIndex, 0)
 		return described(facts, container)
 	}
-	if c.registries == nil {
+	if f.registries == nil {
 		return inject.Command{}
 	}
 	began := time.Now()
 	own, notes := keys()
-	facts, err := c.registries.Look(ctx, image.Query{
+	facts, err := f.registries.Look(ctx, image.Query{
 		Image: container.Image,
 		Fresh: container.ImagePullPolicy == corev1.PullAlways,
-		Keys:  slices.Concat(own, c.credentials.get()),
+		Keys:  slices.Concat(own, f.credentials.get()),
 	})
 	if problem, failed := errors.AsType[*image.Error](err); failed {
-		c.metrics.lookedUp(string(problem.Kind), time.Since(began))
-		c.log.Info("image not looked up", "image", inject.Shorten(container.Image), "kind", problem.Kind, "cause", problem.Cause, "error", err, "detail", detail(problem))
+		f.metrics.lookedUp(string(problem.Kind), time.Since(began))
+		f.log.Info("image not looked up", "image", inject.Shorten(container.Image), "kind", problem.Kind, "cause", problem.Cause, "error", err, "detail", detail(problem))
 		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
 		return inject.Command{Problem: text, Trouble: problem.Kind != image.BadReference}
 	}
-	c.metrics.lookedUp(hit(facts), time.Since(began))
+	f.metrics.lookedUp(hit(facts), time.Since(began))
 	found := described(facts, container)
 	found.Digest = facts.Digest
 	if found.Problem == "" && !strings.Contains(container.Image, "@") {
@@ -123,9 +125,9 @@ func detail(problem *image.Error) string {
 // hit is how an answer was found, for the metrics.
 func hit(facts image.Facts) string {
 	if facts.Cached {
-		return "hit"
+		return byCache
 	}
-	return "miss"
+	return byQuery
 }
 
 // described is what a container runs by what is known of its image.
@@ -144,8 +146,8 @@ const maxSecrets = 64
 // keys are the credentials of a pod's pull secrets; those of its service
 // account have been put there by the API server. Notes tell of secrets that
 // could not be used, as the kubelet goes on without them, too.
-func (c *commands) keys(ctx context.Context, pod *corev1.Pod, namespace string) (keys image.Keys, notes []string) {
-	if c.secrets == nil && len(pod.Spec.ImagePullSecrets) > 0 {
+func (f *Finder) keys(ctx context.Context, pod *corev1.Pod, namespace string) (keys image.Keys, notes []string) {
+	if f.secrets == nil && len(pod.Spec.ImagePullSecrets) > 0 {
 		return nil, []string{"this installation does not read pull secrets"}
 	}
 	seen := map[string]bool{}
@@ -157,14 +159,14 @@ func (c *commands) keys(ctx context.Context, pod *corev1.Pod, namespace string) 
 			return keys, append(notes, fmt.Sprintf("of the pull secrets only the first %d are read", maxSecrets))
 		}
 		var secret corev1.Secret
-		err := c.secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
+		err := f.secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
 		if err == nil {
 			var more image.Keys
 			more, err = image.ParseSecret(&secret)
 			keys = append(keys, more...)
 		}
 		if err != nil {
-			c.log.Info("pull secret not used", "namespace", namespace, "secret", ref.Name, "error", err)
+			f.log.Info("pull secret not used", "namespace", namespace, "secret", ref.Name, "error", err)
 			notes = append(notes, note(ref.Name, err))
 		}
 	}
