@@ -51,7 +51,7 @@ var layers = [][]string{
 		"wrapper/*",
 		"webhook/certificate", "webhook/image", "webhook/inject", "webhook/rbac", "webhook/workload",
 	},
-	{"webhook/commands"},
+	{"webhook/annotations", "webhook/commands"},
 	{"wrapper", "webhook"},
 	{"cmd/*"},
 }
@@ -125,6 +125,8 @@ func owners(imported string) func(name string) bool {
 		return among("webhook", "webhook/certificate", "webhook/commands", "webhook/rbac", "webhook/workload")
 	case strings.HasPrefix(imported, "github.com/open-policy-agent/cert-controller"):
 		return among("webhook/certificate")
+	case strings.HasPrefix(imported, "go.yaml.in/yaml/"):
+		return among("webhook/annotations")
 	case strings.HasPrefix(imported, "github.com/google/go-containerregistry"):
 		return among("webhook/image")
 	case strings.HasPrefix(imported, "k8s.io/"):

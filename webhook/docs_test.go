@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -88,11 +89,11 @@ func podIn(t *testing.T, manifest string) corev1.Pod {
 }
 
 // podFor is a pod with the containers that annotations speak of.
-func podFor(annotations map[string]string) corev1.Pod {
-	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "fragment", Annotations: annotations}}
+func podFor(given map[string]string) corev1.Pod {
+	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "fragment", Annotations: given}}
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	names := map[string]bool{}
-	asked := parseAnnotations(annotations)
+	asked, _ := annotations.Read(pod.ObjectMeta)
 	for _, e := range asked.Essential {
 		names[e.Container] = true
 	}
@@ -138,7 +139,7 @@ func accepted(t *testing.T, manifest string) {
 			}
 		}
 	}
-	if !concerned(pod.ObjectMeta) {
+	if !annotations.Present(pod.ObjectMeta) {
 		return
 	}
 	mountToken(&pod)
@@ -205,7 +206,7 @@ func TestEveryAnnotationIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(data)
-	known := slices.Concat(slices.Collect(maps.Keys(settings)), others)
+	known := annotations.Names()
 	for _, name := range inTable(page) {
 		if !slices.Contains(known, name) {
 			t.Errorf("the table of docs/annotations.md has %q, which is not read", name)
@@ -258,7 +259,7 @@ func inExamples(t *testing.T, page string) map[string]bool {
 // TestPagesNameOnlyWhatThereIs among annotations and labels of ours.
 func TestPagesNameOnlyWhatThereIs(t *testing.T) {
 	labels := []string{strings.TrimPrefix(inject.InjectedLabel, inject.Prefix), "injection"}
-	known := slices.Concat(slices.Collect(maps.Keys(settings)), others, labels)
+	known := slices.Concat(annotations.Names(), labels)
 	for _, page := range documentation(t) {
 		data, err := os.ReadFile(page)
 		if err != nil {

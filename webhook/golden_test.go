@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	"sigs.k8s.io/yaml"
 
+	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
 )
@@ -174,7 +175,8 @@ func checkUntouched(t *testing.T, raw []byte) {
 		t.Fatal(err)
 	}
 	before := pod.DeepCopy()
-	inject.Inject(&pod, parse(pod.ObjectMeta).Asked, inject.Commands{}, testSettings())
+	asked, _ := annotations.Read(pod.ObjectMeta)
+	inject.Inject(&pod, asked, inject.Commands{}, testSettings())
 	if diff := cmp.Diff(before, &pod); diff != "" {
 		t.Errorf("the pod that was read has changed (-before +after):\n%s", diff)
 	}

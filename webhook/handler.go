@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 	kjson "sigs.k8s.io/json"
 
+	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
 )
@@ -73,7 +74,7 @@ func (h *handler) decide(ctx context.Context, req admission.Request) decision {
 	if err != nil {
 		return decision{denied, "not_decoded", admission.Errored(http.StatusBadRequest, fmt.Errorf("decode the pod: %w", err))}
 	}
-	if !concerned(pod.ObjectMeta) {
+	if !annotations.Present(pod.ObjectMeta) {
 		return skip("not_annotated")
 	}
 	if reason, text := untouchable(&pod); reason != "" {
@@ -98,24 +99,24 @@ func paths(errs []error) []string {
 
 // injected decides about a pod that may ask for something.
 func (h *handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, unread []string, dry bool) decision {
-	asked := parse(pod.ObjectMeta)
-	asked.Unread = unread
-	if asked.leaveAlone {
+	if annotations.Disabled(pod.ObjectMeta) {
 		return skip("inject_false")
 	}
+	asked, problems := annotations.Read(pod.ObjectMeta)
+	asked.Unread = unread
 	log := func(level slog.Level, message string, more ...any) {
 		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", nameOf(pod)}, more...)...)
 	}
 	reason := "mistakes"
-	result := inject.Inject(pod, asked.Asked, inject.Commands{Assume: true}, h.settings)
+	result := inject.Inject(pod, asked, inject.Commands{Assume: true}, h.settings)
 	if len(result.Assumed) > 0 {
-		if len(asked.problems)+len(result.Problems) == 0 {
+		if len(problems)+len(result.Problems) == 0 {
 			reason = "command_unknown"
 		}
 		found := h.commands.Find(ctx, pod, namespace, result.Assumed, dry)
-		result = inject.Inject(pod, asked.Asked, inject.Commands{Found: found}, h.settings)
+		result = inject.Inject(pod, asked, inject.Commands{Found: found}, h.settings)
 	}
-	problems := append(asked.problems, result.Problems...)
+	problems = append(problems, result.Problems...)
 	switch {
 	case len(problems) > 0:
 		log(slog.LevelInfo, "pod refused", "problems", len(problems), "first", inject.Shorten(problems[0].String()))

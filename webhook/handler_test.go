@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -212,7 +213,8 @@ func TestSecondCallWithAContainerThatCannotBeLookedUp(t *testing.T) {
 	settings.SkipTrouble = true
 	pod := decoded(t, changed)
 	commands := inject.Commands{Found: map[string]inject.Command{"log": {Problem: "no answer", Trouble: true}}}
-	result := inject.Inject(pod, parse(pod.ObjectMeta).Asked, commands, settings)
+	asked, _ := annotations.Read(pod.ObjectMeta)
+	result := inject.Inject(pod, asked, commands, settings)
 	if !result.Skipped || len(result.Patch)+len(result.Problems) > 0 {
 		t.Errorf("have %+v, want no change", result)
 	}

@@ -87,7 +87,7 @@ var pitfalls = []pitfall{
 	{number: 53, about: "the wrapper does not reach the API server", shown: "wrapper/podwatch.TestAResetConnectionIsMadeAnew wrapper/podwatch.TestARestartedServerIsFoundAgain test/e2e.TestTheOrderHoldsWhileTheAPIServerRestarts"},
 	{number: 54, about: "watches of thousands of pods", shown: "wrapper/podwatch.TestRequestsAreWhatTheAPIServerExpects wrapper/podwatch.TestRetryAfterIsObeyedWithinBounds wrapper.TestTheStatusIsWatchedOnlyWhileItIsNeeded"},
 	{number: 55, about: "the cluster is newer than our types", shown: "webhook.TestInject webhook.TestCorpus"},
-	{number: 56, about: "annotations are input", shown: "webhook.FuzzAnnotations webhook.TestWhatIsTooLargeIsRefusedAtOnce webhook.TestCorpus"},
+	{number: 56, about: "annotations are input", shown: "webhook/annotations.FuzzAnnotations webhook.TestWhatIsTooLargeIsRefusedAtOnce webhook.TestCorpus"},
 	{number: 57, about: "a metric for every pod", shown: "webhook.TestLabelsSayNothingThatAUserHasWritten"},
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -24,7 +25,8 @@ func checkRemoval(t *testing.T, before, after []byte) {
 			t.Fatal(err)
 		}
 	}
-	r := removal{t: t, specs: specsOf(t, after), asked: parse(decode(t, before).ObjectMeta).Wishes}
+	asked, _ := annotations.Read(decode(t, before).ObjectMeta)
+	r := removal{t: t, specs: specsOf(t, after), asked: asked.Wishes}
 	r.pod(was, is)
 	if diff := cmp.Diff(was, is); diff != "" {
 		t.Errorf("without what is ours it is not what it was (-before +now):\n%s", diff)

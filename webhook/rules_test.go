@@ -10,8 +10,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
+
+// given shortens an annotation map for tests: names are without the prefix.
+func given(pairs ...string) map[string]string {
+	annotations := map[string]string{"other.io/x": "y"}
+	for i := 0; i < len(pairs); i += 2 {
+		annotations[inject.Prefix+pairs[i]] = pairs[i+1]
+	}
+	return annotations
+}
 
 // podOf makes a pod of words: the restart policy, then a container each, as
 // "main", "init:migrate", "sidecar:proxy", with an own policy "main/Never", or
@@ -206,5 +216,18 @@ func TestRules(t *testing.T) {
 				t.Errorf("(-want +have):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestValueForNobodyIsWarnedOf(t *testing.T) {
+	resp := ask(t, podOf(t, "Never a", given("stop-timeout", "5s", "command", "a: [/a]", "mode", "a: exec", "gate", "false")))
+	want := `Warning: koordinator.io/command: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it
+Warning: koordinator.io/mode: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it
+Warning: koordinator.io/gate: it is for every wrapped container, but none is: give a container a dependency
+Warning: koordinator.io/stop-timeout: it is for every wrapped container, but none is: give a container a dependency
+`
+	const mark = `[{"op":"add","path":"/metadata/annotations/koordinator.io~1status","value":"{\"version\":\"test\",\"reason\":\"nothing_to_wrap\"}"}]`
+	if diff := cmp.Diff(want, words(resp)); diff != "" || string(resp.Patch) != mark {
+		t.Errorf("patch %s, words (-want +have):\n%s", resp.Patch, diff)
 	}
 }

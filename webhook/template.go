@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/webhook/workload"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -32,7 +33,7 @@ func checkTemplate(settings inject.Settings, log *slog.Logger) workload.Check {
 
 // templateProblems is everything that the handler would say.
 func templateProblems(pod *corev1.Pod, settings inject.Settings) ([]inject.Problem, []string) {
-	if !concerned(pod.ObjectMeta) {
+	if !annotations.Present(pod.ObjectMeta) {
 		return nil, nil
 	}
 	if reason, text := untouchable(pod); reason != "" {
@@ -41,12 +42,12 @@ func templateProblems(pod *corev1.Pod, settings inject.Settings) ([]inject.Probl
 	if problem, large := tooLarge(pod); large {
 		return []inject.Problem{problem}, nil
 	}
-	asked := parse(pod.ObjectMeta)
-	if asked.leaveAlone {
+	if annotations.Disabled(pod.ObjectMeta) {
 		return nil, nil
 	}
-	result := inject.Inject(complete(pod), asked.Asked, inject.Commands{Assume: true}, settings)
-	return append(asked.problems, result.Problems...), result.Warnings
+	asked, problems := annotations.Read(pod.ObjectMeta)
+	result := inject.Inject(complete(pod), asked, inject.Commands{Assume: true}, settings)
+	return append(problems, result.Problems...), result.Warnings
 }
 
 // complete is a copy of a template's pod with what it will have by the time the

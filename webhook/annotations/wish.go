@@ -1,4 +1,4 @@
-package webhook
+package annotations
 
 import (
 	"encoding/json"
@@ -14,8 +14,9 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// draft is what the annotations read so far say about one container.
-type draft struct {
+// wish is what the annotations read so far ask for one container, of which an
+// inject.Wish is made in the end.
+type wish struct {
 	values  map[string]string // field → JSON
 	places  map[string]string // field, "command" or "gate" → where it was given
 	checked spec.Spec         // of the last value that was checked, nothing else in it but the container
@@ -23,27 +24,27 @@ type draft struct {
 	noGate  bool
 }
 
-// draft is the container's draft, made when it is not there yet.
-func (p *parser) draft(container string) *draft {
-	if p.drafts[container] == nil {
-		p.drafts[container] = &draft{values: map[string]string{}, places: map[string]string{}}
+// wish is the container's wish, made when it is not there yet.
+func (p *parser) wish(container string) *wish {
+	if p.wishes[container] == nil {
+		p.wishes[container] = &wish{values: map[string]string{}, places: map[string]string{}}
 	}
-	return p.drafts[container]
+	return p.wishes[container]
 }
 
 // field reads one field of one container.
 func (p *parser) field(container, at, field string, node *yaml.Node) {
-	d := p.draft(container)
-	if before, twice := d.places[field]; twice {
+	w := p.wish(container)
+	if before, twice := w.places[field]; twice {
 		before, _, _ = strings.Cut(before, ":")
 		p.add(at, "also given in %s: keep one", before)
 		return
 	}
-	d.places[field] = at
+	w.places[field] = at
 	value, err := toJSON(node)
 	if err == nil {
-		d.values[field] = value
-		d.checked, err = check(container, field, value)
+		w.values[field] = value
+		w.checked, err = check(container, field, value)
 	}
 	if err != nil {
 		p.add(at, "%v", err)
@@ -71,20 +72,20 @@ func (p *parser) spec(container, at string, node *yaml.Node) {
 
 // command reads the full command of a container.
 func (p *parser) command(container, at string, node *yaml.Node) {
-	d := p.draft(container)
-	d.places["command"] = at
+	w := p.wish(container)
+	w.places["command"] = at
 	text, err := toJSON(node)
-	if err == nil && json.Unmarshal([]byte(text), &d.command) != nil {
+	if err == nil && json.Unmarshal([]byte(text), &w.command) != nil {
 		err = errors.New(`want a list of strings, as ["/app", "--flag"]`)
 	}
-	if err == nil && (len(d.command) == 0 || d.command[0] == "") {
+	if err == nil && (len(w.command) == 0 || w.command[0] == "") {
 		err = errors.New(`names no program: write a list, as ["/app", "--flag"]`)
 	}
-	if err == nil && d.command[0] == spec.Binary {
+	if err == nil && w.command[0] == spec.Binary {
 		err = fmt.Errorf("%s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary)
 	}
 	if err != nil {
-		d.command = nil
+		w.command = nil
 		p.add(at, "%v", err)
 	}
 }
@@ -92,8 +93,8 @@ func (p *parser) command(container, at string, node *yaml.Node) {
 // build makes a spec of one container's values, if one is named, and of those
 // for every container. What is wrong with a value has been noted, so that only what is
 // good of it is used, to find more that is wrong.
-func (p *parser) build(container string, d *draft) spec.Spec {
-	if s, simple := p.simple(container, d); simple {
+func (p *parser) build(container string, w *wish) spec.Spec {
+	if s, simple := p.simple(container, w); simple {
 		return s
 	}
 	values := map[string]string{"killedExitCode": "0"}
@@ -103,26 +104,26 @@ func (p *parser) build(container string, d *draft) spec.Spec {
 	for _, name := range slices.Sorted(maps.Keys(p.bare)) {
 		field := settings[name].field
 		values[field] = p.bare[name]
-		if place, twice := d.places[field]; twice {
+		if place, twice := w.places[field]; twice {
 			p.add(place, "also given in %s%s: keep one", inject.Prefix, name)
 		}
 	}
-	maps.Copy(values, d.values)
+	maps.Copy(values, w.values)
 	s, _ := spec.Parse(object(values))
 	return s
 }
 
 // simple is what build makes of a container with at most one value, which has
 // been read already.
-func (p *parser) simple(container string, d *draft) (s spec.Spec, simple bool) {
-	if len(p.bare) > 0 || len(d.values) > 1 {
+func (p *parser) simple(container string, w *wish) (s spec.Spec, simple bool) {
+	if len(p.bare) > 0 || len(w.values) > 1 {
 		return s, false
 	}
 	s = spec.Default()
-	if len(d.values) == 1 {
-		s = d.checked
+	if len(w.values) == 1 {
+		s = w.checked
 	}
-	if _, given := d.values["killedExitCode"]; !given {
+	if _, given := w.values["killedExitCode"]; !given {
 		s.KilledExitCode = 0
 	}
 	s.Container = container

@@ -1,9 +1,7 @@
-package webhook
+package annotations
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"koordinator.io/koordinator/wrapper/spec"
@@ -12,8 +10,7 @@ import (
 // unknownAnnotation says that there is no annotation of this name, and which
 // there are.
 func unknownAnnotation(name string) string {
-	known := slices.Concat(slices.Collect(maps.Keys(settings)), others)
-	slices.Sort(known)
+	known := Names()
 	return fmt.Sprintf("unknown annotation%s (known: %s)", didYouMean(name, known), strings.Join(known, ", "))
 }
 
@@ -54,8 +51,8 @@ func example(name string) string {
 	}
 }
 
-// shorten quotes a value, the beginning of it when it is long.
-func shorten(text string) string {
+// excerpt quotes a value, the beginning of it when it is long.
+func excerpt(text string) string {
 	const most = 40
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most]) + "…"

@@ -1,4 +1,4 @@
-package webhook
+package annotations
 
 import (
 	"encoding/json"

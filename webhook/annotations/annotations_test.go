@@ -1,8 +1,7 @@
-package webhook
+package annotations
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +19,11 @@ func given(pairs ...string) map[string]string {
 		annotations[inject.Prefix+pairs[i]] = pairs[i+1]
 	}
 	return annotations
+}
+
+// read is what annotations alone ask.
+func read(annotations map[string]string) (inject.Asked, []inject.Problem) {
+	return Read(metav1.ObjectMeta{Annotations: annotations})
 }
 
 // rest is a spec's end when nothing else is given.
@@ -88,9 +92,9 @@ func TestAnnotationsGiveSpecs(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			asked := parseAnnotations(tt.annotations)
-			if len(asked.problems) > 0 {
-				t.Fatalf("problems: %v", asked.problems)
+			asked, problems := read(tt.annotations)
+			if len(problems) > 0 {
+				t.Fatalf("problems: %v", problems)
 			}
 			have := map[string]string{}
 			for container, w := range asked.Wishes {
@@ -162,8 +166,8 @@ func TestAnnotationsAreRefused(t *testing.T) {
 		{"a wrong field", "spec", "a: {stopDelay: 5}", `koordinator.io/spec: container "a": stopDelay: "5" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			asked := parseAnnotations(given(tt.annotation, tt.value))
-			if have := fmt.Sprint(asked.problems); have != "["+tt.want+"]" {
+			_, problems := read(given(tt.annotation, tt.value))
+			if have := fmt.Sprint(problems); have != "["+tt.want+"]" {
 				t.Errorf("\nhave %s\nwant [%s]", have, tt.want)
 			}
 		})
@@ -191,26 +195,14 @@ func TestAnnotationsThatContradict(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var have []string
-			for _, p := range parseAnnotations(tt.annotations).problems {
+			_, problems := read(tt.annotations)
+			for _, p := range problems {
 				have = append(have, p.String())
 			}
 			if diff := cmp.Diff(tt.want, have); diff != "" {
 				t.Errorf("(-want +have):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestValueForNobodyIsWarnedOf(t *testing.T) {
-	resp := ask(t, podOf(t, "Never a", given("stop-timeout", "5s", "command", "a: [/a]", "mode", "a: exec", "gate", "false")))
-	want := `Warning: koordinator.io/command: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it
-Warning: koordinator.io/mode: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it
-Warning: koordinator.io/gate: it is for every wrapped container, but none is: give a container a dependency
-Warning: koordinator.io/stop-timeout: it is for every wrapped container, but none is: give a container a dependency
-`
-	const mark = `[{"op":"add","path":"/metadata/annotations/koordinator.io~1status","value":"{\"version\":\"test\",\"reason\":\"nothing_to_wrap\"}"}]`
-	if diff := cmp.Diff(want, words(resp)); diff != "" || string(resp.Patch) != mark {
-		t.Errorf("patch %s, words (-want +have):\n%s", resp.Patch, diff)
 	}
 }
 
@@ -230,13 +222,13 @@ func TestEssentialContainersAreRead(t *testing.T) {
 			if tt.value != "" {
 				meta.Annotations = given("essential", tt.value)
 			}
-			asked := parse(meta)
+			asked, problems := Read(meta)
 			var have []string
 			for _, e := range asked.Essential {
 				have = append(have, e.String())
 			}
-			if diff := cmp.Diff(tt.want, have); diff != "" || len(asked.problems) > 0 || !concerned(meta) {
-				t.Errorf("problems %v (-want +have):\n%s", asked.problems, diff)
+			if diff := cmp.Diff(tt.want, have); diff != "" || len(problems) > 0 || !Present(meta) {
+				t.Errorf("problems %v (-want +have):\n%s", problems, diff)
 			}
 		})
 	}
@@ -244,8 +236,7 @@ func TestEssentialContainersAreRead(t *testing.T) {
 
 // Every annotation is known once.
 func TestAnnotationTables(t *testing.T) {
-	all := slices.Concat(slices.Collect(maps.Keys(settings)), others)
-	slices.Sort(all)
+	all := Names()
 	if len(slices.Compact(slices.Clone(all))) != len(all) {
 		t.Errorf("a name stands in two tables: %v", all)
 	}
@@ -258,18 +249,18 @@ func FuzzAnnotations(f *testing.F) {
 	f.Add("stop-delay", "5s", "a: &x [*x]")
 	f.Fuzz(func(t *testing.T, name, one, two string) {
 		annotations := given(name, one, "start-deps", two)
-		asked := parseAnnotations(annotations)
-		again := parseAnnotations(annotations)
-		if diff := cmp.Diff(asked.problems, again.problems); diff != "" {
+		asked, problems := read(annotations)
+		_, again := read(annotations)
+		if diff := cmp.Diff(problems, again); diff != "" {
 			t.Fatalf("the same annotations, another answer:\n%s", diff)
 		}
-		for _, p := range asked.problems {
+		for _, p := range problems {
 			if !strings.HasPrefix(p.Place, inject.Prefix) || p.Text == "" {
 				t.Errorf("problem %q names no annotation", p)
 			}
 		}
 		for container, w := range asked.Wishes {
-			if len(asked.problems) == 0 && w.Spec.Container != container {
+			if len(problems) == 0 && w.Spec.Container != container {
 				t.Errorf("the spec of %q is for %q", container, w.Spec.Container)
 			}
 		}

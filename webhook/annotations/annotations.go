@@ -1,4 +1,7 @@
-package webhook
+// Package annotations turns a pod's metadata into what its annotations and labels
+// ask of koordinator, and everything that is wrong with them. It does not know
+// the pod.
+package annotations
 
 import (
 	"fmt"
@@ -41,16 +44,14 @@ var settings = map[string]setting{
 // others are the annotations that are not about one field.
 var others = []string{"command", "essential", "gate", "inject", "spec", "status"}
 
-// asked is what a pod's annotations ask for.
-type asked struct {
-	inject.Asked
-	leaveAlone bool // inject: "false"
-	problems   []inject.Problem
+// Names are those of all annotations, without the prefix, in alphabetical order.
+func Names() []string {
+	return slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(settings)), others)))
 }
 
-// concerned reports whether a pod has any annotation of ours, or the label of
-// the essential-containers controller.
-func concerned(meta metav1.ObjectMeta) bool {
+// Present reports whether a pod has any annotation of koordinator, or the label
+// of the essential-containers controller.
+func Present(meta metav1.ObjectMeta) bool {
 	for key := range meta.Annotations {
 		if strings.HasPrefix(key, inject.Prefix) {
 			return true
@@ -59,38 +60,32 @@ func concerned(meta metav1.ObjectMeta) bool {
 	return meta.Labels[inject.EssentialLabel] != ""
 }
 
-// parse reads everything that a pod's annotations and labels ask for.
-func parse(meta metav1.ObjectMeta) asked {
-	a := parseAnnotations(meta.Annotations)
-	name := meta.Labels[inject.EssentialLabel]
-	named := slices.ContainsFunc(a.Essential, func(e inject.Essential) bool { return e.Container == name })
-	if name != "" && !named && !a.leaveAlone {
-		a.Essential = append(a.Essential, inject.Essential{
-			Dependency: spec.Dependency{Container: name, Condition: spec.Succeeded},
-			Place:      "label " + inject.EssentialLabel, Label: true,
-		})
-	}
-	return a
+// Disabled reports whether a pod says inject: "false", so that it is left alone
+// whatever else it asks.
+func Disabled(meta metav1.ObjectMeta) bool {
+	return strings.TrimSpace(meta.Annotations[inject.Prefix+"inject"]) == "false"
 }
 
-// parseAnnotations reads all annotations of ours and collects everything that
-// is wrong with them. It does not know the pod.
-func parseAnnotations(annotations map[string]string) asked {
-	if strings.TrimSpace(annotations[inject.Prefix+"inject"]) == "false" {
-		return asked{leaveAlone: true}
+// Read is everything that the annotations and labels of a pod ask, nothing of one
+// that is Disabled, and everything that is wrong with them.
+func Read(meta metav1.ObjectMeta) (inject.Asked, []inject.Problem) {
+	if Disabled(meta) {
+		return inject.Asked{}, nil
 	}
-	p := parser{drafts: map[string]*draft{}, bare: map[string]string{}}
-	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+	p := parser{wishes: map[string]*wish{}, bare: map[string]string{}}
+	for _, key := range slices.Sorted(maps.Keys(meta.Annotations)) {
 		if name, ours := strings.CutPrefix(key, inject.Prefix); ours {
-			p.annotation(name, annotations[key])
+			p.annotation(name, meta.Annotations[key])
 		}
 	}
-	return p.finish()
+	p.label(meta.Labels[inject.EssentialLabel])
+	asked := p.asked()
+	return asked, p.problems
 }
 
-// parser collects drafts and problems.
+// parser collects wishes and problems.
 type parser struct {
-	drafts    map[string]*draft
+	wishes    map[string]*wish  // by container
 	bare      map[string]string // annotation → JSON
 	noGate    bool              // gate: false, for every container
 	essential []inject.Essential
@@ -129,7 +124,7 @@ func (p *parser) annotation(name, text string) {
 	case s.bare && node.Kind == yaml.ScalarNode:
 		p.everyContainer(name, place, s.field, node)
 	default:
-		p.add(place, "want a map from container to value, as %s, have %s", example(name), shorten(text))
+		p.add(place, "want a map from container to value, as %s, have %s", example(name), excerpt(text))
 	}
 }
 
@@ -145,8 +140,8 @@ func (p *parser) containers(name, place string, s setting, node *yaml.Node) {
 		case "command":
 			p.command(e.key, at, e.value)
 		case "gate":
-			d := p.draft(e.key)
-			d.places["gate"], d.noGate = at, p.gateOff(at, e.value)
+			w := p.wish(e.key)
+			w.places["gate"], w.noGate = at, p.gateOff(at, e.value)
 		case "spec":
 			p.spec(e.key, at, e.value)
 		default:
@@ -187,6 +182,18 @@ func (p *parser) readEssential(place string, node *yaml.Node) {
 	}
 }
 
+// label reads the label of the essential-containers controller. The annotation
+// may say more of the same container.
+func (p *parser) label(name string) {
+	named := slices.ContainsFunc(p.essential, func(e inject.Essential) bool { return e.Container == name })
+	if name != "" && !named {
+		p.essential = append(p.essential, inject.Essential{
+			Dependency: spec.Dependency{Container: name, Condition: spec.Succeeded},
+			Place:      "label " + inject.EssentialLabel, Label: true,
+		})
+	}
+}
+
 // gateOff reads whether probes and hooks are to be left alone.
 func (p *parser) gateOff(place string, node *yaml.Node) bool {
 	if node.Kind != yaml.ScalarNode || node.Value != "true" && node.Value != "false" {
@@ -195,22 +202,22 @@ func (p *parser) gateOff(place string, node *yaml.Node) bool {
 	return node.Value == "false"
 }
 
-// finish turns the drafts into wishes.
-func (p *parser) finish() asked {
-	a := asked{Asked: inject.Asked{Wishes: map[string]inject.Wish{}, Essential: p.essential}}
-	for _, container := range slices.Sorted(maps.Keys(p.drafts)) {
-		d := p.drafts[container]
+// asked is what has been collected. A value that contradicts another is one more
+// problem.
+func (p *parser) asked() inject.Asked {
+	a := inject.Asked{Wishes: map[string]inject.Wish{}, Essential: p.essential}
+	for _, container := range slices.Sorted(maps.Keys(p.wishes)) {
+		w := p.wishes[container]
 		a.Wishes[container] = inject.Wish{
-			Spec: p.build(container, d), Places: d.places, Command: d.command, NoGate: d.noGate || p.noGate,
+			Spec: p.build(container, w), Places: w.places, Command: w.command, NoGate: w.noGate || p.noGate,
 		}
 	}
-	a.Rest = inject.Wish{Spec: p.build("", &draft{}), Places: map[string]string{}, NoGate: p.noGate}
+	a.Rest = inject.Wish{Spec: p.build("", &wish{}), Places: map[string]string{}, NoGate: p.noGate}
 	for name := range p.bare {
 		a.Rest.Places[settings[name].field] = inject.Prefix + name
 	}
 	if p.noGate {
 		a.Rest.Places["gate"] = inject.Prefix + "gate"
 	}
-	a.problems = p.problems
 	return a
 }
