@@ -52,6 +52,7 @@ var layers = [][]string{
 		"webhook/certificate", "webhook/image", "webhook/inject", "webhook/rbac", "webhook/workload",
 	},
 	{"webhook/annotations", "webhook/commands"},
+	{"webhook/admission"},
 	{"wrapper", "webhook"},
 	{"cmd/*"},
 }
@@ -122,7 +123,7 @@ func owners(imported string) func(name string) bool {
 	}
 	switch {
 	case strings.HasPrefix(imported, "sigs.k8s.io/controller-runtime"):
-		return among("webhook", "webhook/certificate", "webhook/commands", "webhook/rbac", "webhook/workload")
+		return among("webhook", "webhook/admission", "webhook/certificate", "webhook/commands", "webhook/rbac", "webhook/workload")
 	case strings.HasPrefix(imported, "github.com/open-policy-agent/cert-controller"):
 		return among("webhook/certificate")
 	case strings.HasPrefix(imported, "go.yaml.in/yaml/"):

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
@@ -123,7 +124,14 @@ func TestB12DefaultsNameWhatTheChartMakes(t *testing.T) {
 	if o.Inject.Image != "wrapper:1" {
 		t.Errorf("the wrapper's image is %q, want what the environment says", o.Inject.Image)
 	}
-	made := string(read(t, "../config/manager/manager.yaml")) + string(read(t, "../config/webhook/webhook.yaml"))
+	var made string
+	for _, path := range []string{"../config/manager/manager.yaml", "../config/webhook/webhook.yaml"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made += string(text)
+	}
 	for _, name := range []string{"--service=" + o.Service, "--configuration=" + o.Configuration} {
 		if !strings.Contains(made, name+"\n") {
 			t.Errorf("the chart does not have %s", name)

@@ -26,8 +26,8 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/admission"
 	"koordinator.io/koordinator/webhook/certificate"
 	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/workload"
@@ -122,14 +122,13 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	var out drain
 	cert = certificate.NewServed(mgr.GetAPIReader(), o.certificate(), log)
-	m := newMetrics(ctrlmetrics.Registry)
 	c, err := commands.New(o.Commands, mgr.GetAPIReader(), ctrlmetrics.Registry, log)
 	if err != nil {
 		return err
 	}
-	pods := &handler{settings: o.Inject, commands: c, metrics: m, log: log}
-	mgr.GetWebhookServer().Register(podsPath, out.wrap(&admission.Webhook{Handler: pods}))
-	mgr.GetWebhookServer().Register(workloadsPath, out.wrap(&admission.Webhook{Handler: workload.New(checkTemplate(o.Inject, log))}))
+	pods := admission.New(o.Inject, c, ctrlmetrics.Registry, log)
+	mgr.GetWebhookServer().Register(podsPath, out.wrap(&ctrlwebhook.Admission{Handler: pods}))
+	mgr.GetWebhookServer().Register(workloadsPath, out.wrap(&ctrlwebhook.Admission{Handler: workload.New(admission.CheckTemplate(o.Inject, log))}))
 	err = errors.Join(
 		mgr.Add(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
