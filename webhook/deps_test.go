@@ -126,6 +126,8 @@ func owners(imported string) func(name string) bool {
 		return among("webhook", "webhook/admission", "webhook/certificate", "webhook/commands", "webhook/rbac", "webhook/workload")
 	case strings.HasPrefix(imported, "github.com/open-policy-agent/cert-controller"):
 		return among("webhook/certificate")
+	case strings.HasPrefix(imported, "github.com/prometheus/client_golang"):
+		return among("webhook/admission", "webhook/commands")
 	case strings.HasPrefix(imported, "go.yaml.in/yaml/"):
 		return among("webhook/annotations")
 	case strings.HasPrefix(imported, "github.com/google/go-containerregistry"):

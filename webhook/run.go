@@ -1,6 +1,7 @@
-// Package webhook is the admission webhook: it rewrites annotated pods as they
-// are created, so that some of their containers run under koordinator, and
-// grants those pods what koordinator needs at run time.
+// Package webhook turns the arguments of the program into a running admission
+// webhook, which rewrites annotated pods as they are created, so that some of their
+// containers run under koordinator, and grants those pods what koordinator needs at
+// run time. It is the wiring of the packages below it.
 package webhook
 
 import (

@@ -1,6 +1,6 @@
-// Package inject works out what to change in a pod so that some of its
-// containers run under koordinator. It is pure: it reads a pod and answers
-// with the operations of a JSON patch, or with everything that is wrong.
+// Package inject turns a pod, what its annotations ask, and the commands that are
+// known into the operations of a JSON patch after which some of its containers run
+// under koordinator, or into everything that is wrong. It is pure.
 package inject
 
 import (
