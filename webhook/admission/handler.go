@@ -73,20 +73,19 @@ func (h *Handler) decide(ctx context.Context, req admission.Request) decision {
 		return skip("no_new_pod")
 	}
 	var pod corev1.Pod
-	unread, err := kjson.UnmarshalStrict(req.Object.Raw, &pod, kjson.DisallowUnknownFields)
+	unknown, err := kjson.UnmarshalStrict(req.Object.Raw, &pod, kjson.DisallowUnknownFields)
 	if err != nil {
 		return decision{denied, "not_decoded", admission.Errored(http.StatusBadRequest, fmt.Errorf("decode the pod: %w", err))}
 	}
-	if !annotations.Present(pod.ObjectMeta) {
-		return skip("not_annotated")
+	switch o := guard(&pod); {
+	case o.problem != nil:
+		return deny(o.reason, &pod, []inject.Problem{*o.problem})
+	case o.text != "":
+		return h.left(&pod, o.reason, "koordinator: left alone: "+o.text)
+	case o.reason != "":
+		return skip(o.reason)
 	}
-	if reason, text := untouchable(&pod); reason != "" {
-		return h.left(&pod, reason, "koordinator: left alone: "+text)
-	}
-	if problem, large := tooLarge(&pod); large {
-		return deny("too_large", &pod, []inject.Problem{problem})
-	}
-	return h.injected(ctx, &pod, req.Namespace, paths(unread), req.DryRun != nil && *req.DryRun)
+	return h.injected(ctx, &pod, req.Namespace, paths(unknown), req.DryRun != nil && *req.DryRun)
 }
 
 // paths are those of the fields that strict decoding complains of.
@@ -100,13 +99,11 @@ func paths(errs []error) []string {
 	return all
 }
 
-// injected decides about a pod that may ask for something.
-func (h *Handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, unread []string, dry bool) decision {
-	if annotations.Disabled(pod.ObjectMeta) {
-		return skip("inject_false")
-	}
+// injected decides about a pod by what it asks. unknown are the paths of its fields
+// that are not decoded.
+func (h *Handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, unknown []string, dry bool) decision {
 	asked, problems := annotations.Read(pod.ObjectMeta)
-	asked.Unread = unread
+	asked.Unread = unknown
 	log := func(level slog.Level, message string, more ...any) {
 		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", nameOf(pod)}, more...)...)
 	}

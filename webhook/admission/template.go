@@ -33,16 +33,12 @@ func CheckTemplate(settings inject.Settings, log *slog.Logger) workload.Check {
 
 // templateProblems is everything that the handler would say.
 func templateProblems(pod *corev1.Pod, settings inject.Settings) ([]inject.Problem, []string) {
-	if !annotations.Present(pod.ObjectMeta) {
-		return nil, nil
-	}
-	if reason, text := untouchable(pod); reason != "" {
-		return nil, []string{"koordinator: pods will be left alone: " + text}
-	}
-	if problem, large := tooLarge(pod); large {
-		return []inject.Problem{problem}, nil
-	}
-	if annotations.Disabled(pod.ObjectMeta) {
+	switch o := guard(pod); {
+	case o.problem != nil:
+		return []inject.Problem{*o.problem}, nil
+	case o.text != "":
+		return nil, []string{"koordinator: pods will be left alone: " + o.text}
+	case o.reason != "":
 		return nil, nil
 	}
 	asked, problems := annotations.Read(pod.ObjectMeta)
