@@ -42,8 +42,8 @@ func list(t *testing.T) map[string]listed {
 	}
 }
 
-// layers are the packages from the bottom to the top. A package imports others
-// of lower layers only, and those of one layer know nothing of each other.
+// layers are the packages from the bottom to the top. A package imports packages of
+// lower layers only: those of one layer do not import each other.
 var layers = [][]string{
 	{"wrapper/spec"},
 	{"wrapper/explore"}, // what follows from the contract
@@ -57,7 +57,7 @@ var layers = [][]string{
 	{"cmd/*"},
 }
 
-// layer is the number of the first layer that names a package, not ok where none
+// layer is the number of the first layer that names a package. ok is false if none
 // does.
 func layer(name string) (number int, ok bool) {
 	for number, patterns := range layers {

@@ -11,8 +11,7 @@ import (
 )
 
 // mark is the patch that writes the status annotation into a pod in which nothing
-// is wrapped, empty where the pod has it already, from an earlier call for the same
-// pod.
+// is wrapped. It is empty if the pod has the annotation from an earlier call.
 func mark(pod *corev1.Pod, version, reason string) []jsonpatch.Operation {
 	text, err := json.Marshal(inject.Status{Version: version, Reason: reason})
 	if err != nil {

@@ -85,7 +85,7 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
-// open makes the handler anew, with the settings that there are now.
+// open makes a new handler, with the present settings.
 func (s *shop) open(t *testing.T, log *slog.Logger) {
 	t.Helper()
 	s.reg = prometheus.NewRegistry()
@@ -96,7 +96,7 @@ func (s *shop) open(t *testing.T, log *slog.Logger) {
 	s.Handler = New(testSettings(), c, s.reg, log)
 }
 
-// letIn gives the operator's credentials the password.
+// letIn writes the password into the operator's credentials.
 func (s *shop) letIn(t *testing.T) {
 	t.Helper()
 	keys := []byte(`{"auths":{"` + s.host + `":{"username":"team","password":"secret"}}}`)

@@ -60,14 +60,14 @@ func Present(meta metav1.ObjectMeta) bool {
 	return meta.Labels[inject.EssentialLabel] != ""
 }
 
-// Disabled reports whether a pod says inject: "false", so that it is left alone
+// Disabled reports whether a pod says inject: "false": koordinator leaves it alone
 // whatever else it asks.
 func Disabled(meta metav1.ObjectMeta) bool {
 	return strings.TrimSpace(meta.Annotations[inject.Prefix+"inject"]) == "false"
 }
 
-// Read is everything that the annotations and labels of a pod ask, nothing of one
-// that is Disabled, and everything that is wrong with them.
+// Read is everything that the annotations and labels of a pod ask, and everything
+// that is wrong with them. A pod that is Disabled asks nothing.
 func Read(meta metav1.ObjectMeta) (inject.Asked, []inject.Problem) {
 	if Disabled(meta) {
 		return inject.Asked{}, nil
@@ -202,8 +202,8 @@ func (p *parser) gateOff(place string, node *yaml.Node) bool {
 	return node.Value == "false"
 }
 
-// asked is what has been collected. A value that contradicts another is one more
-// problem.
+// asked is what has been collected. It adds a problem for each value that
+// contradicts another.
 func (p *parser) asked() inject.Asked {
 	a := inject.Asked{Wishes: map[string]inject.Wish{}, Essential: p.essential}
 	for _, container := range slices.Sorted(maps.Keys(p.wishes)) {

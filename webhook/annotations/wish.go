@@ -14,8 +14,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// wish is what the annotations read so far ask for one container, of which an
-// inject.Wish is made in the end.
+// wish is what the annotations read so far ask for one container. It becomes an
+// inject.Wish when all are read.
 type wish struct {
 	values  map[string]string // field → JSON
 	places  map[string]string // field, "command" or "gate" → where it was given

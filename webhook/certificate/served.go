@@ -39,8 +39,8 @@ type Served struct {
 	renewed time.Time             // when the one to come was first seen to be trusted; zero: none to come
 }
 
-// NewServed is the certificate of mounted files or of a secret, none before Start
-// has found it. reader must not be cached, so that no other secret is read.
+// NewServed is the certificate of mounted files or of a secret. There is none until
+// Start has loaded it. reader must not be cached, so that no other secret is read.
 func NewServed(reader client.Reader, s Settings, log *slog.Logger) *Served {
 	c := &Served{
 		read: fromSecret(reader, s.Secret), every: 5 * time.Second,
@@ -117,7 +117,7 @@ func (c *Served) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 }
 
 // Ready is the readiness check: a certificate is served that the API server
-// trusts. The manager's caches are there then, because Start comes after them.
+// trusts. The manager starts the certificate after its caches, so they are ready, too.
 func (c *Served) Ready(*http.Request) error {
 	if c.current.Load() != nil {
 		return nil

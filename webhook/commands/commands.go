@@ -21,7 +21,7 @@ import (
 	"koordinator.io/koordinator/webhook/inject"
 )
 
-// Finder finds out what containers run whose pod does not say.
+// Finder finds the commands of containers whose pod does not give them.
 type Finder struct {
 	index       *mountedFiles[image.Index]
 	credentials *mountedFiles[image.Keys] // the operator's, tried after the pod's own

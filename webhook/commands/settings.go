@@ -17,7 +17,7 @@ import (
 	"koordinator.io/koordinator/webhook/image"
 )
 
-// Settings say where commands are looked for that pods do not give.
+// Settings say where to look for the commands that pods do not give.
 type Settings struct {
 	Lookup      bool          // at the registries of images
 	Timeout     time.Duration // of all lookups of one pod
@@ -81,8 +81,8 @@ func (s *Settings) Validate() error {
 	return nil
 }
 
-// New sets a Finder up, and registers its metrics. secrets reads the cluster's,
-// not through a cache, so that no secret is read that pods do not name.
+// New sets up a Finder and registers its metrics. secrets must not be cached, so
+// that only secrets that pods name are read.
 func New(s Settings, secrets client.Reader, registry prometheus.Registerer, log *slog.Logger) (*Finder, error) {
 	f := &Finder{
 		index:       &mountedFiles[image.Index]{dir: s.Index, parse: image.ParseIndex, log: log},
