@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -17,13 +16,13 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
+	"koordinator.io/koordinator/webhook/certificate"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -56,7 +55,7 @@ func selfCheck(ctx context.Context, args []string, out io.Writer) error {
 	}
 	err := required(map[string]string{"--address": *address, "--namespace": *namespace})
 	if err == nil {
-		err = checkInstalled(ctx, *configuration, *address, *service+"."+*namespace+".svc")
+		err = checkInstalled(ctx, *configuration, *address, dnsName(*service, *namespace))
 	}
 	if err != nil {
 		fmt.Fprintln(out, "webhook check:", err)
@@ -85,13 +84,9 @@ func checkInstalled(ctx context.Context, configuration, address, name string) er
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
-	var c admissionregistrationv1.MutatingWebhookConfiguration
-	if err := reader.Get(ctx, client.ObjectKey{Name: configuration}, &c); err != nil {
-		return fmt.Errorf("read the webhook configuration %s: %w", configuration, err)
-	}
-	roots := x509.NewCertPool()
-	for _, bundle := range bundles(&c) {
-		roots.AppendCertsFromPEM(*bundle)
+	roots, err := certificate.Roots(ctx, reader, configuration)
+	if err != nil {
+		return err
 	}
 	return askAbout(ctx, "https://"+address+podsPath, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: name})
 }

@@ -3,24 +3,36 @@ package webhook
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+	"github.com/prometheus/client_golang/prometheus"
+	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
+
+	"koordinator.io/koordinator/webhook/admission"
+	"koordinator.io/koordinator/webhook/commands"
+	"koordinator.io/koordinator/webhook/inject"
 )
 
 func TestCheckJudgesTheAnswer(t *testing.T) {
 	said := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) })
 	}
+	silent, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
+	known, err := commands.New(commands.Settings{}, nil, registry, silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := admission.New(inject.Settings{Image: "koordinator/wrapper:test"}, known, registry, silent)
 	for _, tt := range []struct {
 		name    string
 		webhook http.Handler
 		want    string // "": good
 	}{
-		{"ours", &admission.Webhook{Handler: testHandler()}, ""},
+		{"ours", &ctrlwebhook.Admission{Handler: ours}, ""},
 		{"another server", http.NotFoundHandler(), "read the webhook's answer, 404 Not Found"},
 		{"an empty answer", said(`{}`), "answer is empty"},
 		{"a refusal", said(`{"response": {"allowed": false, "status": {"message": "no"}}}`), "refuses a good pod: no"},

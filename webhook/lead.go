@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"koordinator.io/koordinator/webhook/certificate"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/webhook/rbac"
 )
@@ -71,7 +72,7 @@ func leaderTerm(api *restclient.Config, o options, log *slog.Logger) func(contex
 			return fmt.Errorf("set up the grants: %w", err)
 		}
 		if o.CertDir == "" {
-			if err := addRotator(mgr, o, number); err != nil {
+			if err := certificate.AddRotator(mgr, o.certificate(), number); err != nil {
 				return err
 			}
 		}

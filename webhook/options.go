@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"koordinator.io/koordinator/webhook/certificate"
+	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -22,7 +24,8 @@ import (
 // options are the webhook's settings, as its flags give them.
 type options struct {
 	Inject         inject.Settings
-	Lookups        lookups
+	Commands       commands.Settings
+	OnLookupError  string // denyOnError or skipOnError
 	Port           int    // of the admission server
 	HealthAddress  string // of /healthz and /readyz
 	MetricsAddress string // of /metrics; "0": none
@@ -39,6 +42,12 @@ type options struct {
 	Memory         int64         // bytes that the container may use; 0: not known
 	LogLevel       slog.Level
 }
+
+// What can follow when an image could not be looked up.
+const (
+	denyOnError = "deny"
+	skipOnError = "skip"
+)
 
 // parseOptions reads the flags. The error has been told on stderr.
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -68,11 +77,12 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	cpu := f.String("install-cpu", "50m", "CPU request and limit of the init container")
 	memory := f.String("install-memory", "32Mi", "memory request and limit of the init container")
 	late := f.String("late-sidecars", "istio-proxy,linkerd-proxy,vault-agent", "containers that other webhooks add and that may be named before they are there")
-	o.Lookups.flags(f)
+	f.StringVar(&o.OnLookupError, "on-lookup-error", denyOnError, "deny: refuse a pod that needs a lookup which fails; skip: leave it alone")
+	o.Commands.Flags(f)
 	if err := parseAll(f, args); err != nil {
 		return o, err
 	}
-	o.Inject.SkipTrouble = o.Lookups.onError == skipOnError
+	o.Inject.SkipTrouble = o.OnLookupError == skipOnError
 	o.Inject.PullPolicy = corev1.PullPolicy(*pull)
 	o.Inject.Delivery = inject.Delivery(*delivery)
 	o.Inject.Version = spec.Release
@@ -146,13 +156,19 @@ func (v tlsVersion) MarshalText() ([]byte, error) {
 	return []byte(strings.TrimPrefix(tls.VersionName(uint16(v)), "TLS ")), nil
 }
 
-// secret is the secret with the certificate of our own.
-func (o *options) secret() client.ObjectKey {
-	return client.ObjectKey{Namespace: o.Namespace, Name: o.Secret}
+// certificate are the settings of the certificate.
+func (o *options) certificate() certificate.Settings {
+	return certificate.Settings{
+		Directory: o.CertDir,
+		Secret:    client.ObjectKey{Namespace: o.Namespace, Name: o.Secret},
+		DNSName:   dnsName(o.Service, o.Namespace),
+		Pods:      o.Configuration,
+		Workloads: o.Workloads,
+	}
 }
 
-// dnsName is the name by which the API server calls.
-func (o *options) dnsName() string { return o.Service + "." + o.Namespace + ".svc" }
+// dnsName is the name by which the API server calls a service.
+func dnsName(service, namespace string) string { return service + "." + namespace + ".svc" }
 
 // resources sets requests and limits alike, so that a pod of quality of
 // service class Guaranteed stays one.
@@ -194,5 +210,8 @@ func (o *options) validate() error {
 	if o.Namespace == "" {
 		return errors.New("--namespace is missing: name the namespace the webhook runs in")
 	}
-	return o.Lookups.validate()
+	if e := o.OnLookupError; e != denyOnError && e != skipOnError {
+		return fmt.Errorf("--on-lookup-error %q: one of %s, %s", e, denyOnError, skipOnError)
+	}
+	return o.Commands.Validate()
 }

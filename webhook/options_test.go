@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
@@ -31,7 +32,7 @@ func TestOptions(t *testing.T) {
 	if o.Namespace != "system" || o.LogLevel != slog.LevelDebug || o.Inject.PullPolicy != corev1.PullIfNotPresent {
 		t.Errorf("have %+v", o)
 	}
-	if o.MinTLS != tls.VersionTLS13 || o.dnsName() != "webhook.system.svc" || o.secret().String() != "system/cert" || o.Workloads != "workloads" {
+	if o.MinTLS != tls.VersionTLS13 || o.certificate().DNSName != "webhook.system.svc" || o.certificate().Secret.String() != "system/cert" || o.certificate().Workloads != "workloads" {
 		t.Errorf("have %+v", o)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, o.Inject.LateSidecars); diff != "" {
@@ -123,7 +124,14 @@ func TestB12DefaultsNameWhatTheChartMakes(t *testing.T) {
 	if o.Inject.Image != "wrapper:1" {
 		t.Errorf("the wrapper's image is %q, want what the environment says", o.Inject.Image)
 	}
-	made := string(read(t, "../config/manager/manager.yaml")) + string(read(t, "../config/webhook/webhook.yaml"))
+	var made string
+	for _, path := range []string{"../config/manager/manager.yaml", "../config/webhook/webhook.yaml"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made += string(text)
+	}
 	for _, name := range []string{"--service=" + o.Service, "--configuration=" + o.Configuration} {
 		if !strings.Contains(made, name+"\n") {
 			t.Errorf("the chart does not have %s", name)

@@ -1,6 +1,7 @@
-// Package webhook is the admission webhook: it rewrites annotated pods as they
-// are created, so that some of their containers run under koordinator, and
-// grants those pods what koordinator needs at run time.
+// Package webhook turns the arguments of the program into a running admission
+// webhook, which rewrites annotated pods as they are created, so that some of their
+// containers run under koordinator, and grants those pods what koordinator needs at
+// run time. It is the wiring of the packages below it.
 package webhook
 
 import (
@@ -28,8 +29,10 @@ import (
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	ctrlwebhook "sigs.k8s.io/controller-runtime/pkg/webhook"
-	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/admission"
+	"koordinator.io/koordinator/webhook/certificate"
+	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/webhook/nodes"
 	"koordinator.io/koordinator/webhook/workload"
@@ -103,12 +106,12 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	var cert *certificate
+	var cert *certificate.Served
 	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
 		Port: o.Port,
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) {
 			speak(c, o.MinTLS)
-			c.GetCertificate = cert.get
+			c.GetCertificate = cert.Get
 		}},
 	})
 	mgr, err := manager.New(api, manager.Options{
@@ -123,7 +126,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
 	var out drain
-	cert = newCertificate(mgr.GetAPIReader(), o, log)
+	cert = certificate.NewServed(mgr.GetAPIReader(), o.certificate(), log)
 	if o.Inject.Delivery == inject.ByNodes {
 		watcher, err := watchNodes(mgr, api, log)
 		if err != nil {
@@ -131,24 +134,23 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		}
 		o.Inject.ImageVolumes = watcher.ImageVolumes
 	}
-	m := newMetrics(ctrlmetrics.Registry)
-	c, err := o.Lookups.commands(mgr.GetAPIReader(), m, log)
+	c, err := commands.New(o.Commands, mgr.GetAPIReader(), ctrlmetrics.Registry, log)
 	if err != nil {
 		return err
 	}
-	pods := &handler{settings: o.Inject, commands: c, metrics: m, log: log}
-	mgr.GetWebhookServer().Register(podsPath, out.wrap(&admission.Webhook{Handler: pods}))
-	mgr.GetWebhookServer().Register(workloadsPath, out.wrap(&admission.Webhook{Handler: workload.New(checkTemplate(o.Inject, log))}))
+	pods := admission.New(o.Inject, c, ctrlmetrics.Registry, log)
+	mgr.GetWebhookServer().Register(podsPath, out.wrap(&ctrlwebhook.Admission{Handler: pods}))
+	mgr.GetWebhookServer().Register(workloadsPath, out.wrap(&ctrlwebhook.Admission{Handler: workload.New(admission.CheckTemplate(o.Inject, log))}))
 	err = errors.Join(
 		mgr.Add(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("webhook", inTurn(out.ready, cert.ready, server.StartedChecker())),
+		mgr.AddReadyzCheck("webhook", inTurn(out.ready, cert.Ready, server.StartedChecker())),
 	)
 	if err != nil {
 		return fmt.Errorf("set up the probes: %w", err)
 	}
 	if o.CertDir == "" {
-		if err := mgr.Add(newAuthority(mgr.GetAPIReader(), mgr.GetClient(), o, log)); err != nil {
+		if err := mgr.Add(certificate.NewAuthority(mgr.GetAPIReader(), mgr.GetClient(), o.certificate(), log)); err != nil {
 			return fmt.Errorf("set up the certificate authority: %w", err)
 		}
 	}

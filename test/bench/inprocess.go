@@ -26,13 +26,13 @@ func (f figures) at(unit string) time.Duration {
 // inProcess runs the webhook's own benchmarks, turn by turn, on one processor.
 func (b *bench) inProcess() ([]row, error) {
 	binary := filepath.Join(b.dir, "webhook.test")
-	if out, err := exec.Command("go", "test", "-c", "-o", binary, "./webhook").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "test", "-c", "-o", binary, "./webhook/admission").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the benchmarks: %w\n%s", err, out)
 	}
 	all := map[string]figures{}
 	for range b.runs(9) {
 		run := exec.Command(binary, "-test.run", "^$", "-test.bench", "^BenchmarkAdmission$", "-test.cpu", "1", "-test.benchtime", "200ms")
-		run.Dir = "webhook"
+		run.Dir = "webhook/admission"
 		out, err := run.Output()
 		if err != nil {
 			return nil, fmt.Errorf("run the benchmarks: %w\n%s", err, out)

@@ -182,7 +182,7 @@ func reviewOf(pod any) ([]byte, error) {
 // typicalPod is the pod of a golden case of the webhook's: of a Job with a
 // database proxy.
 func typicalPod() (map[string]any, error) {
-	archive, err := txtar.ParseFile("webhook/testdata/inject/job-with-proxy.txtar")
+	archive, err := txtar.ParseFile("webhook/admission/testdata/inject/job-with-proxy.txtar")
 	if err != nil {
 		return nil, err
 	}

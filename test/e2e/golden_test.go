@@ -17,7 +17,7 @@ import (
 )
 
 // goldens are the cases of the injector.
-const goldens = "../../webhook/testdata/inject/*.txtar"
+const goldens = "../../webhook/admission/testdata/inject/*.txtar"
 
 // neverSent are cases whose pod no API server takes as it is, and why. They have
 // to be refused.

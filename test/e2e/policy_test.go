@@ -200,7 +200,7 @@ func TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused(t *testing.T) {
 func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
-	paths, err := filepath.Glob(filepath.Join(cluster.Root, "webhook/testdata/inject/*.txtar"))
+	paths, err := filepath.Glob(filepath.Join(cluster.Root, "webhook/admission/testdata/inject/*.txtar"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no pods: %v", err)
 	}

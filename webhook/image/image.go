@@ -1,7 +1,7 @@
-// Package image asks registries what an image runs when the pod does not say:
-// its ENTRYPOINT, CMD, STOPSIGNAL, USER and PATH, for every platform it is
-// built for. It asks on behalf of whoever creates a pod, with the credentials
-// of that pod, and tells nobody what those could not read.
+// Package image turns the name of an image and credentials into what the image
+// runs: its ENTRYPOINT, CMD, STOPSIGNAL, USER and PATH, for every platform it is
+// built for. It asks registries on behalf of whoever creates a pod, with the
+// credentials of that pod, and tells nobody what those could not read.
 package image
 
 import (

@@ -1,6 +1,6 @@
-// Package inject works out what to change in a pod so that some of its
-// containers run under koordinator. It is pure: it reads a pod and answers
-// with the operations of a JSON patch, or with everything that is wrong.
+// Package inject turns a pod, what its annotations ask, and the commands that are
+// known into the operations of a JSON patch after which some of its containers run
+// under koordinator, or into everything that is wrong. It is pure.
 package inject
 
 import (
@@ -97,15 +97,6 @@ func (w Wish) TakesPart() bool {
 	}
 	return false
 }
-
-// Problem is one mistake: where it was made, and what is wrong with which
-// value and how to mend it.
-type Problem struct {
-	Place, Text string
-}
-
-// String is the problem as users read it.
-func (p Problem) String() string { return p.Place + ": " + p.Text }
 
 // Status is the value of the status annotation.
 type Status struct {

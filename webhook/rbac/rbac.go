@@ -1,9 +1,9 @@
-// Package rbac lets the wrappers of injected pods read pods. In each enabled
-// namespace one RoleBinding grants it to the service accounts of unfinished
-// pods with the label of injected ones, but for those that say in their status
-// annotation that no wrapper of theirs asks the API server. Anybody who may create pods there can
-// set that label, so it is worth no more than that: in a namespace that has
-// not been enabled it grants nothing.
+// Package rbac turns the injected pods of each enabled namespace into one
+// RoleBinding, which lets their wrappers read pods. It grants that to the service
+// accounts of unfinished pods with the label of injected ones, but for those that
+// say in their status annotation that no wrapper of theirs asks the API server.
+// Anybody who may create pods there can set that label, so it is worth no more
+// than that: in a namespace that has not been enabled it grants nothing.
 package rbac
 
 import (

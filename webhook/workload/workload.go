@@ -1,7 +1,8 @@
-// Package workload looks at the pod templates inside Deployments, Jobs and the
-// like as they are applied, so that mistakes are told to whom applies them, and
-// not in an event of a pod that was never created. It changes nothing, and
-// what it does not look at is still looked at when the pods are created.
+// Package workload turns the API server's question about a Deployment, a Job or the
+// like into the pod that its template describes, and what a check says of that pod
+// into the answer. So mistakes are reported to the person who applies the workload,
+// and not in an event of a pod that was never created. It changes nothing, and a
+// template that it does not check is still checked when its pods are created.
 package workload
 
 import (

@@ -1,0 +1,66 @@
+package admission
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// labelled gives a template's pod a label.
+func labelled(key string) func(pod *corev1.Pod) {
+	return func(pod *corev1.Pod) {
+		if key != "" {
+			pod.Labels = map[string]string{key: "x"}
+		}
+	}
+}
+
+func TestA28EssentialLeavesOutTheContainersOfEngines(t *testing.T) {
+	for _, tt := range []struct{ engine, label, main, left string }{
+		{"Tekton", "tekton.dev/taskRun", "step-app", "step-report"},
+		{"Argo Workflows", "workflows.argoproj.io/workflow", "main", "wait"},
+		{"Airflow", "", "base", "airflow-xcom-sidecar"},
+		{"GitLab Runner", "job.runner.gitlab.com/pod", "svc-0", "helper"},
+	} {
+		t.Run(tt.engine, func(t *testing.T) {
+			pod, essential := "Never "+tt.main+" "+tt.left+" proxy", given("essential", tt.main)
+			want := `Warning: spec.template: koordinator.io/essential: "` + tt.left + `" is not stopped: ` + tt.engine + ` ends it itself. To stop it with "` + tt.main +
+				`" nevertheless, write stop-deps: "` + tt.left + `: ` + tt.main + `"`
+			if diff := cmp.Diff(want, template(t, pod, essential, labelled(tt.label))); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+			if said := template(t, pod, given("essential", tt.main, "stop-deps", tt.left+": "+tt.main), labelled(tt.label)); said != "" {
+				t.Errorf("with a stop dependency of its own: %s", said)
+			}
+			if said := template(t, pod, essential, nil); tt.label != "" && said != "" {
+				t.Errorf("without the label: %s", said)
+			}
+		})
+	}
+}
+
+func TestA27StepsThatWaitForOneThatCannotStart(t *testing.T) {
+	const start = "step-app: proxy=succeeded"
+	for _, tt := range []struct {
+		name        string
+		annotations map[string]string
+		label       string
+		warned      bool
+	}{
+		{name: "nothing is done about it", annotations: given("start-deps", start), label: "tekton.dev/taskRun", warned: true},
+		{name: "the later step has the start dependency, too", annotations: given("start-deps", "{"+start+", 'step-report': proxy=succeeded}"), label: "tekton.dev/taskRun"},
+		{name: "the later step is stopped", annotations: given("start-deps", start, "stop-deps", "step-report: step-app=failed"), label: "tekton.dev/taskRun"},
+		{name: "the last step alone waits", annotations: given("start-deps", "step-report: proxy=succeeded"), label: "tekton.dev/taskRun"},
+		{name: "no pod of Tekton's", annotations: given("start-deps", start)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			have := template(t, "Never step-app step-report proxy", tt.annotations, labelled(tt.label))
+			const want = `if "step-app" cannot start, the steps after it ("step-report") wait until the TaskRun times out, because Tekton's entrypoint in "step-app" never runs: give them the same start dependencies, or stop-deps: "step-report: step-app=failed"`
+			if strings.Contains(have, want) != tt.warned || !tt.warned && have != "" {
+				t.Errorf("%s, want it warned of: %v", have, tt.warned)
+			}
+		})
+	}
+}

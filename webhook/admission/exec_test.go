@@ -1,0 +1,34 @@
+package admission
+
+import (
+	"strings"
+	"testing"
+)
+
+// The end of a command in exec mode shows by its record's lock, its exit code
+// does not: so it matters whether the code decides if an exit is for good.
+func TestB5ExitsOfCommandsInExecMode(t *testing.T) {
+	for _, tt := range []struct {
+		name, pod   string
+		annotations map[string]string
+		refused     bool
+	}{
+		{name: "exited, where only code 0 is for good", pod: "OnFailure a c", annotations: given("start-deps", "c: a=exited"), refused: true},
+		{name: "the same as a stop dependency", pod: "OnFailure a c", annotations: given("stop-deps", "c: a"), refused: true},
+		{name: "exited, where rules look at the code", pod: "Never a/Never+3 c", annotations: given("start-deps", "c: a=exited"), refused: true},
+		{name: "exited, where every exit is for good", pod: "Never a c", annotations: given("start-deps", "c: a=exited")},
+		{name: "the same from records alone", pod: "Never a c", annotations: given("start-deps", "c: a=exited", "source", "c: local")},
+		{name: "stops of what is restarted for ever", pod: "Always a c", annotations: given("stop-deps", "c: a")},
+		{name: "success", pod: "Never a c", annotations: given("start-deps", "c: a=succeeded"), refused: true},
+		{name: "failure", pod: "Never a c", annotations: given("stop-deps", "c: a=failed"), refused: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.annotations["koordinator.io/mode"] = "a: exec"
+			have := words(ask(t, podOf(t, tt.pod, tt.annotations)))
+			refused := strings.HasPrefix(have, `422 koordinator.io/mode: container "a": `) && strings.Contains(have, `"c" needs to know of its exit`)
+			if refused != tt.refused || !tt.refused && strings.Contains(have, "422") {
+				t.Errorf("%s, want it refused: %v", have, tt.refused)
+			}
+		})
+	}
+}

@@ -1,0 +1,247 @@
+package admission
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"koordinator.io/koordinator/webhook/annotations"
+	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// checkRemoval fails unless a pod without what is ours is what it was before.
+func checkRemoval(t *testing.T, before, after []byte) {
+	t.Helper()
+	var was, is map[string]any
+	for _, err := range []error{json.Unmarshal(before, &was), json.Unmarshal(after, &is)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	asked, _ := annotations.Read(decode(t, before).ObjectMeta)
+	r := removal{t: t, specs: specsOf(t, after), asked: asked.Wishes}
+	r.pod(was, is)
+	if diff := cmp.Diff(was, is); diff != "" {
+		t.Errorf("without what is ours it is not what it was (-before +now):\n%s", diff)
+	}
+}
+
+// specsOf are the specs of the wrapped containers, by name.
+func specsOf(t *testing.T, after []byte) map[string]spec.Spec {
+	t.Helper()
+	pod, all := decode(t, after), map[string]spec.Spec{}
+	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
+		if s, err := spec.Parse(environ(c)[spec.Env]); err == nil && s.Container != "" {
+			all[c.Name] = s
+		}
+	}
+	return all
+}
+
+// removal takes away from a pod what koordinator has added, and puts back what
+// it took over, if it was written down.
+type removal struct {
+	t     *testing.T
+	specs map[string]spec.Spec // by container
+	asked map[string]inject.Wish
+}
+
+// pod takes ours out of the pod and its containers.
+func (r removal) pod(was, is map[string]any) {
+	metaWas, metaIs := was["metadata"].(map[string]any), is["metadata"].(map[string]any)
+	r.key(metaWas, metaIs, "labels", inject.InjectedLabel)
+	r.key(metaWas, metaIs, "annotations", inject.StatusAnnotation)
+	specWas, specIs := was["spec"].(map[string]any), is["spec"].(map[string]any)
+	ours := regexp.MustCompile(`^koordinator-(install|bin|record|podinfo|api)$`)
+	r.named(specWas, specIs, "volumes", ours)
+	r.named(specWas, specIs, "initContainers", ours)
+	for _, list := range []string{"initContainers", "containers"} {
+		all, _ := specIs[list].([]any)
+		for i := range all {
+			before, now := specWas[list].([]any)[i].(map[string]any), all[i].(map[string]any)
+			if s, wrapped := r.specs[fmt.Sprint(now["name"])]; wrapped {
+				r.container(s, before, now)
+			}
+		}
+	}
+}
+
+// container undoes the wrapping of one.
+func (r removal) container(s spec.Spec, was, is map[string]any) {
+	r.command(s, was, is)
+	r.named(was, is, "env", regexp.MustCompile(`^KOORDINATOR_`))
+	r.named(was, is, "volumeMounts", regexp.MustCompile(`^koordinator-`))
+	r.startupProbe(s, was, is)
+	r.answered(s, was, is, "livenessProbe", spec.LivenessProbe, s.Liveness)
+	r.answered(s, was, is, "readinessProbe", spec.ReadinessProbe, s.Readiness)
+	r.environ(s, is)
+	if cycle, found := is["lifecycle"].(map[string]any); found {
+		r.hooks(s, was["lifecycle"].(map[string]any), cycle)
+	}
+}
+
+// command takes the wrapper away from before the real one. One from the
+// annotation has replaced command and args, which are put back.
+func (r removal) command(s spec.Spec, was, is map[string]any) {
+	words := is["command"].([]any)
+	if len(words) < 3 || words[0] != spec.Binary || words[1] != "--" {
+		r.t.Errorf("%s runs %q", s.Container, words)
+		return
+	}
+	is["command"] = words[2:]
+	annotated := r.asked[s.Container].Command
+	if annotated == nil {
+		return
+	}
+	if text := fmt.Sprintf("%q", words[2:]); text != fmt.Sprintf("%q", annotated) || is["args"] != nil {
+		r.t.Errorf("%s runs %s and args %q, not %q", s.Container, text, is["args"], annotated)
+	}
+	for _, key := range []string{"command", "args"} {
+		restore(was, is, key)
+	}
+}
+
+// startupProbe takes the gate away, and puts back what it runs instead: the
+// thresholds have to be there still.
+func (r removal) startupProbe(s spec.Spec, was, is map[string]any) {
+	gate, _ := is["startupProbe"].(map[string]any)
+	exec, _ := gate["exec"].(map[string]any)
+	if fmt.Sprint(exec["command"]) != fmt.Sprintf("[%s gate]", spec.Binary) {
+		return
+	}
+	own, found := was["startupProbe"].(map[string]any)
+	if !found {
+		delete(is, "startupProbe")
+		return
+	}
+	if s.StartupProbe == nil || s.StartupProbe.InitialDelaySeconds != number(own["initialDelaySeconds"]) ||
+		s.StartupProbe.TimeoutSeconds != number(own["timeoutSeconds"]) {
+		r.t.Errorf("%s: of the startup probe %v only %v is written down", s.Container, own, s.StartupProbe)
+	}
+	for _, key := range []string{"exec", "httpGet", "tcpSocket", "grpc", "initialDelaySeconds", "timeoutSeconds"} {
+		restore(own, gate, key)
+	}
+}
+
+// answered takes the probes away that the kubelet asks koordinator for, and puts
+// back what is run instead: the thresholds have to be there still.
+func (r removal) answered(s spec.Spec, was, is map[string]any, place, kind string, taken *spec.Probe) {
+	probe, _ := is[place].(map[string]any)
+	exec, _ := probe["exec"].(map[string]any)
+	if fmt.Sprint(exec["command"]) != fmt.Sprintf("[%s probe %s]", spec.Binary, kind) {
+		return
+	}
+	own, found := was[place].(map[string]any)
+	if !found {
+		delete(is, place)
+		return
+	}
+	if taken == nil || max(1, taken.TimeoutSeconds) != max(1, number(own["timeoutSeconds"])) {
+		r.t.Errorf("%s: of the %s %v only %v is written down", s.Container, place, own, taken)
+	}
+	if have, want := number(probe["timeoutSeconds"]), max(1, number(own["timeoutSeconds"]))+1; have != want {
+		r.t.Errorf("%s: the kubelet waits %d s for the %s, want %d", s.Container, have, place, want)
+	}
+	for _, key := range []string{"exec", "httpGet", "tcpSocket", "grpc", "timeoutSeconds"} {
+		restore(own, probe, key)
+	}
+}
+
+// environ puts the variables back that are kept for the command.
+func (r removal) environ(s spec.Spec, is map[string]any) {
+	all, _ := is["env"].([]any)
+	for _, item := range all {
+		variable := item.(map[string]any)
+		if kept, found := s.Environ[fmt.Sprint(variable["name"])]; found {
+			variable["value"] = strings.ReplaceAll(kept, "$", "$$")
+		}
+	}
+}
+
+// hooks puts those back that are run by koordinator, if it knows them.
+func (r removal) hooks(s spec.Spec, was, is map[string]any) {
+	if was["postStart"] != nil && is["postStart"] == nil {
+		r.hook(s, was["postStart"].(map[string]any), s.PostStart)
+		restore(was, is, "postStart")
+	}
+	if !reflect.DeepEqual(was["preStop"], is["preStop"]) {
+		if text := fmt.Sprint(is["preStop"]); text != fmt.Sprintf("map[exec:map[command:[%s prestop]]]", spec.Binary) {
+			r.t.Errorf("%s: the preStop hook is %s", s.Container, text)
+		}
+		r.hook(s, was["preStop"].(map[string]any), s.PreStop)
+		restore(was, is, "preStop")
+	}
+}
+
+// hook fails unless a hook is written down as it was.
+func (r removal) hook(s spec.Spec, was map[string]any, is *spec.Handler) {
+	written := map[string]any{}
+	if is != nil && is.Exec != nil {
+		written["exec"] = fmt.Sprint(is.Exec.Command)
+	}
+	if is != nil && is.HTTP != nil {
+		written["httpGet"] = is.HTTP.Path
+	}
+	if is != nil && is.Sleep != nil {
+		written["sleep"] = fmt.Sprint(is.Sleep.Seconds)
+	}
+	want := map[string]any{}
+	for kind, key := range map[string]string{"exec": "command", "httpGet": "path", "sleep": "seconds"} {
+		if action, found := was[kind].(map[string]any); found {
+			want[kind] = fmt.Sprint(action[key])
+		}
+	}
+	if diff := cmp.Diff(want, written); diff != "" {
+		r.t.Errorf("%s: a hook is written down otherwise (-hook +written):\n%s", s.Container, diff)
+	}
+}
+
+// number is a number of a JSON object, 0 when it is not there.
+func number(v any) int {
+	f, _ := v.(float64)
+	return int(f)
+}
+
+// restore makes a member what it was.
+func restore(was, is map[string]any, key string) {
+	if value, found := was[key]; found {
+		is[key] = value
+	} else {
+		delete(is, key)
+	}
+}
+
+// named takes what has such a name out of a list, and the list with it when
+// nothing is left and there was none.
+func (r removal) named(was, is map[string]any, key string, ours *regexp.Regexp) {
+	all, found := is[key].([]any)
+	if !found {
+		return
+	}
+	all = slices.DeleteFunc(all, func(item any) bool { return ours.MatchString(fmt.Sprint(item.(map[string]any)["name"])) })
+	is[key] = all
+	if len(all) == 0 {
+		restore(was, is, key)
+	}
+}
+
+// key takes one out of a map, and the map with it when nothing is left and
+// there was none.
+func (r removal) key(was, is map[string]any, name, key string) {
+	entries, found := is[name].(map[string]any)
+	if !found || entries[key] == nil {
+		r.t.Errorf("no %s %s", name, key)
+		return
+	}
+	delete(entries, key)
+	if len(entries) == 0 {
+		restore(was, is, name)
+	}
+}

@@ -1,0 +1,138 @@
+package admission
+
+import (
+	"encoding/json"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// template is what is said of a template with these containers.
+func template(t *testing.T, containers string, annotations map[string]string, change func(pod *corev1.Pod)) string {
+	t.Helper()
+	var pod corev1.Pod
+	if err := json.Unmarshal(podOf(t, containers, annotations), &pod); err != nil {
+		t.Fatal(err)
+	}
+	for i := range pod.Spec.Containers { // a template has no tokens yet
+		pod.Spec.Containers[i].VolumeMounts = nil
+	}
+	if change != nil {
+		change(&pod)
+	}
+	before := pod.DeepCopy()
+	resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(&pod, "spec.template")
+	if diff := cmp.Diff(before, &pod); diff != "" {
+		t.Errorf("the template is changed (-before +after):\n%s", diff)
+	}
+	if len(resp.Patch) > 0 {
+		t.Errorf("a validation patches: %v", resp.Patch)
+	}
+	return strings.TrimSpace(words(resp))
+}
+
+func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
+	noToken := func(pod *corev1.Pod) { pod.Spec.AutomountServiceAccountToken = new(false) }
+	noCommand := func(pod *corev1.Pod) {
+		for i := range pod.Spec.Containers {
+			pod.Spec.Containers[i].Command = nil
+		}
+	}
+	for _, tt := range []struct {
+		name, pod   string
+		annotations map[string]string
+		change      func(pod *corev1.Pod)
+		want        string // "" when nothing is said
+	}{
+		{name: "nothing is asked", pod: "Never main"},
+		{name: "all is right", pod: "Never main proxy", annotations: given("start-deps", "main: proxy=started", "stop-deps", "proxy: main")},
+		{
+			name: "everything that is wrong at once, each with its place", pod: "Never main proxy",
+			annotations: given("start-deps", "main: cloudsql", "stop-delay", "10"),
+			want: "422 (1 of 2) spec.template: koordinator.io/stop-delay: \"10\" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s\n" +
+				"(2 of 2) spec.template: koordinator.io/start-deps: container \"main\": no container \"cloudsql\" in this pod (has: \"main\", \"proxy\")",
+		},
+		{
+			name: "a warning", pod: "Always main proxy", annotations: given("stop-deps", "proxy: main"),
+			want: `Warning: spec.template: koordinator.io/stop-deps: container "proxy": "main=exited" only orders the shutdown: "main" is restarted for ever (restartPolicy: Always)`,
+		},
+		{name: "left alone", pod: "Never main", annotations: given("inject", "false", "start-deps", "main: nobody")},
+		{
+			name: "Windows", pod: "Never main proxy", annotations: given("start-deps", "main: proxy=started"),
+			change: func(pod *corev1.Pod) { pod.Spec.OS = &corev1.PodOS{Name: corev1.Windows} },
+			want:   "Warning: spec.template: koordinator: pods will be left alone: koordinator runs on Linux only, this is a Windows pod",
+		},
+		{
+			name: "too much", pod: "Never main", annotations: given("start-deps", strings.Repeat("x", 70<<10)),
+			want: "422 spec.template: koordinator.io/: the annotations have 71705 bytes, at most 65536 are read: shorten them",
+		},
+		{
+			name: "source pod where a token is mounted", pod: "Never main proxy",
+			annotations: given("start-deps", "main: proxy=started", "source", "pod"),
+		},
+		{
+			name: "a token is taken for granted", pod: "OnFailure main proxy", annotations: given("start-deps", "main: proxy=succeeded"),
+		},
+		{
+			name: "no token, and records cannot tell", pod: "OnFailure main proxy", annotations: given("start-deps", "main: proxy=succeeded"), change: noToken,
+			want: `422 spec.template: koordinator.io/start-deps: container "main": "proxy=succeeded" may be missed: the record of "proxy" does not outlive the pod's sandbox, and the API server is not asked (the pod has automountServiceAccountToken: false): set koordinator.io/source: pod`,
+		},
+		{
+			name: "no lookup is made for commands that only images know", pod: "Never main proxy", change: noCommand,
+			annotations: given("start-deps", "main: proxy=started", "essential", "main"),
+		},
+		{
+			name: "nor is one needed where the annotation tells", pod: "Never main proxy", change: noCommand,
+			annotations: given("start-deps", "main: proxy=started", "command", `main: [/app]`),
+		},
+		{
+			name: "and what else is wrong is told", pod: "Never main proxy", change: noCommand,
+			annotations: given("start-deps", "main: proxy, proxi"),
+			want:        `422 spec.template: koordinator.io/start-deps: container "main": no container "proxi" in this pod (has: "main", "proxy")`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, template(t, tt.pod, tt.annotations, tt.change)); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A template is told what its pods would be told, where the template knows all
+// that the pods know.
+func TestAnyTemplateIsToldWhatItsPodsAre(t *testing.T) {
+	said := 0
+	for seed := range uint64(1000) {
+		pod := pods{rand.New(rand.NewPCG(seed, 2))}.pod()
+		for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+			for i := range list {
+				list[i].VolumeMounts = nil
+				if len(list[i].Command) == 0 {
+					list[i].Command = []string{"/" + list[i].Name}
+				}
+			}
+		}
+		resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(pod.DeepCopy(), "spec.template")
+		have := strings.ReplaceAll(words(resp), "spec.template: ", "")
+		mountToken(&pod)
+		raw, err := json.Marshal(pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := words(ask(t, raw))
+		if want != "" {
+			said++
+		}
+		if diff := cmp.Diff(want, have); diff != "" {
+			t.Fatalf("seed %d (-pod +template):\n%s", seed, diff)
+		}
+	}
+	if said < 100 {
+		t.Errorf("%d answers with words say little", said)
+	}
+}
