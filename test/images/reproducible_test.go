@@ -50,7 +50,7 @@ func TestImages(t *testing.T) {
 		program string
 		files   []string
 	}{
-		{"wrapper", "/bin/koordinator", []string{"LICENSE", "api/", "bin/", "bin/cp", "bin/koordinator", "bin/kubexit", "bin/proa", "peers/", "podinfo/", "record/"}},
+		{"wrapper", "/bin/koordinator", []string{"LICENSE", "api/", "bin/", "bin/copy", "bin/cp", "bin/koordinator", "bin/kubexit", "bin/proa", "peers/", "podinfo/", "record/"}},
 		{"webhook", "/webhook", []string{"LICENSE", "etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "webhook"}},
 	} {
 		for _, architecture := range []string{"amd64", "arm64"} {
