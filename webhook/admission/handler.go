@@ -108,13 +108,13 @@ func (h *Handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", nameOf(pod)}, more...)...)
 	}
 	reason := "mistakes"
-	result := inject.Inject(pod, asked, inject.Commands{Assume: true}, h.settings)
+	result := inject.Inject(pod, asked, inject.Commands{Assume: true, StopSignal: h.commands.StopSignal}, h.settings)
 	if len(result.Assumed) > 0 {
 		if len(problems)+len(result.Problems) == 0 {
 			reason = "command_unknown"
 		}
 		found := h.commands.Find(ctx, pod, namespace, result.Assumed, dry)
-		result = inject.Inject(pod, asked, inject.Commands{Found: found}, h.settings)
+		result = inject.Inject(pod, asked, inject.Commands{Found: found, StopSignal: h.commands.StopSignal}, h.settings)
 	}
 	problems = append(problems, result.Problems...)
 	switch {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -143,6 +144,35 @@ func TestWhatAnswersBeforeALookup(t *testing.T) {
 				t.Errorf("command %q", have)
 			}
 		})
+	}
+	if n := s.asked.Load(); n != 0 {
+		t.Errorf("%d requests to the registry, want none", n)
+	}
+}
+
+func TestA26TheCommandIndexKnowsTheStopSignalOfAnImageWhoseCommandThePodSets(t *testing.T) {
+	s := newShop(t)
+	index := "haproxy: {stopSignal: SIGUSR1}\nodd: {stopSignal: SIGNONE}\n"
+	if err := os.WriteFile(filepath.Join(s.files, "commands.yaml"), []byte(index), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for image, want := range map[string]syscall.Signal{"haproxy:3": syscall.SIGUSR1, "other:1": 0, "odd:1": 0} {
+		resp, pod := s.create(t, func(main, _ *corev1.Container) { main.Image = image })
+		if !resp.Allowed {
+			t.Fatal(resp.Result)
+		}
+		if have := specOf(t, &pod, "main").RequestSignal; have != want {
+			t.Errorf("%s: signal %d, want %d", image, have, want)
+		}
+		if odd := len(resp.Warnings) > 0; odd != (image == "odd:1") {
+			t.Errorf("%s: warnings %q", image, resp.Warnings)
+		}
+	}
+	resp, pod := s.create(t, func(main, _ *corev1.Container) {
+		main.Image, main.Lifecycle = "haproxy:3", &corev1.Lifecycle{StopSignal: new(corev1.SIGTERM)}
+	})
+	if have := specOf(t, &pod, "main").RequestSignal; !resp.Allowed || have != syscall.SIGTERM {
+		t.Errorf("with the pod's own stop signal: signal %d", have)
 	}
 	if n := s.asked.Load(); n != 0 {
 		t.Errorf("%d requests to the registry, want none", n)

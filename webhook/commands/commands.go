@@ -82,6 +82,10 @@ func containerOf(pod *corev1.Pod, name string) *corev1.Container {
 	return &corev1.Container{Name: name}
 }
 
+// StopSignal is what the command index has as the stop signal of an image, "" for
+// nothing.
+func (f *Finder) StopSignal(image string) string { return f.index.get().StopSignal(image) }
+
 // one looks at one container's image.
 func (f *Finder) one(ctx context.Context, container *corev1.Container, keys func() (image.Keys, []string)) inject.Command {
 	if facts, _, ok := f.index.get().Find(container.Image); ok {

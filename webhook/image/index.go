@@ -98,7 +98,9 @@ func parseEntry(pattern string, value json.RawMessage) (indexEntry, error) {
 		return e, fmt.Errorf("want a list of strings, or {entrypoint: […], cmd: […], stopSignal: …}: %w", err)
 	}
 	if len(form.Entrypoint)+len(form.Cmd) == 0 {
-		return e, errors.New("names no program: give entrypoint or cmd")
+		if form.StopSignal == "" {
+			return e, errors.New("names neither a program nor a signal: give entrypoint, cmd or stopSignal")
+		}
 	}
 	e.config = Config{Entrypoint: form.Entrypoint, Cmd: form.Cmd, StopSignal: form.StopSignal}
 	return e, nil
@@ -117,16 +119,32 @@ func (e indexEntry) weight() int {
 	return weight
 }
 
-// Find is what the index says of an image as it stands in a pod, and the
-// pattern that it matched. The most specific pattern wins: one whose name has
-// no globs, then one with a tag, then the longest.
+// Find is what the index says of the program of an image as it stands in a pod,
+// and the pattern that it matched. The most specific pattern wins: one whose name
+// has no globs, then one with a tag, then the longest.
 func (x Index) Find(image string) (facts Facts, pattern string, found bool) {
-	if len(x.entries) == 0 {
+	e, found := x.match(image)
+	if !found || len(e.config.Entrypoint)+len(e.config.Cmd) == 0 {
 		return Facts{}, "", false
+	}
+	return Facts{Platforms: []Platform{{Name: "any", Config: e.config}}, Cached: true}, e.pattern, true
+}
+
+// StopSignal is the index's stop signal of an image as it stands in a pod, ""
+// where it has none.
+func (x Index) StopSignal(image string) string {
+	e, _ := x.match(image)
+	return e.config.StopSignal
+}
+
+// match is the entry for an image.
+func (x Index) match(image string) (e indexEntry, found bool) {
+	if len(x.entries) == 0 {
+		return e, false
 	}
 	ref, err := parseReference(image, nil)
 	if err != nil {
-		return Facts{}, "", false
+		return e, false
 	}
 	full, tag := ref.host+"/"+ref.Context().RepositoryStr(), ""
 	if t, ok := ref.Reference.(name.Tag); ok {
@@ -136,8 +154,8 @@ func (x Index) Find(image string) (facts Facts, pattern string, found bool) {
 		nameFits, _ := path.Match(e.name, full)
 		tagFits, _ := path.Match(e.tag, tag)
 		if nameFits && (e.tag == "" || tagFits) {
-			return Facts{Platforms: []Platform{{Name: "any", Config: e.config}}, Cached: true}, e.pattern, true
+			return e, true
 		}
 	}
-	return Facts{}, "", false
+	return e, false
 }

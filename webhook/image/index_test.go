@@ -50,6 +50,11 @@ bitnami/*: [/bitnami]
 			}
 		})
 	}
+	for image, want := range map[string]string{"nginx:1.27": "", "nginx:2": "SIGQUIT", "redis:8": "", "not a name": ""} {
+		if have := index.StopSignal(image); have != want {
+			t.Errorf("stop signal of %s: %q, want %q", image, have, want)
+		}
+	}
 	facts, _, _ := index.Find("nginx:latest")
 	run, err := facts.Run(nil, nil)
 	want := Run{Argv: Argv{FromImage: []string{"/docker-entrypoint.sh", "nginx", "-g", "daemon off;"}}, StopSignal: "SIGQUIT"}
@@ -69,7 +74,7 @@ func TestWhatCannotBeReadOfAnIndexIsToldAndTheRestIsUsed(t *testing.T) {
 		told = append(told, p.Error())
 	}
 	for _, want := range []string{
-		`a: "nothing": names no program`, `a: "words": want a list of strings`, `a: "more": want a list of strings, or {entrypoint`,
+		`a: "nothing": names neither a program nor a signal`, `a: "words": want a list of strings`, `a: "more": want a list of strings, or {entrypoint`,
 		`a: "bad[": this is no pattern`, `a: "a//b": this is no pattern`, `a: "x@sha256:00": this is no pattern`,
 		`b: want a YAML map from image to command`, `c: "docker.io/library/good": given in a, too: keep one`,
 	} {

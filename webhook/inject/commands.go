@@ -14,6 +14,10 @@ import (
 type Commands struct {
 	Found map[string]Command // by container
 
+	// StopSignal is the stop signal that the operator's command index has for an
+	// image, "" where it has none; nil: there is no index.
+	StopSignal func(image string) string
+
 	// Assume takes every command for known, to find what else is wrong. A
 	// Result then names those it has assumed, and has no patch if there are any.
 	Assume bool
@@ -143,12 +147,13 @@ func (j *job) checkUnwrapped() {
 func (j *job) imageSays(m *member) {
 	found, known := j.commandOf(m.container)
 	switch {
-	case m.wish.Command != nil:
 	case len(m.Command) > 0 && m.Command[0] == spec.Binary, wrappedWithin(m.container):
 		m.spec.Commands, m.spec.RequestSignal = m.before.Commands, m.before.RequestSignal
-	case known && len(m.Command) == 0:
+	case known && len(m.Command) == 0 && m.wish.Command == nil:
 		m.spec.Commands = found.ByPlatform
 		m.spec.RequestSignal = j.stopSignal(m, found.StopSignal)
+	case j.commands.StopSignal != nil: // the pod has the command; the signal is the image's all the same
+		m.spec.RequestSignal = j.stopSignal(m, j.commands.StopSignal(m.Image))
 	}
 }
 
