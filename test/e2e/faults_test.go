@@ -262,6 +262,7 @@ func restartedTogether(t *testing.T) corev1.Pod {
     - name: main
       image: busybox:1.37
       command: [sh, -c, "test -e /shared/migrated || exit 3; rm /shared/migrated; test -e /shared/second && exit; touch /shared/second; exit 42"]
+      restartPolicy: Never
       restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, values: [42]}}]
       volumeMounts: [{name: shared, mountPath: /shared}]
     - name: migrate
