@@ -38,11 +38,7 @@ func TestTheCommandsOfTheDocumentation(t *testing.T) {
 // both, while no other test runs, and installs koordinator again. A pod that was
 // injected before outlives it all.
 func TestUpgradeAndRemovalAsDocumented(t *testing.T) {
-	t.Cleanup(func() {
-		if err := cluster.Install(context.Background()); err != nil {
-			t.Errorf("install again: %v", err)
-		}
-	})
+	t.Cleanup(func() { install(t) })
 	ns := namespace(t, enabled)
 	apply(t, ns, waitingPod)
 	eventually(t, "the grant", func() (bool, string) {

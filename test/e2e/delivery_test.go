@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"koordinator.io/koordinator/test/setup"
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // TestDeliveryByImageVolume runs while no other test does: it changes the one
@@ -84,8 +85,9 @@ func delivered(t *testing.T, ns, kind string) {
 	})
 }
 
-// install changes the installation's settings, and waits until the replicas
-// that were there before answer no more.
+// install installs koordinator, or changes the installation's settings, and waits
+// until the replicas that were there before answer no more and the others do: it
+// takes the node a while to know a new service's address.
 func install(t *testing.T, more ...string) {
 	t.Helper()
 	if err := cluster.Install(context.Background(), slices.Concat(forTests, more)...); err != nil {
@@ -98,6 +100,11 @@ func install(t *testing.T, more ...string) {
 		}
 		names := strings.Fields(kubectl(t, "-n", setup.Namespace, "get", "pod", "-l", ours, "-o", "name"))
 		return len(names) == int(*d.Spec.Replicas), strings.Join(names, " ")
+	})
+	ns := namespace(t, enabled)
+	eventually(t, "an answer of the webhook", func() (bool, string) {
+		out, err := try(t, waitingPod, "-n", ns, "create", "--dry-run=server", "-o", "yaml", "-f", "-")
+		return err == nil && strings.Contains(out, spec.Binary), out + fmt.Sprint(err)
 	})
 }
 

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -269,9 +268,7 @@ func TestRunningPodsOutliveTheRelease(t *testing.T) {
 		if !t.Failed() {
 			return // it is there again
 		}
-		if err := cluster.Install(context.Background()); err != nil {
-			t.Error(err)
-		}
+		install(t)
 	})
 	for _, kind := range []string{"mutatingwebhookconfiguration", "validatingwebhookconfiguration", "validatingadmissionpolicy", "validatingadmissionpolicybinding", "clusterrolebinding"} {
 		if left := kubectl(t, "get", kind, "-l", "app.kubernetes.io/name=koordinator", "-o", "name"); left != "" {
@@ -284,9 +281,7 @@ func TestRunningPodsOutliveTheRelease(t *testing.T) {
 	touch(t, ns, "ready")
 	says(t, ns, "asks", "main", "main runs")
 
-	if err := cluster.Install(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	install(t)
 	touch(t, ns, "end")
 	eventually(t, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
 }
