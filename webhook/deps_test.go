@@ -46,10 +46,12 @@ func list(t *testing.T) map[string]listed {
 func layer(name string) int {
 	switch {
 	case strings.HasPrefix(name, "cmd/"):
+		return 5
+	case name == "wrapper/command":
 		return 4
-	case name == "wrapper", name == "webhook":
+	case name == "wrapper", name == "wrapper/network", name == "webhook":
 		return 3
-	case name == "wrapper/explore": // what follows from the contract
+	case name == "wrapper/explore", name == "wrapper/podstatus": // what follows from the contract, or belongs to it
 		return 1
 	case name == "wrapper/spec":
 		return 0
@@ -88,7 +90,7 @@ func TestDependenciesLiveWhereTheyBelong(t *testing.T) {
 				t.Errorf("%s imports %s", name, imported)
 			}
 		}
-		if name != "cmd/koordinator" && !strings.HasPrefix(name, "wrapper") {
+		if !strings.HasPrefix(name, "cmd/koordinator") && !strings.HasPrefix(name, "wrapper") {
 			continue
 		}
 		for _, dep := range p.Deps {
@@ -96,6 +98,22 @@ func TestDependenciesLiveWhereTheyBelong(t *testing.T) {
 				t.Errorf("%s needs %s", name, dep)
 			}
 		}
+	}
+}
+
+// What every wrapped container runs has no TLS in it, and not what would bring it
+// in: that is koordinator-net's.
+func TestTheWrapperHasNoNetworkInIt(t *testing.T) {
+	all := list(t)
+	for _, name := range []string{"cmd/koordinator", "wrapper", "wrapper/command"} {
+		for _, dep := range all[module+name].Deps {
+			if dep == "net/http" || strings.HasPrefix(dep, "crypto/") || strings.HasPrefix(dep, "vendor/golang.org/x/crypto") {
+				t.Errorf("%s needs %s", name, dep)
+			}
+		}
+	}
+	if !slices.Contains(all[module+"cmd/koordinator-net"].Deps, "crypto/tls") {
+		t.Error("koordinator-net has no TLS")
 	}
 }
 
