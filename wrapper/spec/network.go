@@ -1,6 +1,9 @@
 package spec
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // NetworkName is the name of the second program, which has what the wrapper
 // leaves out: TLS, and the watch of the pod at the API server. The wrapper runs
@@ -23,3 +26,25 @@ const (
 // the process is gone. An error is why it could not be started, that of line or
 // of ctx, or its exit code where that is not 0.
 type Network func(ctx context.Context, task string, input []byte, line func([]byte) error) error
+
+// MayNeedNetwork reports whether a run by this spec may come to need the network
+// program: for the pod's status, which is the last resort for every dependency
+// unless the source is local, or for a request, since one over plain HTTP may be
+// redirected to HTTPS.
+func (s Spec) MayNeedNetwork() bool {
+	if s.Source != SourceLocal && len(s.StartDeps)+len(s.StopDeps)+len(s.HoldFor) > 0 {
+		return true
+	}
+	handlers := []*Handler{s.PostStart, s.PreStop}
+	probes := []*Probe{s.StartupProbe, s.Liveness, s.Readiness}
+	for i := range s.ReadyProbes {
+		probes = append(probes, &s.ReadyProbes[i])
+	}
+	for _, p := range probes {
+		if p != nil {
+			handlers = append(handlers, &p.Handler)
+		}
+	}
+	asks := func(h *Handler) bool { return h != nil && h.HTTP != nil }
+	return s.StopHTTP != nil || len(s.ExitHTTP) > 0 || slices.ContainsFunc(handlers, asks)
+}
