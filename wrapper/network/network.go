@@ -17,10 +17,12 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/podwatch"
 	"koordinator.io/koordinator/wrapper/probe"
+	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -48,6 +50,10 @@ func Perform(task string, in io.Reader, out, stderr io.Writer, logger func(conta
 	return 0
 }
 
+// settled is how long after its start a watch has nothing to do as a rule, and
+// needs no more of its program than it takes to wait.
+const settled = time.Second
+
 // watch prints a snapshot whenever the pod's status has changed, until ctx ends
 // or nobody reads them any more.
 func watch(ctx context.Context, in io.Reader, out io.Writer, logger func(container, level string) *slog.Logger) error {
@@ -57,6 +63,7 @@ func watch(ctx context.Context, in io.Reader, out io.Writer, logger func(contain
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	time.AfterFunc(settled, process.FreeMemory)
 	snapshots := make(chan podstatus.Snapshot)
 	go podwatch.Watch(ctx, c, logger(c.Container, c.LogLevel), snapshots)
 	enc := json.NewEncoder(out)

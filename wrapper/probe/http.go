@@ -31,7 +31,7 @@ type Refusal struct{ Status int }
 
 // Error is the status and its meaning: 503 Service Unavailable.
 func (r Refusal) Error() string {
-	return strings.TrimSpace(fmt.Sprint(r.Status, " ", meanings[r.Status]))
+	return strings.TrimSpace(fmt.Sprint(r.Status, " ", meaning(r.Status)))
 }
 
 // Final reports whether err is a server's answer that another try would not
@@ -143,20 +143,4 @@ func about(ctx context.Context, req Request, err error) error {
 		return fmt.Errorf("%s: %w", asked, r)
 	}
 	return fmt.Errorf("%s: %.*s", asked, maxCause, err.Error())
-}
-
-// meanings are the reason phrases of failures (IANA's registry of HTTP status
-// codes), as net/http has them.
-var meanings = map[int]string{
-	101: "Switching Protocols",
-	400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden", 404: "Not Found",
-	405: "Method Not Allowed", 406: "Not Acceptable", 407: "Proxy Authentication Required", 408: "Request Timeout",
-	409: "Conflict", 410: "Gone", 411: "Length Required", 412: "Precondition Failed", 413: "Request Entity Too Large",
-	414: "Request URI Too Long", 415: "Unsupported Media Type", 416: "Requested Range Not Satisfiable",
-	417: "Expectation Failed", 418: "I'm a teapot", 421: "Misdirected Request", 422: "Unprocessable Entity",
-	423: "Locked", 424: "Failed Dependency", 425: "Too Early", 426: "Upgrade Required", 428: "Precondition Required",
-	429: "Too Many Requests", 431: "Request Header Fields Too Large", 451: "Unavailable For Legal Reasons",
-	500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
-	504: "Gateway Timeout", 505: "HTTP Version Not Supported", 506: "Variant Also Negotiates",
-	507: "Insufficient Storage", 508: "Loop Detected", 510: "Not Extended", 511: "Network Authentication Required",
 }

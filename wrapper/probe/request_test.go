@@ -47,8 +47,8 @@ func secure(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 
 func TestEveryStatusHasItsMeaning(t *testing.T) {
 	for status := range 600 {
-		if want := http.StatusText(status); status >= 400 && meanings[status] != want {
-			t.Errorf("%d is %q, want %q", status, meanings[status], want)
+		if want := http.StatusText(status); status >= 400 && meaning(status) != want {
+			t.Errorf("%d is %q, want %q", status, meaning(status), want)
 		}
 	}
 }
