@@ -37,8 +37,11 @@ func perform(t *testing.T, task string, v any) (code int, out, stderr string) {
 
 func TestARequest(t *testing.T) {
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/busy" {
+		switch r.URL.Path {
+		case "/busy":
 			w.WriteHeader(http.StatusServiceUnavailable)
+		case "/moved":
+			http.Redirect(w, r, "/busy", http.StatusFound)
 		}
 	})
 	secure, plain := httptest.NewUnstartedServer(answer), httptest.NewServer(answer)
@@ -49,6 +52,7 @@ func TestARequest(t *testing.T) {
 	for name, tt := range map[string]struct{ url, want string }{
 		"a success":                 {secure.URL, `{"status":200}`},
 		"a failure has its status":  {secure.URL + "/busy", `{"status":503}`},
+		"a redirect is followed":    {secure.URL + "/moved", `{"status":503}`},
 		"a server of plain HTTP":    {"https" + strings.TrimPrefix(plain.URL, "http"), `"plain":true`},
 		"nobody listens":            {"https://127.0.0.1:1", "connection refused"},
 		"an address that is no URL": {"https://[::1", "missing ']'"},

@@ -69,7 +69,9 @@ func hookHTTP(ctx context.Context, g spec.HTTPGet, podIP string, network spec.Ne
 	if !errors.Is(err, ErrPlain) {
 		return about(ctx, req, err)
 	}
-	req.URL = "http" + strings.TrimPrefix(req.URL, "https")
+	if rest, secure := strings.CutPrefix(req.URL, "https:"); secure {
+		req.URL = "http:" + rest
+	}
 	delete(req.Header, "Authorization")
 	_, err = answer(ctx, req, nil, network)
 	return about(ctx, req, err)

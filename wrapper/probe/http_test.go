@@ -413,6 +413,12 @@ func TestHook(t *testing.T) {
 			t.Errorf("asked %d times with %v", len(have), have)
 		}
 	})
+	t.Run("one that is redirected to HTTPS where there is none is a failure", func(t *testing.T) {
+		_, port := web(t, func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "https://"+r.Host+"/", http.StatusFound)
+		}, (*httptest.Server).Start)
+		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Port: port}}, "", direct), "HTTP response to HTTPS client")
+	})
 	t.Run("a hook of plain HTTP is sent once", func(t *testing.T) {
 		var have int
 		_, port := web(t, func(rw http.ResponseWriter, _ *http.Request) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"strings"
@@ -162,10 +163,8 @@ func (r Request) redirected(from *url.URL, a *response) (*Request, error) {
 // address before, but for one that came by TLS and goes on without.
 func withReferer(header map[string][]string, from, to *url.URL) map[string][]string {
 	next := map[string][]string{}
-	for name, values := range header {
-		next[name] = values
-	}
-	if _, given := next["Referer"]; !given && !(from.Scheme == "https" && to.Scheme == "http") {
+	maps.Copy(next, header) // which may be nil
+	if _, given := next["Referer"]; !given && (from.Scheme == "http" || to.Scheme == "https") {
 		last := *from
 		last.User = nil
 		next["Referer"] = []string{last.String()}

@@ -11,7 +11,7 @@ import (
 )
 
 // converse runs a shell script with an input, and returns what it printed.
-func converse(t *testing.T, ctx context.Context, input, script string) (printed []string, code int, err error) {
+func converse(ctx context.Context, t *testing.T, input, script string) (printed []string, code int, err error) {
 	t.Helper()
 	d, err := NewDialog([]byte(input))
 	if err != nil {
@@ -44,7 +44,7 @@ func TestADialog(t *testing.T) {
 		{name: "the pipes block as programs expect", script: "grep -c 'flags:.*04' /proc/self/fdinfo/0 /proc/self/fdinfo/1 | cut -d: -f2", printed: []string{"0", "0"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			printed, code, err := converse(t, t.Context(), tt.input, tt.script)
+			printed, code, err := converse(t.Context(), t, tt.input, tt.script)
 			if err != nil || code != tt.code || !slices.Equal(printed, tt.printed) {
 				t.Errorf("code %d, error %v, printed %.100q", code, err, printed)
 			}
@@ -54,7 +54,7 @@ func TestADialog(t *testing.T) {
 
 func TestADialogsErrors(t *testing.T) {
 	t.Run("a wrong line ends the program", func(t *testing.T) {
-		printed, _, err := converse(t, t.Context(), "", "echo wrong; sleep 1000")
+		printed, _, err := converse(t.Context(), t, "", "echo wrong; sleep 1000")
 		if !errors.Is(err, errWrong) || len(printed) != 1 {
 			t.Errorf("error %v, printed %q", err, printed)
 		}
@@ -62,7 +62,7 @@ func TestADialogsErrors(t *testing.T) {
 	t.Run("the context ends the program", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, code, err := converse(t, ctx, "", "sleep 1000"); err != nil || code != 128+int(syscall.SIGKILL) {
+		if _, code, err := converse(ctx, t, "", "sleep 1000"); err != nil || code != 128+int(syscall.SIGKILL) {
 			t.Errorf("code %d, error %v", code, err)
 		}
 	})
