@@ -158,7 +158,7 @@ func TestANetworkProgramThatDiesIsStartedAgain(t *testing.T) {
 		if got.code != 0 || r.startedAfter != 3*time.Minute || len(r.programs) != 2 {
 			t.Errorf("have %+v, started after %s, %d programs", got, r.startedAfter, len(r.programs))
 		}
-		if n := strings.Count(logs.String(), "pod watch does not run"); n != 1 || !strings.Contains(logs.String(), "temporarily unavailable") {
+		if n := strings.Count(logs.String(), "pod watch not running"); n != 1 || !strings.Contains(logs.String(), "temporarily unavailable") {
 			t.Errorf("said %d times: %s", n, &logs)
 		}
 	})

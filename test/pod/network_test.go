@@ -237,7 +237,7 @@ func TestANetworkProgramThatIsKilledIsStartedAgain(t *testing.T) {
 	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	logs(t, r, "pod watch does not run")
+	logs(t, r, "pod watch not running")
 	gone(t, first)
 	api.becomeReady()
 	exits(t, r, 0)
@@ -261,13 +261,13 @@ func TestTheNetworkProgramAtTheProcessLimit(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	logs(t, r, "pod watch does not run")
+	logs(t, r, "pod watch not running")
 	api.becomeReady()
 	if err := os.WriteFile(limit, []byte("max"), 0); err != nil {
 		t.Fatal(err)
 	}
 	exits(t, r, 0)
-	if n := strings.Count(r.Stderr(), "pod watch does not run"); n != 1 {
+	if n := strings.Count(r.Stderr(), "pod watch not running"); n != 1 {
 		t.Errorf("said %d times: %s", n, r.Stderr())
 	}
 }

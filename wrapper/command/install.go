@@ -23,7 +23,7 @@ func install(source, dir, name string) error {
 // installNetwork copies the network program to dir.
 func (c command) installNetwork(dir string) error {
 	if _, err := os.Stat(c.networkPath()); err != nil {
-		return fmt.Errorf("install: %w: leave it out by %s, or install from koordinator's image", err, spec.WithoutNetwork)
+		return fmt.Errorf("install: %w: use %s to install without it, or install from koordinator's image", err, spec.WithoutNetwork)
 	}
 	return install(c.networkPath(), dir, spec.NetworkName)
 }

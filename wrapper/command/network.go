@@ -14,8 +14,8 @@ import (
 // self is this process's own program, also after its file was replaced.
 const self = "/proc/self/exe"
 
-// networkPath is the file of the network program: this one if it has the network
-// linked in, else the one that lies beside it.
+// networkPath is the file of the network program: this program if it has the
+// network linked in, otherwise the file next to it.
 func (c command) networkPath() string {
 	if c.linked != nil {
 		return self
@@ -27,9 +27,9 @@ func (c command) networkPath() string {
 	return filepath.Join(filepath.Dir(own), spec.NetworkName)
 }
 
-// networkCommand is a run of the network program. It gets nothing of the
-// environment, which is the container's: no proxies, and nothing that its
-// runtime does not accept. One processor is enough for one connection.
+// networkCommand runs the network program. The container's environment is not
+// passed on: it may name proxies, and values that the Go runtime does not accept.
+// One processor is enough for one connection.
 func networkCommand(path, task string, d *process.Dialog) process.Command {
 	return process.Command{
 		Argv: []string{spec.NetworkName, task}, Path: path, Dir: "/",
@@ -65,10 +65,10 @@ type program struct {
 // input.
 func (c command) task() int {
 	if c.linked == nil {
-		return c.fail(spec.ExitBadConfig, fmt.Sprintf("%s is koordinator without a network: copy %s itself", c.name, spec.NetworkName))
+		return c.fail(spec.ExitBadConfig, fmt.Sprintf("%s: this program has no network support: use the file %s of koordinator's image", c.name, spec.NetworkName))
 	}
 	if len(c.args) != 1 {
-		return c.fail(spec.ExitBadConfig, fmt.Sprintf("%s is run by koordinator, with one task, have %q", spec.NetworkName, c.args))
+		return c.fail(spec.ExitBadConfig, fmt.Sprintf("%s is started by koordinator with one task, got %q", spec.NetworkName, c.args))
 	}
 	out := newLogWriter(c.stderr)
 	defer out.flush()

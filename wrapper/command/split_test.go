@@ -90,7 +90,7 @@ func TestTheTwoPrograms(t *testing.T) {
 		if code, out := call(t, outside, alone, "prestop"); code != 1 || !strings.Contains(out, filepath.Join(target, spec.NetworkName)+"): no such file") {
 			t.Errorf("code %d: %s", code, out)
 		}
-		if code, out := call(t, "", alone, "install", t.TempDir()); code != 1 || !strings.Contains(out, spec.NetworkName+": no such file or directory: leave it out") {
+		if code, out := call(t, "", alone, "install", t.TempDir()); code != 1 || !strings.Contains(out, spec.NetworkName+": no such file or directory: use ") {
 			t.Errorf("install of what is not there: code %d: %s", code, out)
 		}
 	})
@@ -105,7 +105,7 @@ func TestTheTwoPrograms(t *testing.T) {
 		if err := os.Symlink(small, link); err != nil {
 			t.Fatal(err)
 		}
-		if code, out := call(t, "", link, spec.RequestTask); code != spec.ExitBadConfig || !strings.Contains(out, "without a network") {
+		if code, out := call(t, "", link, spec.RequestTask); code != spec.ExitBadConfig || !strings.Contains(out, "no network support") {
 			t.Errorf("code %d: %s", code, out)
 		}
 	})

@@ -1,7 +1,7 @@
-// Package network is what the network program does: it watches the pod at the
-// API server, and sends requests that take TLS. The wrapper runs the program as
-// a child process while it needs it, so that neither the memory of this nor what
-// can end a Go program is the wrapper's own.
+// Package network performs the tasks of the network program: it watches the pod
+// at the API server, and sends requests that require TLS. The wrapper runs the
+// program as a child process only while it needs it. The memory for TLS and fatal
+// errors of the Go runtime therefore do not affect the wrapper.
 package network
 
 import (

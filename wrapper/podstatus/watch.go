@@ -35,7 +35,7 @@ func (c Config) Watch(ctx context.Context, network spec.Network, log *slog.Logge
 			return fmt.Errorf("read its report: %w", err)
 		}
 		if failures > 0 {
-			log.Info("pod watch runs again")
+			log.Info("pod watch running again")
 			failures = 0
 		}
 		select {
@@ -65,7 +65,7 @@ func report(log *slog.Logger, failures int, err error) {
 	if failures == 1 {
 		level = slog.LevelError
 	}
-	log.Log(context.Background(), level, "pod watch does not run, starting it again", "program", spec.NetworkName, "error", err, "failures", failures)
+	log.Log(context.Background(), level, "pod watch not running, restarting it", "program", spec.NetworkName, "error", err, "failures", failures)
 }
 
 // delay is how long to wait after so many failures: half to all of a delay that

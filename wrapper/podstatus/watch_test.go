@@ -57,7 +57,7 @@ func TestWatchRunsTheProgramAgain(t *testing.T) {
 			t.Error(diff)
 		}
 		synctest.Wait()
-		if n := strings.Count(logs.String(), "level=ERROR"); n != 2 || !strings.Contains(logs.String(), "temporarily unavailable") || !strings.Contains(logs.String(), "runs again") {
+		if n := strings.Count(logs.String(), "level=ERROR"); n != 2 || !strings.Contains(logs.String(), "temporarily unavailable") || !strings.Contains(logs.String(), "running again") {
 			t.Errorf("logged: %s", logs)
 		}
 	})

@@ -58,7 +58,7 @@ func Answer(ctx context.Context, in io.Reader, out io.Writer, secure Secure) err
 // handOver has the network program send a request.
 func handOver(ctx context.Context, req Request, network spec.Network) (int, error) {
 	if network == nil {
-		return 0, errors.New("HTTPS takes the network program")
+		return 0, errors.New("HTTPS requires the network program")
 	}
 	input, err := json.Marshal(req)
 	if err != nil {

@@ -5,9 +5,10 @@ import (
 	"slices"
 )
 
-// NetworkName is the name of the second program, which has what the wrapper
-// leaves out: TLS, and the watch of the pod at the API server. The wrapper runs
-// it as a child process while it is needed. It lies beside the wrapper.
+// NetworkName is the file name of the second program, which contains what the
+// wrapper does not: TLS, and the watch of the pod at the API server. It is in the
+// same directory as the wrapper, which runs it as a child process while it is
+// needed.
 const NetworkName = "koordinator-net"
 
 // WithoutNetwork is the first argument of "koordinator install" where the network
