@@ -29,12 +29,31 @@ type program struct {
 }
 
 func (r *rig) Network(task string, input []byte) (Program, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.noProgram != nil {
 		return nil, r.noProgram
 	}
 	p := &program{rig: r, pid: 2000 + len(r.programs), task: task, input: input, prints: make(chan []byte)}
 	r.programs = append(r.programs, p)
 	return p, nil
+}
+
+// program is the run of the network program with that number, nil before it.
+func (r *rig) program(n int) *program {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n >= len(r.programs) {
+		return nil
+	}
+	return r.programs[n]
+}
+
+// mend lets the network program start from now on.
+func (r *rig) mend() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.noProgram = nil
 }
 
 func (p *program) Lines(line func([]byte) error) error {
@@ -106,12 +125,12 @@ func TestTheNetworkProgramRunsWhileTheStatusIsNeeded(t *testing.T) {
 		r := &rig{onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}, status: byProgram(slog.New(slog.DiscardHandler))}
 		got := r.run(t, `{"startDeps":["proxy"]}`, func() {
 			time.Sleep(time.Second)
-			if len(r.programs) != 1 || r.programs[0].task != spec.WatchTask || !strings.Contains(string(r.programs[0].input), `"web-0"`) {
-				t.Errorf("programs %v", r.programs)
+			if p := r.program(0); p == nil || p.task != spec.WatchTask || !strings.Contains(string(p.input), `"web-0"`) {
+				t.Errorf("program %+v", p)
 			}
-			r.programs[0].report(podstatus.Snapshot{"proxy": running})
+			r.program(0).report(podstatus.Snapshot{"proxy": running})
 			time.Sleep(time.Second)
-			r.programs[0].report(podstatus.Snapshot{"proxy": ready})
+			r.program(0).report(podstatus.Snapshot{"proxy": ready})
 			time.Sleep(time.Second)
 			if n := r.alive(); n != 0 {
 				t.Errorf("%d network programs run after the start", n)
@@ -132,7 +151,7 @@ func TestTheNetworkProgramIsGoneBeforeTheCommandTakesTheWrappersPlace(t *testing
 		r := &rig{status: byProgram(slog.New(slog.DiscardHandler)), startError: &process.StartError{Code: 127}}
 		got := r.run(t, `{"startDeps":["proxy"],"mode":"exec"}`, func() {
 			time.Sleep(time.Second)
-			r.programs[0].report(podstatus.Snapshot{"proxy": ready})
+			r.program(0).report(podstatus.Snapshot{"proxy": ready})
 		})
 		if got.code != 127 || !r.replaced || r.beside != 0 || len(r.programs) != 1 {
 			t.Errorf("have %+v, replaced %t beside %d programs of %d", got, r.replaced, r.beside, len(r.programs))
@@ -147,11 +166,11 @@ func TestANetworkProgramThatDiesIsStartedAgain(t *testing.T) {
 		r := &rig{log: log, status: byProgram(log), noProgram: errors.New("resource temporarily unavailable"), onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}}
 		got := r.run(t, `{"startDeps":["proxy"]}`, func() {
 			time.Sleep(time.Minute)
-			r.noProgram = nil
+			r.mend()
 			time.Sleep(time.Minute)
-			r.programs[0].exit(2) // as a Go program without memory
+			r.program(0).exit(2) // as a Go program without memory
 			time.Sleep(time.Minute)
-			r.programs[1].report(podstatus.Snapshot{"proxy": ready})
+			r.program(1).report(podstatus.Snapshot{"proxy": ready})
 			time.Sleep(time.Second)
 			r.signals <- syscall.SIGTERM
 		})
@@ -197,7 +216,7 @@ func TestARunOfTheNetworkProgram(t *testing.T) {
 				r.status = func(ctx context.Context, network spec.Network, _ chan<- podstatus.Snapshot) error {
 					ctx, cancel := context.WithCancel(ctx)
 					defer cancel()
-					go func() { time.Sleep(time.Second); tt.act(r.programs[0], cancel) }()
+					go func() { time.Sleep(time.Second); tt.act(r.program(0), cancel) }()
 					result <- network(ctx, "task", nil, func([]byte) error { return tt.line })
 					<-ctx.Done()
 					return nil
