@@ -162,7 +162,7 @@ func childCalled(pid int, program string) int {
 		if err != nil {
 			continue // the thread has ended
 		}
-		for _, field := range strings.Fields(string(text)) {
+		for field := range strings.FieldsSeq(string(text)) {
 			if child, err := strconv.Atoi(field); err == nil && name(child) == program {
 				return child
 			}

@@ -281,8 +281,8 @@ func drainChunks(in *bufio.Reader) error {
 // chunkSize reads the line before a chunk; extensions are ignored.
 func chunkSize(line string) (int64, error) {
 	text, crlf := strings.CutSuffix(line, "\r\n")
-	text, _, _ = strings.Cut(text, ";")
-	n, err := strconv.ParseUint(strings.TrimRight(text, " \t"), 16, 63)
+	text, _, _ = strings.Cut(strings.TrimRight(text, " \t"), ";")
+	n, err := strconv.ParseUint(text, 16, 63)
 	if !crlf || err != nil {
 		return 0, fmt.Errorf("malformed chunk size %.20q", line)
 	}
