@@ -8,7 +8,7 @@ FUZZTIME ?= 10s
 # How long random pods run on the cluster.
 CHAOS ?= 30m
 # The packages that are mutated.
-MUTATED ?= ./wrapper ./wrapper/record ./wrapper/spec ./wrapper/probe ./wrapper/process ./wrapper/podwatch ./webhook/inject
+MUTATED ?= ./wrapper ./wrapper/record ./wrapper/spec ./wrapper/probe ./wrapper/process ./wrapper/podstatus ./wrapper/podwatch ./webhook/inject
 # How long random pods of three and four containers are explored.
 EXPLORE ?= 5m
 
@@ -39,8 +39,8 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## both binaries, static, to bin/
-	CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '-s -w' -o bin/ ./cmd/koordinator
+build: ## all binaries, static, to bin/
+	CGO_ENABLED=0 go build -trimpath -tags nethttpomithttp2 -ldflags '-s -w' -o bin/ ./cmd/koordinator ./cmd/koordinator-net
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/webhook
 
 .PHONY: images

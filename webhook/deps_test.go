@@ -46,14 +46,15 @@ func list(t *testing.T) map[string]listed {
 // lower layers only: those of one layer do not import each other.
 var layers = [][]string{
 	{"wrapper/spec"},
-	{"wrapper/explore"}, // what follows from the contract
+	{"wrapper/explore", "wrapper/podstatus"}, // what follows from the contract, or belongs to it
 	{
-		"wrapper/*",
+		"wrapper/compat", "wrapper/lifecycle", "wrapper/podwatch", "wrapper/probe", "wrapper/process", "wrapper/record",
 		"webhook/certificate", "webhook/image", "webhook/inject", "webhook/nodes", "webhook/rbac", "webhook/workload",
 	},
 	{"webhook/annotations", "webhook/commands"},
 	{"webhook/admission"},
-	{"wrapper", "webhook"},
+	{"wrapper", "wrapper/network", "webhook"},
+	{"wrapper/command"},
 	{"cmd/*"},
 }
 
@@ -105,7 +106,7 @@ func TestDependenciesLiveWhereTheyBelong(t *testing.T) {
 				t.Errorf("%s imports %s", name, imported)
 			}
 		}
-		if name != "cmd/koordinator" && !strings.HasPrefix(name, "wrapper") {
+		if !strings.HasPrefix(name, "cmd/koordinator") && !strings.HasPrefix(name, "wrapper") {
 			continue
 		}
 		for _, dep := range p.Deps {
@@ -113,6 +114,22 @@ func TestDependenciesLiveWhereTheyBelong(t *testing.T) {
 				t.Errorf("%s needs %s", name, dep)
 			}
 		}
+	}
+}
+
+// What every wrapped container runs has no TLS in it, and not what would bring it
+// in: that is koordinator-net's.
+func TestTheWrapperHasNoNetworkInIt(t *testing.T) {
+	all := list(t)
+	for _, name := range []string{"cmd/koordinator", "wrapper", "wrapper/command"} {
+		for _, dep := range all[module+name].Deps {
+			if dep == "net/http" || strings.HasPrefix(dep, "crypto/") || strings.HasPrefix(dep, "vendor/golang.org/x/crypto") {
+				t.Errorf("%s needs %s", name, dep)
+			}
+		}
+	}
+	if !slices.Contains(all[module+"cmd/koordinator-net"].Deps, "crypto/tls") {
+		t.Error("koordinator-net has no TLS")
 	}
 }
 

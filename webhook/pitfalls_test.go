@@ -58,7 +58,7 @@ var pitfalls = []pitfall{
 	{number: 28, about: "a postStart hook keeps later containers from starting", shown: "webhook/admission.TestInject/hooks test/e2e.TestAPostStartHookOfAWaitingContainerIsTakenOver"},
 	{number: 29, about: "a stop takes more than the grace period", shown: "webhook/admission.TestInject/hold-for test/e2e.TestADependencyIsStoppedAfterItsDependants test/e2e.TestAPodDeletedWhileWaitingStartsNothingAndIsGoneAtOnce"},
 	{number: 30, about: "waits that never end", shown: "webhook/admission.TestRules"},
-	{number: 31, about: "restarts of a container, of all, and of the sandbox", shown: "webhook/admission.TestRules test/pod.TestRestarts wrapper/record.TestPrepareClearsWhatAnEarlierSandboxLeft wrapper/process.TestFileBusy cmd/koordinator.TestScripts test/e2e.TestTheOrderHoldsAcrossRestarts test/e2e.TestANewSandboxForgetsNoSuccess"},
+	{number: 31, about: "restarts of a container, of all, and of the sandbox", shown: "webhook/admission.TestRules test/pod.TestRestarts wrapper/record.TestPrepareClearsWhatAnEarlierSandboxLeft wrapper/process.TestFileBusy wrapper/command.TestScripts test/e2e.TestTheOrderHoldsAcrossRestarts test/e2e.TestANewSandboxForgetsNoSuccess"},
 	{number: 32, about: "termination message, output and exit code are not the command's any more", shown: "test/pod.TestTerminationMessage wrapper/process.TestExitCodes webhook/admission.TestCorpus"},
 
 	// Shapes of pods.

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
 	"koordinator.io/koordinator/wrapper/probe"
-	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -24,7 +22,7 @@ func (l *loop) becomeReady() {
 		return
 	}
 	started := time.Now()
-	check := func(ctx context.Context, h spec.Handler) error { return l.Handlers.Check(ctx, h, l.exec) }
+	check := func(ctx context.Context, h spec.Handler) error { return l.Handlers.Check(ctx, h, l.runner()) }
 	failed := l.troubles(started)
 	go func() {
 		if probe.Passed(l.ctx, l.Spec.ReadyProbes, started, check, failed) != nil {
@@ -71,74 +69,11 @@ func (l *loop) runHook(hook lifecycle.Hook) {
 	l.Log.Info("hook runs", "hook", string(hook))
 	go func() {
 		done := lifecycle.HookDone{Hook: hook}
-		if err := l.Handlers.Hook(l.ctx, *handler, l.exec); err != nil {
+		if err := l.Handlers.Hook(l.ctx, *handler, l.runner()); err != nil {
 			done.Err = err.Error()
 		}
 		l.call(func() { l.handle(done) })
 	}()
-}
-
-// helper is a hook or probe that runs as a process.
-type helper struct {
-	Helper
-
-	ended chan<- process.Exit
-}
-
-// exec runs a command beside the container's own and returns its failure, with
-// the end of its output. It is killed when ctx ends.
-func (l *loop) exec(ctx context.Context, argv []string) error {
-	began := make(chan Helper, 1)
-	ended := make(chan process.Exit, 1)
-	failed := make(chan error, 1)
-	l.call(func() {
-		h, err := l.Kernel.Run(argv)
-		if err != nil {
-			failed <- err
-			return
-		}
-		began <- h
-		l.helpers = append(l.helpers, helper{h, ended})
-	})
-	select {
-	case err := <-failed:
-		return err
-	case e := <-ended:
-		return result(argv, e.Code, (<-began).LastLine())
-	case <-ctx.Done():
-		select {
-		case h := <-began:
-			l.call(func() { l.send(h.SignalGroup, syscall.SIGKILL) })
-			h.LastLine()
-		default: // it was not started, or the run is over
-		}
-		return fmt.Errorf("%q: %w", argv[0], context.Cause(ctx))
-	}
-}
-
-// result is the failure of a command that has ended, nil for a success.
-func result(argv []string, code int, lastLine string) error {
-	switch {
-	case code == 0:
-		return nil
-	case lastLine == "":
-		return fmt.Errorf("%q: exit code %d", argv[0], code)
-	default:
-		return fmt.Errorf("%q: exit code %d: %s", argv[0], code, lastLine)
-	}
-}
-
-// reapHelpers hands on the ends of hooks and probes.
-func (l *loop) reapHelpers(exits []process.Exit) {
-	running := l.helpers[:0]
-	for _, h := range l.helpers {
-		if e, ok := h.Ended(exits); ok {
-			h.ended <- e
-			continue
-		}
-		running = append(running, h)
-	}
-	l.helpers = running
 }
 
 // sendStop sends stopHTTP.
@@ -148,7 +83,7 @@ func (l *loop) sendStop() {
 		ctx, cancel := context.WithTimeout(l.ctx, l.Spec.StopTimeout)
 		defer cancel()
 		var answer lifecycle.StopSent
-		if err := l.Handlers.Send(ctx, request); err != nil {
+		if err := l.Handlers.Send(ctx, request, l.runner()); err != nil {
 			answer.Err = err.Error()
 		}
 		l.call(func() { l.handle(answer) })
@@ -209,5 +144,5 @@ func (l *loop) sendUntilAnswered(request spec.Request) error {
 func (l *loop) sendOnce(ctx context.Context, request spec.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, exitTry)
 	defer cancel()
-	return l.Handlers.Send(ctx, request)
+	return l.Handlers.Send(ctx, request, l.runner())
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -19,11 +19,11 @@ const KilledCode = 137
 // knowledge is what is known of the other containers, and from where.
 type knowledge struct {
 	spec    spec.Spec
-	records record.Snapshot   // of wrapped containers
-	status  podwatch.Snapshot // nil: nothing has been heard of the API server
-	late    bool              // a wrapped container without a record has none to come
-	mute    bool              // the pod's status cannot be read at all
-	other   lifecycle.Facts   // what another system says; before all else
+	records record.Snapshot    // of wrapped containers
+	status  podstatus.Snapshot // nil: nothing has been heard of the API server
+	late    bool               // a wrapped container without a record has none to come
+	mute    bool               // the pod's status cannot be read at all
+	other   lifecycle.Facts    // what another system says; before all else
 }
 
 // wrapped tells whether a container keeps a record.

@@ -6,7 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -26,36 +26,36 @@ func TestFactsComeFromRecordsAndElseFromTheStatus(t *testing.T) {
 	exit := func(code int, forGood bool) func(*record.State) {
 		return func(s *record.State) { s.Exit = &record.Exit{Code: code, ForGood: forGood, Reason: "so"} }
 	}
-	oom := podwatch.Container{Started: true, Exited: true, Code: 139, Reason: "out of memory"}
+	oom := podstatus.Container{Started: true, Exited: true, Code: 139, Reason: "out of memory"}
 	for name, tc := range map[string]struct {
 		record    *record.Peer
 		unwrapped bool
 		late      bool
-		status    podwatch.Snapshot
+		status    podstatus.Snapshot
 		want      lifecycle.Fact
 		asks      bool // for the status
 	}{
 		"a wrapped container without a record is waited for":         {want: lifecycle.Fact{}},
 		"after a while the status is asked for one without a record": {late: true, want: lifecycle.Fact{Unseen: true, Unheard: true}, asks: true},
-		"and tells": {late: true, status: podwatch.Snapshot{"a": ready}, want: lifecycle.Fact{Started: true, Ready: true, Unseen: true}, asks: true},
-		"an unwrapped one is known by its status":                      {unwrapped: true, status: podwatch.Snapshot{"a": ready}, want: lifecycle.Fact{Started: true, Ready: true, Unseen: true}, asks: true},
-		"comp-03, pc-25 one the pod does not have will never be there": {unwrapped: true, status: podwatch.Snapshot{"b": ready}, want: lifecycle.Fact{Missing: `no container "a" in this pod (has: b)`}, asks: true},
+		"and tells": {late: true, status: podstatus.Snapshot{"a": ready}, want: lifecycle.Fact{Started: true, Ready: true, Unseen: true}, asks: true},
+		"an unwrapped one is known by its status":                      {unwrapped: true, status: podstatus.Snapshot{"a": ready}, want: lifecycle.Fact{Started: true, Ready: true, Unseen: true}, asks: true},
+		"comp-03, pc-25 one the pod does not have will never be there": {unwrapped: true, status: podstatus.Snapshot{"b": ready}, want: lifecycle.Fact{Missing: `no container "a" in this pod (has: b)`}, asks: true},
 		"kube-probe-02 a waiting one is not ready":                     {record: new(lives(func(s *record.State) { s.Phase, s.Started = "waiting", false })), want: lifecycle.Fact{}},
 		"a running one":                   {record: new(lives(nothing)), want: lifecycle.Fact{Started: true, Runs: true}},
 		"a ready one":                     {record: new(lives(func(s *record.State) { s.Ready = true })), want: lifecycle.Fact{Started: true, Runs: true, Ready: true}},
-		"a record goes before the status": {record: new(lives(nothing)), status: podwatch.Snapshot{"a": ready}, late: true, want: lifecycle.Fact{Started: true, Runs: true}},
+		"a record goes before the status": {record: new(lives(nothing)), status: podstatus.Snapshot{"a": ready}, late: true, want: lifecycle.Fact{Started: true, Runs: true}},
 		"a stopping one":                  {record: new(lives(func(s *record.State) { s.Stopping = true })), want: lifecycle.Fact{Started: true, Runs: true, Stopping: true}},
 		"a command in the wrapper's place may be stopping":                         {record: new(lives(func(s *record.State) { s.Process = &record.Process{} })), want: lifecycle.Fact{Started: true, Runs: true, Stopping: true}},
 		"a command in the wrapper's place that closed the record, or is gone":      {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), want: lifecycle.Fact{Started: true, Unseen: true, Unheard: true}, asks: true},
-		"and which of them the status tells":                                       {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), status: podwatch.Snapshot{"a": oom}, want: lifecycle.Fact{Started: true, Exited: true, Code: 139, Reason: "out of memory", Unseen: true}},
+		"and which of them the status tells":                                       {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), status: podstatus.Snapshot{"a": oom}, want: lifecycle.Fact{Started: true, Exited: true, Code: 139, Reason: "out of memory", Unseen: true}},
 		"one that exited for good":                                                 {record: new(lives(exit(3, true))), want: lifecycle.Fact{Started: true, Exited: true, Code: 3, Reason: "so"}},
 		"and its wrapper, too":                                                     {record: new(dead(exit(3, true))), want: lifecycle.Fact{Started: true, Exited: true, Code: 3, Reason: "so"}},
 		"one that will be started again has not exited":                            {record: new(dead(exit(3, false))), want: lifecycle.Fact{Started: true, Code: 3, Reason: "so"}},
 		"ecsu-05 started stays true in the next incarnation":                       {record: new(lives(func(s *record.State) { s.Phase, s.Started, s.Before = "waiting", false, true })), want: lifecycle.Fact{Started: true}},
 		"argo-09 a killed one that is started again":                               {record: new(dead(nothing)), want: lifecycle.Fact{Started: true, Code: 137, Reason: "killed together with its wrapper"}},
 		"argo-09 a killed one that is not, before the status tells":                {record: new(dead(func(s *record.State) { s.KilledForGood = true })), want: lifecycle.Fact{Started: true, Exited: true, Code: 137, Reason: "killed together with its wrapper"}, asks: true},
-		"argo-09 a killed one that is not, with the code the status knows":         {record: new(dead(func(s *record.State) { s.KilledForGood = true })), status: podwatch.Snapshot{"a": oom}, want: lifecycle.Fact{Started: true, Exited: true, Code: 139, Reason: "out of memory", Unseen: true}},
-		"own-09 a record of the incarnation that waits replaces its predecessor's": {record: new(lives(func(s *record.State) { s.Phase, s.Started = "waiting", false })), status: podwatch.Snapshot{"a": done}, want: lifecycle.Fact{}},
+		"argo-09 a killed one that is not, with the code the status knows":         {record: new(dead(func(s *record.State) { s.KilledForGood = true })), status: podstatus.Snapshot{"a": oom}, want: lifecycle.Fact{Started: true, Exited: true, Code: 139, Reason: "out of memory", Unseen: true}},
+		"own-09 a record of the incarnation that waits replaces its predecessor's": {record: new(lives(func(s *record.State) { s.Phase, s.Started = "waiting", false })), status: podstatus.Snapshot{"a": done}, want: lifecycle.Fact{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := knowledge{spec: spec.Spec{StartDeps: []spec.Dependency{{Container: "a", Condition: spec.Ready}}}, late: tc.late, status: tc.status}

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
@@ -54,7 +54,7 @@ func TestTheStatusIsWatchedOnlyWhileItIsNeeded(t *testing.T) {
 		r.run(t, `{"startDeps":["proxy","cache"],"wrapped":["proxy","cache"]}`, func() {
 			r.peers <- record.Snapshot{"proxy": recReady} // no word of cache
 			time.Sleep(12 * time.Second)
-			r.pod <- podwatch.Snapshot{"proxy": running, "cache": ready}
+			r.pod <- podstatus.Snapshot{"proxy": running, "cache": ready}
 			time.Sleep(5 * time.Second)
 			r.end(0)
 		})
@@ -173,7 +173,7 @@ func TestHooks(t *testing.T) {
 				got := r.run(t, tc.spec, func() {
 					time.Sleep(time.Second)
 					select {
-					case r.pod <- podwatch.Snapshot{"main": done}:
+					case r.pod <- podstatus.Snapshot{"main": done}:
 					case <-time.After(time.Second):
 					}
 					time.Sleep(8 * time.Second)
@@ -245,7 +245,7 @@ func TestRequests(t *testing.T) {
 					}()
 					time.Sleep(time.Second)
 					select {
-					case r.pod <- podwatch.Snapshot{"main": done}:
+					case r.pod <- podstatus.Snapshot{"main": done}:
 					case <-time.After(time.Second):
 					}
 				})
@@ -329,7 +329,7 @@ func TestA7ACommandWhoseStopDependencyHoldsIsNeverStarted(t *testing.T) {
 			outcome{0, "koordinator: command not started: main exited with code 0 before the command was started", 0},
 		},
 		"by the pod's status": {
-			`{"stopDeps":["main"]}`, &rig{first: podwatch.Snapshot{"main": done}},
+			`{"stopDeps":["main"]}`, &rig{first: podstatus.Snapshot{"main": done}},
 			outcome{0, "koordinator: command not started: main exited with code 0 before the command was started", 0},
 		},
 	} {

@@ -127,6 +127,7 @@ func (l *loop) replace() {
 	if len(l.Spec.StartDeps) > 0 {
 		l.Log.Info("command takes the wrapper's place")
 	}
+	l.endPrograms()
 	told := false
 	err := l.Kernel.Replace(func() bool {
 		if !told {

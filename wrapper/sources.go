@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -27,9 +27,10 @@ type Tombstones interface {
 	Watch(ctx context.Context, out chan<- lifecycle.Facts)
 }
 
-// Status sends what the pod's status reports of its containers until ctx ends.
-// It returns an error at once where the status cannot be read at all.
-type Status func(ctx context.Context, out chan<- podwatch.Snapshot) error
+// Status sends what the pod's status reports of its containers until ctx ends:
+// network reads it. It returns an error immediately where the status cannot be
+// read at all.
+type Status func(ctx context.Context, network spec.Network, out chan<- podstatus.Snapshot) error
 
 // recordGrace is how long a wrapped container may take to have a record: one
 // that has none then never ran, or ran in an earlier sandbox.
@@ -42,11 +43,12 @@ type sources struct {
 	ctx        context.Context // ends with the run
 	records    Records
 	status     Status
-	tombstones Tombstones // nil: no other system
+	network    spec.Network // for status
+	tombstones Tombstones   // nil: no other system
 
 	know     knowledge
 	recorded chan record.Snapshot
-	reported chan podwatch.Snapshot
+	reported chan podstatus.Snapshot
 	carved   chan lifecycle.Facts // by tombstones
 	learned  chan func(*knowledge)
 
@@ -55,11 +57,11 @@ type sources struct {
 	closeStatus  context.CancelFunc // nil: it is not watched
 }
 
-func newSources(ctx context.Context, c Config) *sources {
+func newSources(ctx context.Context, c Config, network spec.Network) *sources {
 	s := &sources{
-		ctx: ctx, records: c.Records, status: c.Status, tombstones: c.Tombstones,
+		ctx: ctx, records: c.Records, status: c.Status, network: network, tombstones: c.Tombstones,
 		know:     knowledge{spec: c.Spec},
-		recorded: make(chan record.Snapshot), reported: make(chan podwatch.Snapshot),
+		recorded: make(chan record.Snapshot), reported: make(chan podstatus.Snapshot),
 		carved: make(chan lifecycle.Facts), learned: make(chan func(*knowledge)),
 	}
 	if len(c.Spec.Wrapped) > 0 {
@@ -120,7 +122,7 @@ func (s *sources) watchStatus(needed bool) (closed bool) {
 		ctx, cancel := context.WithCancel(s.ctx)
 		s.closeStatus = cancel
 		go func() {
-			if s.status(ctx, s.reported) != nil {
+			if s.status(ctx, s.network, s.reported) != nil {
 				s.learn(func(k *knowledge) { k.mute = true })
 			}
 		}()

@@ -29,7 +29,9 @@ type Kernel interface {
 	// impossible.
 	Replace(goOn func() bool) error
 	Run(argv []string) (Helper, error) // a hook or probe
-	Reap() []process.Exit              // every process that ended since; never blocks
+	// Network starts the network program for one task with its input.
+	Network(task string, input []byte) (Program, error)
+	Reap() []process.Exit // every process that ended since; never blocks
 }
 
 // Child is a started process. Every result of Reap is shown to Ended, which
@@ -47,12 +49,20 @@ type Helper interface {
 	LastLine() string // the last line it printed; called once, when it has ended or is given up
 }
 
+// Program is the network program while it performs a task.
+type Program interface {
+	Child
+	// Lines gives each line it prints to line, until its output ends or line returns
+	// an error. Called once.
+	Lines(line func([]byte) error) error
+}
+
 // Handlers run a container's probes and hooks and send its requests: package
-// probe, or a script of it in tests. run runs a command in the container.
+// probe, or a script of it in tests. run runs other programs for them.
 type Handlers interface {
 	Check(ctx context.Context, h spec.Handler, run probe.Runner) error // a probe, once
 	Hook(ctx context.Context, h spec.Handler, run probe.Runner) error
-	Send(ctx context.Context, r spec.Request) error
+	Send(ctx context.Context, r spec.Request, run probe.Runner) error
 }
 
 // Config is what a run needs. Spec has been parsed, so it is valid.
@@ -88,10 +98,10 @@ func Run(c Config) (code int, message string) {
 		Config:  c,
 		ctx:     ctx,
 		machine: lifecycle.New(c.Spec, c.Terminal),
-		sources: newSources(ctx, c),
 		timers:  map[lifecycle.Timer]*time.Timer{},
 		calls:   make(chan func()),
 	}
+	l.sources = newSources(ctx, c, l.network)
 	l.handle(lifecycle.Begin{Facts: l.sources.now()})
 	l.settle()
 	l.freeMemory()
@@ -99,6 +109,7 @@ func Run(c Config) (code int, message string) {
 		l.next()
 		l.settle()
 	}
+	l.killPrograms()
 	l.logEnd()
 	return l.exit.Code, l.exit.Message
 }
@@ -121,7 +132,7 @@ type loop struct {
 	machine *lifecycle.Machine
 	sources *sources
 	child   Child
-	helpers []helper // hooks and probes that run
+	helpers []helper // hooks, probes and the network program, while they run
 	ready   bool     // the probes have passed
 	trouble string   // why they have not
 	noted   bool     // the container's preStop hook was seen to run
@@ -176,11 +187,14 @@ func (l *loop) learnStopSignal() {
 	}
 }
 
-// call has the loop do something, from another goroutine.
-func (l *loop) call(do func()) {
+// call has the loop do something, from another goroutine. It reports whether
+// the loop does: not when the run is over.
+func (l *loop) call(do func()) bool {
 	select {
 	case l.calls <- do:
+		return true
 	case <-l.ctx.Done():
+		return false
 	}
 }
 
@@ -270,7 +284,7 @@ func (l *loop) state() record.State {
 	return s
 }
 
-// reap collects every process that ended: the command, hooks and probes, and
+// reap collects every process that ended: the command, its helpers, and
 // orphans.
 func (l *loop) reap() {
 	exits := l.Kernel.Reap()

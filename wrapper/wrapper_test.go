@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
@@ -25,7 +25,7 @@ type rig struct {
 	began    time.Time
 	signals  chan os.Signal
 	children chan os.Signal
-	pod      chan podwatch.Snapshot
+	pod      chan podstatus.Snapshot
 	peers    chan record.Snapshot
 	look     record.Snapshot // the last of them
 	mu       sync.Mutex      // of look, exits and asked
@@ -47,13 +47,18 @@ type rig struct {
 	asked     []string          // over the network
 	answers   map[string]error  // by request, "" or nil: success
 	replaced  bool
+	beside    int // network programs that were there then
+
+	programs  []*program // runs of the network program
+	noProgram error      // why it cannot be started
+	status    Status     // nil: pod and first
 
 	log         *slog.Logger
-	first       podwatch.Snapshot // what the pod's status reports at first; nil: nothing
-	statusError error             // it cannot be read
-	silent      bool              // requests get no answer
-	record      *record.Record    // nil: there is none
-	urgency     []bool            // how the records were watched, one time after the other
+	first       podstatus.Snapshot // what the pod's status reports at first; nil: nothing
+	statusError error              // it cannot be read
+	silent      bool               // requests get no answer
+	record      *record.Record     // nil: there is none
+	urgency     []bool             // how the records were watched, one time after the other
 }
 
 // helper is a hook or probe of a rig.
@@ -86,6 +91,7 @@ func (r *rig) Replace(goOn func() bool) error {
 		return nil
 	}
 	r.replaced = true
+	r.beside = r.alive()
 	return r.startError
 }
 
@@ -103,7 +109,7 @@ func (r *rig) Hook(ctx context.Context, h spec.Handler, run probe.Runner) error 
 	return r.answer("hook " + h.HTTP.Path)
 }
 
-func (r *rig) Send(ctx context.Context, req spec.Request) error {
+func (r *rig) Send(ctx context.Context, req spec.Request, _ probe.Runner) error {
 	err := r.answer(req.String())
 	if r.silent {
 		<-ctx.Done()
@@ -204,12 +210,10 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 	}
 	r.began, r.startedAfter = time.Now(), -1
 	r.signals, r.children = make(chan os.Signal, 8), make(chan os.Signal, 1)
-	r.pod, r.peers = make(chan podwatch.Snapshot), make(chan record.Snapshot)
-	go script()
-	code, message := Run(Config{
-		Spec: s, Kernel: r, Signals: r.signals, Children: r.children,
-		Handlers: r,
-		Status: func(ctx context.Context, out chan<- podwatch.Snapshot) error {
+	r.pod, r.peers = make(chan podstatus.Snapshot), make(chan record.Snapshot)
+	status := r.status
+	if status == nil {
+		status = func(ctx context.Context, _ spec.Network, out chan<- podstatus.Snapshot) error {
 			r.watches = append(r.watches, time.Since(r.began))
 			if r.statusError != nil {
 				return r.statusError
@@ -220,7 +224,12 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 			relay(ctx, r.pod, out)
 			r.closed = append(r.closed, time.Since(r.began))
 			return nil
-		},
+		}
+	}
+	go script()
+	code, message := Run(Config{
+		Spec: s, Kernel: r, Signals: r.signals, Children: r.children,
+		Handlers: r, Status: status,
 		Records: r, Record: r.record,
 		Log: r.logger(),
 	})
@@ -291,13 +300,13 @@ func relay[T any](ctx context.Context, in <-chan T, out chan<- T) {
 }
 
 var (
-	running = podwatch.Container{Started: true}
-	ready   = podwatch.Container{Started: true, Ready: true}
-	done    = podwatch.Container{Started: true, Exited: true}
+	running = podstatus.Container{Started: true}
+	ready   = podstatus.Container{Started: true, Ready: true}
+	done    = podstatus.Container{Started: true, Exited: true}
 )
 
 // mainRuns is a pod's status in which main runs.
-var mainRuns = podwatch.Snapshot{"main": running}
+var mainRuns = podstatus.Snapshot{"main": running}
 
 // mainExited is the message of a container that was stopped as main had exited.
 const mainExited = "koordinator: stopped: main exited with code 0"
@@ -307,9 +316,9 @@ func TestTheCommandStartsWhenItsDependencyIsReady(t *testing.T) {
 		r := &rig{}
 		got := r.run(t, `{"startDeps":["proxy"]}`, func() {
 			time.Sleep(2 * time.Second)
-			r.pod <- podwatch.Snapshot{"proxy": running}
+			r.pod <- podstatus.Snapshot{"proxy": running}
 			time.Sleep(time.Second)
-			r.pod <- podwatch.Snapshot{"proxy": ready}
+			r.pod <- podstatus.Snapshot{"proxy": ready}
 			time.Sleep(time.Second)
 			r.end(3)
 		})
@@ -338,7 +347,7 @@ func TestAStopDependencyStopsTheCommand(t *testing.T) {
 				r := &rig{onSignal: tc.onSignal, first: mainRuns}
 				got := r.run(t, tc.spec, func() {
 					time.Sleep(time.Second)
-					r.pod <- podwatch.Snapshot{"main": done}
+					r.pod <- podstatus.Snapshot{"main": done}
 				})
 				if got != tc.want {
 					t.Fatalf("have %+v, want %+v", got, tc.want)
@@ -439,14 +448,14 @@ func TestAStopRequestGoesBeforeWhatCameWithIt(t *testing.T) {
 	}
 	for range 50 { // a choice among what has come would be random
 		r := &rig{startedAfter: -1}
-		signals, known := make(chan os.Signal, 1), make(chan podwatch.Snapshot, 1)
+		signals, known := make(chan os.Signal, 1), make(chan podstatus.Snapshot, 1)
 		l := &loop{
 			Config:  Config{Spec: s, Kernel: r, Signals: signals, Log: slog.New(slog.DiscardHandler)},
 			machine: lifecycle.New(s, false), sources: &sources{know: knowledge{spec: s}, reported: known},
 		}
 		l.handle(lifecycle.Begin{})
 		signals <- syscall.SIGTERM
-		known <- podwatch.Snapshot{"proxy": ready}
+		known <- podstatus.Snapshot{"proxy": ready}
 		if l.next(); l.exit.Code != 143 || r.startedAfter != -1 {
 			t.Fatalf("exit %+v, started after %s, want 143 and no start", l.exit, r.startedAfter)
 		}
@@ -458,7 +467,7 @@ func TestACommandThatCannotBeKilledDoesNotKeepTheContainer(t *testing.T) {
 		r := &rig{first: mainRuns, signalError: os.NewSyscallError("kill", syscall.EPERM)}
 		got := r.run(t, `{"stopDeps":["main"],"stopTimeout":"3s"}`, func() {
 			time.Sleep(time.Second)
-			r.pod <- podwatch.Snapshot{"main": done}
+			r.pod <- podstatus.Snapshot{"main": done}
 		})
 		want := outcome{137, "koordinator: killed: send SIGKILL: kill: operation not permitted: the command runs as another user: add KILL to the container's securityContext.capabilities", 4 * time.Second}
 		if got != want {

@@ -2,8 +2,9 @@
 // containers it depends on, supervises it, and stops it when it should stop.
 //
 //	koordinator [--] COMMAND [ARGUMENT…]          run COMMAND as KOORDINATOR_SPEC says
-//	koordinator install DIR [RECORDS [NAME…]]     copy this binary to DIR/koordinator; make
-//	                                              places for records in RECORDS, emptied
+//	koordinator install [--without-network] DIR [RECORDS [NAME…]]
+//	                                              copy koordinator and koordinator-net to DIR;
+//	                                              make places for records in RECORDS, emptied
 //	koordinator gate                              block until this container's command runs
 //	koordinator prestop                           run this container's preStop hook
 //	koordinator probe liveness|readiness          answer this container's probe
@@ -11,8 +12,15 @@
 //	koordinator version                           print the version
 //
 // A command that is itself called as one of these is run with "--".
+//
+// It has no TLS in it. What takes TLS, the watch of the pod at the API server and
+// requests over HTTPS, it leaves to koordinator-net, which lies beside it.
 package main
 
-import "os"
+import (
+	"os"
 
-func main() { os.Exit(fromProcess().main()) }
+	"koordinator.io/koordinator/wrapper/command"
+)
+
+func main() { os.Exit(command.Main(nil)) }

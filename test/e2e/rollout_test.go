@@ -168,7 +168,7 @@ func issuedByAnIntermediate(t *testing.T, _ string) {
 		t.Fatal(err)
 	}
 	eventually(t, "the certificate by the intermediate", func() (bool, string) {
-		chain := system(t, "get", "secret", "koordinator-cert", "-o", `jsonpath={.data.tls\.crt}`)
+		chain := system(t, "get", "secret", "koordinator-tls", "-o", `jsonpath={.data.tls\.crt}`)
 		data, err := base64.StdEncoding.DecodeString(chain)
 		n := strings.Count(string(data), "BEGIN CERTIFICATE")
 		return err == nil && n == 2, fmt.Sprintf("%d certificates", n)

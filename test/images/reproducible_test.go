@@ -50,7 +50,7 @@ func TestImages(t *testing.T) {
 		program string
 		files   []string
 	}{
-		{"wrapper", "/bin/koordinator", []string{"LICENSE", "api/", "bin/", "bin/copy", "bin/cp", "bin/koordinator", "bin/kubexit", "bin/proa", "peers/", "podinfo/", "record/"}},
+		{"wrapper", "/bin/koordinator", []string{"LICENSE", "api/", "bin/", "bin/copy", "bin/cp", "bin/koordinator", "bin/koordinator-net", "bin/kubexit", "bin/proa", "peers/", "podinfo/", "record/"}},
 		{"webhook", "/webhook", []string{"LICENSE", "etc/", "etc/ssl/", "etc/ssl/certs/", "etc/ssl/certs/ca-certificates.crt", "webhook"}},
 	} {
 		for _, architecture := range []string{"amd64", "arm64"} {
@@ -201,7 +201,7 @@ func testBills(t *testing.T, images string) {
 		t.Errorf("a second time they differ: %s", diff)
 	}
 	for image, from := range map[string][]string{
-		"wrapper": {"-tags=nethttpomithttp2", "koordinator.io/koordinator/cmd/koordinator"},
+		"wrapper": {"-tags=nethttpomithttp2", "koordinator.io/koordinator/cmd/koordinator", "koordinator.io/koordinator/cmd/koordinator-net"},
 		"webhook": {"koordinator.io/koordinator/cmd/webhook"},
 	} {
 		for _, architecture := range []string{"amd64", "arm64"} {

@@ -5,17 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Build builds the wrapper to dir/koordinator as its image does, and returns
-// the file's path. Root is the module's directory.
+// Build builds both programs to dir as their image does, and returns the path of
+// koordinator. Root is the module's directory.
 func Build(root, dir string) (string, error) {
-	path := filepath.Join(dir, "koordinator")
-	build := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", path, "./cmd/koordinator")
+	build := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/koordinator", "./cmd/koordinator-net")
 	build.Dir = root
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the wrapper: %w: %s", err, out)
 	}
-	return path, nil
+	return filepath.Join(dir, spec.BinaryName), nil
 }

@@ -11,6 +11,7 @@ package pod
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // shm is the host's tmpfs: records lie in memory, as in a pod.
@@ -41,8 +44,8 @@ type Pod struct {
 // New makes a pod whose containers run the binary given, a koordinator.
 // Close removes it.
 func New(binary string) (*Pod, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(shm, &fs); err != nil || fs.Type != tmpfsMagic {
+	var system unix.Statfs_t
+	if err := unix.Statfs(shm, &system); err != nil || system.Type != tmpfsMagic {
 		return nil, fmt.Errorf("%s is no tmpfs (%w): mount one", shm, errors.Join(err))
 	}
 	dir, err := os.MkdirTemp(shm, "pod-")
@@ -58,7 +61,8 @@ func New(binary string) (*Pod, error) {
 	return p, nil
 }
 
-// fill makes the pod's directories and copies the binary.
+// fill makes the pod's directories and copies the programs: the one given, and
+// the network program that lies beside it.
 func (p *Pod) fill(binary string) error {
 	for _, dir := range []string{"bin", "records", "roots", "messages"} {
 		if err := os.Mkdir(filepath.Join(p.dir, dir), 0o755); err != nil {
@@ -68,11 +72,23 @@ func (p *Pod) fill(binary string) error {
 	if err := os.Chmod(p.Records(), 0o777); err != nil {
 		return err
 	}
-	data, err := os.ReadFile(binary)
-	if err != nil {
-		return err
+	for _, name := range []string{spec.BinaryName, spec.NetworkName} {
+		from := binary
+		if name != spec.BinaryName {
+			from = filepath.Join(filepath.Dir(binary), name)
+		}
+		data, err := os.ReadFile(from)
+		if errors.Is(err, fs.ErrNotExist) && name != spec.BinaryName {
+			continue // a koordinator of one file
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(p.dir, "bin", name), data, 0o555)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(filepath.Join(p.dir, "bin", "koordinator"), data, 0o555)
+	return nil
 }
 
 // spawner starts every process of the pod. They die with the thread that

@@ -42,10 +42,14 @@ func (j *job) install() {
 // and a copy of a pod may have ours of another release, which kept no records.
 func installs(c corev1.Container) bool {
 	copies := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, installMounts()[0]) })
-	if !copies || len(c.Command) > 0 || c.RestartPolicy != nil || len(c.Args) == 0 || c.Args[0] != spec.BinDir {
+	args := c.Args
+	if len(args) > 0 && args[0] == spec.WithoutNetwork {
+		args = args[1:]
+	}
+	if !copies || len(c.Command) > 0 || c.RestartPolicy != nil || len(args) == 0 || args[0] != spec.BinDir {
 		return false
 	}
-	for i, arg := range c.Args[1:] {
+	for i, arg := range args[1:] {
 		if i == 0 && arg != spec.RecordDir || i > 0 && (!spec.IsName(arg) || arg == "") {
 			return false
 		}
@@ -76,6 +80,16 @@ func installMounts() []corev1.VolumeMount {
 	return []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}, {Name: RecordVolume, MountPath: spec.RecordDir}}
 }
 
+// installArgs have the programs copied that the pod may need, and places made for
+// the records of all wrapped containers.
+func (j *job) installArgs() []string {
+	var args []string
+	if !slices.ContainsFunc(j.members, func(m *member) bool { return m.spec.MayNeedNetwork() }) {
+		args = append(args, spec.WithoutNetwork)
+	}
+	return append(append(args, spec.BinDir, spec.RecordDir), j.result.Wrapped...)
+}
+
 func (j *job) installer() corev1.Container {
 	resources := j.settings.Resources
 	if j.leavesResources() {
@@ -85,7 +99,7 @@ func (j *job) installer() corev1.Container {
 		Name:                     InstallContainer,
 		Image:                    j.settings.Image,
 		ImagePullPolicy:          j.settings.PullPolicy,
-		Args:                     append([]string{spec.BinDir, spec.RecordDir}, j.result.Wrapped...),
+		Args:                     j.installArgs(),
 		Resources:                resources,
 		VolumeMounts:             installMounts(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,

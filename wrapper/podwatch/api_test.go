@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
 // api is an API server that answers each request by the next handler of its
@@ -151,10 +153,10 @@ func (l *logs) lines() []string {
 }
 
 // files makes the token and, when ca is not nil, the CA file of a Config.
-func files(t *testing.T, ca []byte) Config {
+func files(t *testing.T, ca []byte) podstatus.Config {
 	t.Helper()
 	dir := t.TempDir()
-	c := Config{
+	c := podstatus.Config{
 		Server: "http://api", Namespace: "shop", Pod: "web-0",
 		TokenFile: filepath.Join(dir, "token"), CAFile: filepath.Join(dir, "ca.crt"),
 	}
@@ -175,16 +177,16 @@ func write(t *testing.T, file, content string) {
 type bubble struct {
 	*api
 	logs *logs
-	out  chan Snapshot
+	out  chan podstatus.Snapshot
 	stop func()
 }
 
-func newBubble(t *testing.T, c Config, a *api) *bubble {
+func newBubble(t *testing.T, c podstatus.Config, a *api) *bubble {
 	t.Helper()
 	if a.rest == nil {
 		a.rest = open
 	}
-	b := &bubble{api: a, logs: new(logs), out: make(chan Snapshot)}
+	b := &bubble{api: a, logs: new(logs), out: make(chan podstatus.Snapshot)}
 	w := newWatcher(c, slog.New(slog.NewTextHandler(b.logs, nil)))
 	network := make(pipes)
 	w.transport = &http.Transport{
@@ -212,7 +214,7 @@ func newBubble(t *testing.T, c Config, a *api) *bubble {
 }
 
 // next is the next snapshot's container "c".
-func (b *bubble) next(t *testing.T) Container {
+func (b *bubble) next(t *testing.T) podstatus.Container {
 	t.Helper()
 	select {
 	case s := <-b.out:
@@ -223,12 +225,12 @@ func (b *bubble) next(t *testing.T) Container {
 		return c
 	case <-time.After(time.Hour):
 		t.Fatalf("no snapshot; requests: %v", b.story())
-		return Container{}
+		return podstatus.Container{}
 	}
 }
 
 // expect fails unless the next snapshots are these.
-func (b *bubble) expect(t *testing.T, want ...Container) {
+func (b *bubble) expect(t *testing.T, want ...podstatus.Container) {
 	t.Helper()
 	for _, c := range want {
 		if got := b.next(t); got != c {

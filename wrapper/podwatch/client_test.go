@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
 // newServer is an API server on a real socket with TLS, at an address or, when
@@ -75,11 +77,11 @@ func strangeCA(t *testing.T) []byte {
 }
 
 // watchServer watches with short delays, and stops with the test.
-func watchServer(t *testing.T, c Config) <-chan Snapshot {
+func watchServer(t *testing.T, c podstatus.Config) <-chan podstatus.Snapshot {
 	t.Helper()
 	w := newWatcher(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	w.pace.first, w.pace.most = time.Millisecond, 4*time.Millisecond
-	out := make(chan Snapshot)
+	out := make(chan podstatus.Snapshot)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() { w.watch(ctx, out) })
@@ -88,10 +90,10 @@ func watchServer(t *testing.T, c Config) <-chan Snapshot {
 }
 
 // expect reads snapshots until one has c as wanted.
-func expect(t *testing.T, out <-chan Snapshot, want Container) {
+func expect(t *testing.T, out <-chan podstatus.Snapshot, want podstatus.Container) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
-	var last Snapshot
+	var last podstatus.Snapshot
 	for {
 		select {
 		case last = <-out:
@@ -132,7 +134,7 @@ func TestRequestsAreWhatTheAPIServerExpects(t *testing.T) {
 }
 
 func TestARotatedTokenIsPickedUp(t *testing.T) {
-	var c Config
+	var c podstatus.Config
 	rotate := func(rw http.ResponseWriter, r *http.Request) {
 		if err := os.WriteFile(c.TokenFile, []byte("second"), 0o600); err != nil {
 			panic(err)

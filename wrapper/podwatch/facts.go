@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -12,13 +13,13 @@ type facts map[string]fact
 
 // fact is a Container and the incarnation that Ready is about.
 type fact struct {
-	Container
+	podstatus.Container
 	incarnation string
 }
 
 // snapshot copies the facts for a reader.
-func (f facts) snapshot() Snapshot {
-	s := make(Snapshot, len(f))
+func (f facts) snapshot() podstatus.Snapshot {
+	s := make(podstatus.Snapshot, len(f))
 	for name, fact := range f {
 		s[name] = fact.Container
 	}

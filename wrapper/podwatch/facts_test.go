@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -76,16 +77,18 @@ func TestFactsOfOneContainer(t *testing.T) {
 	removedBefore := strings.Replace(removed, "state", "lastState", 1) + `,"state":{"waiting":{}},"restartCount":1`
 	lostReason := "ContainerStatusUnknown: The container could not be located when the pod was terminated"
 	evicted := "did not run before the pod failed: Evicted: The node was low on resource: memory."
-	ended := func(code int) Container { return Container{Started: true, Exited: true, Code: code} }
-	because := func(c Container, reason string) Container { c.Reason = reason; return c }
-	started, up, none := Container{Started: true}, Container{Started: true, Ready: true}, Container{}
+	ended := func(code int) podstatus.Container {
+		return podstatus.Container{Started: true, Exited: true, Code: code}
+	}
+	because := func(c podstatus.Container, reason string) podstatus.Container { c.Reason = reason; return c }
+	started, up, none := podstatus.Container{Started: true}, podstatus.Container{Started: true, Ready: true}, podstatus.Container{}
 
 	tests := []struct {
 		name         string
 		policy, kind string
 		states       []string // one after the other
 		meta, status string
-		want         Container
+		want         podstatus.Container
 	}{
 		{"no status yet", "Always", regular, []string{""}, "", "", none},
 		{"being created", "Always", regular, []string{creating}, "", "", none},
@@ -129,14 +132,14 @@ func TestFactsOfOneContainer(t *testing.T) {
 		{"killed", "Never", regular, []string{killed}, "", "", because(ended(137), "ended with code 137, as by signal 9")},
 		{"out of memory", "Never", regular, []string{oom}, "", "", because(ended(137), "killed: out of memory (OOMKilled)")},
 		{"lost after it ran", "Never", regular, []string{running, lost}, "", "", because(ended(137), lostReason)},
-		{"lost, never seen running", "Never", regular, []string{lost}, "", "", Container{Exited: true, Code: 137, Reason: lostReason}},
+		{"lost, never seen running", "Never", regular, []string{lost}, "", "", podstatus.Container{Exited: true, Code: 137, Reason: lostReason}},
 		{"lost, restarted under OnFailure", "OnFailure", regular, []string{running, lost}, "", "", started},
-		{"the runtime could not start it", "Never", regular, []string{startError}, "", "", Container{Exited: true, Code: 128, Reason: `StartError: exec: "/app": not found`}},
+		{"the runtime could not start it", "Never", regular, []string{startError}, "", "", podstatus.Container{Exited: true, Code: 128, Reason: `StartError: exec: "/app": not found`}},
 		{
 			"the wrapper did not start it", "Never", gate,
 			[]string{running, notStarted},
 			"", "",
-			Container{Exited: true, Code: 69, Reason: "proxy exited with 1, so ready cannot come true"},
+			podstatus.Container{Exited: true, Code: 69, Reason: "proxy exited with 1, so ready cannot come true"},
 		},
 		{"not started, tried again", "OnFailure", gate, []string{notStarted}, "", "", none},
 		{"not started before", "Always", regular, []string{notStartedBefore}, "", "", none},
@@ -148,8 +151,8 @@ func TestFactsOfOneContainer(t *testing.T) {
 		{"deleted in a crash loop", "Always", regular, []string{crashLoop}, deleted, "", started},
 		{"pod failed, exit under Always", "Always", regular, []string{exit3}, "", failed, ended(3)},
 		{"pod failed in a crash loop", "Always", regular, []string{crashLoop}, "", failed, ended(1)},
-		{"pod failed before it ran", "Never", regular, []string{creating}, "", failed, Container{Exited: true, Code: 137, Reason: evicted}},
-		{"pod failed before it had a status", "Never", regular, []string{""}, "", failed, Container{Exited: true, Code: 137, Reason: evicted}},
+		{"pod failed before it ran", "Never", regular, []string{creating}, "", failed, podstatus.Container{Exited: true, Code: 137, Reason: evicted}},
+		{"pod failed before it had a status", "Never", regular, []string{""}, "", failed, podstatus.Container{Exited: true, Code: 137, Reason: evicted}},
 		{"pod failed, still stopping", "Never", regular, []string{running + ready}, "", failed, up},
 		{"pod succeeded", "OnFailure", regular, []string{exit0}, "", succeeded, ended(0)},
 	}
@@ -159,7 +162,7 @@ func TestFactsOfOneContainer(t *testing.T) {
 			for _, state := range test.states {
 				f = f.observe(decode(t, podText(test.policy, "containers", test.kind, state, test.meta, test.status)))
 			}
-			if diff := cmp.Diff(Snapshot{"c": test.want}, lasting(f.snapshot())); diff != "" {
+			if diff := cmp.Diff(podstatus.Snapshot{"c": test.want}, lasting(f.snapshot())); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
 		})
@@ -167,7 +170,7 @@ func TestFactsOfOneContainer(t *testing.T) {
 }
 
 // lasting leaves out Init, Runs and Stopping, which have tests of their own.
-func lasting(s Snapshot) Snapshot {
+func lasting(s podstatus.Snapshot) podstatus.Snapshot {
 	for name, c := range s {
 		c.Runs, c.Stopping, c.Init = false, false, false
 		s[name] = c
@@ -201,24 +204,24 @@ func TestWhatRunsAndStops(t *testing.T) {
 func TestFactsOfInitContainers(t *testing.T) {
 	tests := []struct {
 		name, policy, kind, state string
-		want                      Container
+		want                      podstatus.Container
 	}{
-		{"plain, waits", "Always", regular, creating, Container{}},
-		{"plain, runs", "Always", regular, running, Container{Started: true}},
-		{"plain, code 0 is for good under Always", "Always", regular, exit0 + `,"ready":true`, Container{Started: true, Exited: true}},
-		{"plain, code 3 under Always", "Always", regular, exit3, Container{Started: true}},
-		{"plain, code 3 under OnFailure", "OnFailure", regular, exit3, Container{Started: true}},
-		{"plain, code 3 under Never", "Never", regular, exit3, Container{Started: true, Exited: true, Code: 3}},
-		{"plain, own Never", "Always", never, exit3, Container{Started: true, Exited: true, Code: 3}},
-		{"plain, a rule restarts its code", "Never", rules, exit3, Container{Started: true}},
-		{"plain is never ready", "Always", regular, running + ready, Container{Started: true}},
-		{"native sidecar, ready", "Never", sidecar, running + ready, Container{Started: true, Ready: true}},
-		{"native sidecar, exited", "Never", sidecar, exit0, Container{Started: true}},
+		{"plain, waits", "Always", regular, creating, podstatus.Container{}},
+		{"plain, runs", "Always", regular, running, podstatus.Container{Started: true}},
+		{"plain, code 0 is for good under Always", "Always", regular, exit0 + `,"ready":true`, podstatus.Container{Started: true, Exited: true}},
+		{"plain, code 3 under Always", "Always", regular, exit3, podstatus.Container{Started: true}},
+		{"plain, code 3 under OnFailure", "OnFailure", regular, exit3, podstatus.Container{Started: true}},
+		{"plain, code 3 under Never", "Never", regular, exit3, podstatus.Container{Started: true, Exited: true, Code: 3}},
+		{"plain, own Never", "Always", never, exit3, podstatus.Container{Started: true, Exited: true, Code: 3}},
+		{"plain, a rule restarts its code", "Never", rules, exit3, podstatus.Container{Started: true}},
+		{"plain is never ready", "Always", regular, running + ready, podstatus.Container{Started: true}},
+		{"native sidecar, ready", "Never", sidecar, running + ready, podstatus.Container{Started: true, Ready: true}},
+		{"native sidecar, exited", "Never", sidecar, exit0, podstatus.Container{Started: true}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got := facts(nil).observe(decode(t, podText(test.policy, "initContainers", test.kind, test.state, "", ""))).snapshot()
-			if diff := cmp.Diff(Snapshot{"c": test.want}, lasting(got)); diff != "" {
+			if diff := cmp.Diff(podstatus.Snapshot{"c": test.want}, lasting(got)); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
 		})
@@ -230,15 +233,15 @@ func TestARuleOfOneContainerRevokesTheEndOfAnother(t *testing.T) {
 		return `{"spec":{"restartPolicy":"Never","containers":[{"name":"a"},{"name":"b"` + allOver + `}],"initContainers":[{"name":"i"}]},
 			"status":{"containerStatuses":[{"name":"b",` + trigger + `},{"name":"a",` + exit0 + `}],"initContainerStatuses":[{"name":"i",` + exit0 + `}]}}`
 	}
-	done := Container{Started: true, Exited: true}
+	done := podstatus.Container{Started: true, Exited: true}
 	f := facts(nil).observe(decode(t, text(running)))
-	initDone := Container{Init: true, Started: true, Exited: true}
-	want := Snapshot{"a": done, "b": {Started: true, Runs: true}, "i": initDone}
+	initDone := podstatus.Container{Init: true, Started: true, Exited: true}
+	want := podstatus.Snapshot{"a": done, "b": {Started: true, Runs: true}, "i": initDone}
 	if diff := cmp.Diff(want, f.snapshot()); diff != "" {
 		t.Errorf("while b runs (-want +got):\n%s", diff)
 	}
 	f = f.observe(decode(t, text(exit3)))
-	want = Snapshot{"a": {Started: true}, "b": {Started: true}, "i": {Init: true, Started: true}}
+	want = podstatus.Snapshot{"a": {Started: true}, "b": {Started: true}, "i": {Init: true, Started: true}}
 	if diff := cmp.Diff(want, f.snapshot()); diff != "" {
 		t.Errorf("after b exited with 3 (-want +got):\n%s", diff)
 	}

@@ -12,11 +12,13 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
 // watcher owns everything a watch knows. Only the goroutine of run touches it.
 type watcher struct {
-	config    Config
+	config    podstatus.Config
 	log       *slog.Logger
 	pace      pace
 	transport *http.Transport // nil before the first request, and after the CA was found wrong
@@ -24,20 +26,20 @@ type watcher struct {
 	version string // resourceVersion to go on from; "": list first
 	uid     string // of the pod seen first: ours
 	known   facts
-	sent    Snapshot
+	sent    podstatus.Snapshot
 	told    string // what was said last about a pod that is gone; "": it is there
 
 	trouble trouble
 }
 
 // newWatcher is a watcher that has done nothing yet.
-func newWatcher(c Config, log *slog.Logger) *watcher {
+func newWatcher(c podstatus.Config, log *slog.Logger) *watcher {
 	return &watcher{config: c, log: log.With("pod", c.Namespace+"/"+c.Pod), pace: defaultPace()}
 }
 
 // run lists and watches in rounds until ctx ends. Every round is followed by a
 // pause, so that no answer of any server makes it spin.
-func (w *watcher) run(ctx context.Context, facts chan<- Snapshot) {
+func (w *watcher) run(ctx context.Context, facts chan<- podstatus.Snapshot) {
 	defer w.disconnect()
 	for ctx.Err() == nil {
 		err := w.round(ctx, facts)
@@ -54,7 +56,7 @@ func (w *watcher) run(ctx context.Context, facts chan<- Snapshot) {
 
 // round lists if need be and watches until the watch ends. An error is nil when
 // the watch lived long enough for its end to be nothing special.
-func (w *watcher) round(ctx context.Context, facts chan<- Snapshot) error {
+func (w *watcher) round(ctx context.Context, facts chan<- podstatus.Snapshot) error {
 	if w.version == "" {
 		if err := w.list(ctx, facts); err != nil {
 			return fmt.Errorf("list pod: %w", err)
@@ -68,7 +70,7 @@ func (w *watcher) round(ctx context.Context, facts chan<- Snapshot) error {
 
 // list reads the pod as it is now. The selector on the name is served by one
 // key of the store, and needs no permission to get.
-func (w *watcher) list(ctx context.Context, facts chan<- Snapshot) error {
+func (w *watcher) list(ctx context.Context, facts chan<- podstatus.Snapshot) error {
 	ctx, cancel := context.WithTimeout(ctx, w.pace.list)
 	defer cancel()
 	body, err := w.get(ctx, url.Values{"fieldSelector": {"metadata.name=" + w.config.Pod}})
@@ -96,7 +98,7 @@ func (w *watcher) list(ctx context.Context, facts chan<- Snapshot) error {
 }
 
 // follow watches from w.version until the stream ends.
-func (w *watcher) follow(ctx context.Context, facts chan<- Snapshot) error {
+func (w *watcher) follow(ctx context.Context, facts chan<- podstatus.Snapshot) error {
 	limit := w.pace.watch + rand.N(w.pace.watch)
 	ctx, cancel := context.WithTimeout(ctx, limit+w.pace.slack)
 	defer cancel()
@@ -131,7 +133,7 @@ func (w *watcher) follow(ctx context.Context, facts chan<- Snapshot) error {
 
 // read takes the events of one watch. It returns the error that ended it,
 // io.EOF for an end in order.
-func (w *watcher) read(s *stream, facts chan<- Snapshot) (heard bool, err error) {
+func (w *watcher) read(s *stream, facts chan<- podstatus.Snapshot) (heard bool, err error) {
 	for {
 		e, err := s.next()
 		if err != nil {
@@ -157,7 +159,7 @@ func (w *watcher) read(s *stream, facts chan<- Snapshot) (heard bool, err error)
 }
 
 // take turns a state of the pod into facts, and hands them on if they are new.
-func (w *watcher) take(p *pod, facts chan<- Snapshot) {
+func (w *watcher) take(p *pod, facts chan<- podstatus.Snapshot) {
 	if p.Metadata.Name != w.config.Pod {
 		return
 	}

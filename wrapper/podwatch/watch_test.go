@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
 var (
-	isStarted = Container{Started: true, Runs: true}
-	isReady   = Container{Started: true, Ready: true, Runs: true}
-	isDone    = Container{Started: true, Exited: true}
+	isStarted = podstatus.Container{Started: true, Runs: true}
+	isReady   = podstatus.Container{Started: true, Ready: true, Runs: true}
+	isDone    = podstatus.Container{Started: true, Exited: true}
 )
 
 func TestWatchGoesOn(t *testing.T) {
@@ -25,85 +27,85 @@ func TestWatchGoesOn(t *testing.T) {
 	tests := []struct {
 		name   string
 		script []http.HandlerFunc
-		want   []Container
+		want   []podstatus.Container
 		story  []string
 	}{
 		{
 			"list, then events",
 			[]http.HandlerFunc{running7, both(events(readyEvent, doneEvent), hold)},
-			[]Container{isStarted, isReady, isDone},
+			[]podstatus.Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7"},
 		},
 		{
 			"hbt-04 a watch that ends is resumed where it ended",
 			[]http.HandlerFunc{running7, events(readyEvent), events(doneEvent)},
-			[]Container{isStarted, isReady, isDone},
+			[]podstatus.Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7", "watch 8", "watch 9"},
 		},
 		{
 			"a bookmark moves on",
 			[]http.HandlerFunc{running7, events(change("BOOKMARK", `{"kind":"Pod","metadata":{"resourceVersion":"70"},"spec":{"containers":null},"status":{}}`)), events(doneEvent)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 70", "watch 9"},
 		},
 		{
 			"410 Gone",
 			[]http.HandlerFunc{running7, status(410, expired), list("12", podAt("11", exit0))},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7", "list", "watch 12"},
 		},
 		{
 			"an ERROR event",
 			[]http.HandlerFunc{running7, events(readyEvent, change("ERROR", expired)), list("12", podAt("11", exit0))},
-			[]Container{isStarted, isReady, isDone},
+			[]podstatus.Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7", "list", "watch 12"},
 		},
 		{
 			"500 keeps the version",
 			[]http.HandlerFunc{running7, status(500, "oops"), events(doneEvent)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
 			"reset before the answer",
 			[]http.HandlerFunc{reset, running7, reset, events(doneEvent)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
 			"reset in the middle of a document",
 			[]http.HandlerFunc{running7, both(events(readyEvent, doneEvent[:len(doneEvent)/2]), reset), events(doneEvent)},
-			[]Container{isStarted, isReady, isDone},
+			[]podstatus.Container{isStarted, isReady, isDone},
 			[]string{"list", "watch 7", "watch 8", "watch 9"},
 		},
 		{
 			"an end in the middle of a document",
 			[]http.HandlerFunc{running7, events(doneEvent[:len(doneEvent)/2]), events(doneEvent)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
 			"a list cut short",
 			[]http.HandlerFunc{status(200, `{"metadata":{"resourceVersion":"1"},"items":[{"meta`), running7},
-			[]Container{isStarted},
+			[]podstatus.Container{isStarted},
 			[]string{"list", "list", "watch 7"},
 		},
 		{
 			"a page of HTML",
 			[]http.HandlerFunc{status(200, "<html>sign in</html>"), running7, status(200, "<html>"), events(doneEvent)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
 			"JSON that is no list",
 			[]http.HandlerFunc{status(200, "{}"), status(200, "null"), running7},
-			[]Container{isStarted},
+			[]podstatus.Container{isStarted},
 			[]string{"list", "list", "list", "watch 7"},
 		},
 		{
 			"an event too large",
 			[]http.HandlerFunc{running7, events(`{"type":"MODIFIED","object":{"x":"` + strings.Repeat("x", maxObject) + `"}}`), events(doneEvent)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
@@ -115,13 +117,13 @@ func TestWatchGoesOn(t *testing.T) {
 				}
 				hold(rw, r)
 			}},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7"},
 		},
 		{
 			"hbt-04 403, then permitted",
 			[]http.HandlerFunc{status(403, ""), status(403, ""), running7, status(403, ""), events(doneEvent)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "list", "list", "watch 7", "watch 7", "watch 9"},
 		},
 		{
@@ -130,7 +132,7 @@ func TestWatchGoesOn(t *testing.T) {
 				list("7", strings.Replace(podAt("5", exit3), "web-0", "web-1", 1)),
 				events(change("ADDED", podAt("8", running))),
 			},
-			[]Container{isStarted},
+			[]podstatus.Container{isStarted},
 			[]string{"list", "watch 7", "watch 8"},
 		},
 		{
@@ -139,13 +141,13 @@ func TestWatchGoesOn(t *testing.T) {
 				running7,
 				events(change("DELETED", podAt("9", exit0)), change("ADDED", strings.Replace(podAt("10", running+ready), "u1", "u2", 1))),
 			},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7", "watch 10"},
 		},
 		{
 			"an unknown event",
 			[]http.HandlerFunc{running7, both(events(change("WHAT", `{"metadata":{"name":"web-0"}}`), doneEvent), hold)},
-			[]Container{isStarted, isDone},
+			[]podstatus.Container{isStarted, isDone},
 			[]string{"list", "watch 7"},
 		},
 	}

@@ -105,7 +105,7 @@ func TestGRPC(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l, port := listen(t, "127.0.0.1")
 			serve(t, l, healthServer(tt.answer))
-			expect(t, Check(within(t, time.Minute), spec.Handler{GRPC: &spec.GRPC{Port: port}}, "", nil), tt.want)
+			expect(t, Check(within(t, time.Minute), spec.Handler{GRPC: &spec.GRPC{Port: port}}, "", direct), tt.want)
 		})
 	}
 }
@@ -129,7 +129,7 @@ func TestGRPCRequest(t *testing.T) {
 				body, _ = io.ReadAll(r.Body)
 				answerHealth(frameOf(serving))(rw, r)
 			}))
-			expect(t, Check(within(t, time.Minute), spec.Handler{GRPC: &spec.GRPC{Port: port, Service: service}}, "", nil), "")
+			expect(t, Check(within(t, time.Minute), spec.Handler{GRPC: &spec.GRPC{Port: port, Service: service}}, "", direct), "")
 			var message []byte
 			if service != "" {
 				message = append(binary.AppendUvarint([]byte{0x0a}, uint64(len(service))), service...)
@@ -147,7 +147,7 @@ func TestGRPCRequest(t *testing.T) {
 	}
 	t.Run("a name that is too long is not sent", func(t *testing.T) {
 		h := spec.Handler{GRPC: &spec.GRPC{Port: closedPort(t), Service: strings.Repeat("a", maxService+1)}}
-		expect(t, Check(t.Context(), h, "", nil), "more than 4096 bytes")
+		expect(t, Check(t.Context(), h, "", direct), "more than 4096 bytes")
 	})
 	t.Run("the settings forbid a push", func(t *testing.T) { // RFC 9113, sections 3.4 and 6.5.2
 		want := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + "\x00\x00\x06\x04\x00\x00\x00\x00\x00" + "\x00\x02\x00\x00\x00\x00"
@@ -169,7 +169,7 @@ func TestGRPCNoAnswer(t *testing.T) {
 	const soon = 100 * time.Millisecond
 	h := func(port int) spec.Handler { return spec.Handler{GRPC: &spec.GRPC{Port: port}} }
 	t.Run("kube-probe-26 a closed port is a failure", func(t *testing.T) {
-		expect(t, Check(within(t, time.Minute), h(closedPort(t)), "", nil), "connection refused")
+		expect(t, Check(within(t, time.Minute), h(closedPort(t)), "", direct), "connection refused")
 	})
 	t.Run("kube-probe-26 a connection closed at once is a failure", func(t *testing.T) {
 		l, port := listen(t, "127.0.0.1")
@@ -179,12 +179,12 @@ func TestGRPCNoAnswer(t *testing.T) {
 				conn.Close()
 			}
 		}()
-		expect(t, Check(within(t, time.Minute), h(port), "", nil), "the server closed the connection")
+		expect(t, Check(within(t, time.Minute), h(port), "", direct), "the server closed the connection")
 	})
 	t.Run("kube-probe-26 a call without an answer is a failure at the timeout", func(t *testing.T) {
 		l, port := listen(t, "127.0.0.1")
 		serve(t, l, healthServer(hang))
-		expect(t, Check(within(t, soon), h(port), "", nil), "i/o timeout")
+		expect(t, Check(within(t, soon), h(port), "", direct), "i/o timeout")
 	})
 	t.Run("a call that does not end after its answer", func(t *testing.T) {
 		l, port := listen(t, "127.0.0.1")
@@ -192,25 +192,25 @@ func TestGRPCNoAnswer(t *testing.T) {
 			answerHealth(frameOf(serving))(rw, r)
 			hang(rw, r)
 		}))
-		expect(t, Check(within(t, soon), h(port), "", nil), "i/o timeout")
+		expect(t, Check(within(t, soon), h(port), "", direct), "i/o timeout")
 	})
 	t.Run("a server that says nothing", func(t *testing.T) {
 		_, port := listen(t, "127.0.0.1")
-		expect(t, Check(within(t, soon), h(port), "", nil), "i/o timeout")
+		expect(t, Check(within(t, soon), h(port), "", direct), "i/o timeout")
 	})
 	t.Run("cancelled", func(t *testing.T) {
 		_, port := listen(t, "127.0.0.1")
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(soon, cancel)
-		expect(t, Check(ctx, h(port), "", nil), "i/o timeout")
+		expect(t, Check(ctx, h(port), "", direct), "i/o timeout")
 	})
 	t.Run("a server of HTTP/1.1 only", func(t *testing.T) {
 		_, port := web(t, status(200), (*httptest.Server).Start)
-		expect(t, Check(within(t, time.Minute), h(port), "", nil), "no HTTP/2 without TLS")
+		expect(t, Check(within(t, time.Minute), h(port), "", direct), "no HTTP/2 without TLS")
 	})
 	t.Run("kube-probe-26 a server of TLS is a failure", func(t *testing.T) {
 		_, port := web(t, status(200), (*httptest.Server).StartTLS)
-		expect(t, Check(within(t, time.Minute), h(port), "", nil), "without a word of HTTP/2")
+		expect(t, Check(within(t, time.Minute), h(port), "", direct), "without a word of HTTP/2")
 	})
 }
 
@@ -416,7 +416,7 @@ func BenchmarkCheck(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := Check(b.Context(), h, "", nil); err != nil {
+				if err := Check(b.Context(), h, "", direct); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -2,12 +2,11 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
+	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 
 	"koordinator.io/koordinator/wrapper/spec"
@@ -32,63 +31,64 @@ type Refusal struct{ Status int }
 
 // Error is the status and its meaning: 503 Service Unavailable.
 func (r Refusal) Error() string {
-	return strings.TrimSpace(fmt.Sprint(r.Status, " ", http.StatusText(r.Status)))
+	return strings.TrimSpace(fmt.Sprint(r.Status, " ", meaning(r.Status)))
 }
 
 // Final reports whether err is a server's answer that another try would not
-// change: one of 4xx, but for those that ask to come later.
+// change: one of 4xx, except for those that mean "try again later".
 func Final(err error) bool {
 	r, refused := errors.AsType[Refusal](err)
-	later := r.Status == http.StatusRequestTimeout || r.Status == http.StatusTooEarly || r.Status == http.StatusTooManyRequests
-	return refused && r.Status >= 400 && r.Status < 500 && !later
+	later := []int{408, 425, 429} // Request Timeout, Too Early, Too Many Requests
+	return refused && r.Status >= 400 && r.Status < 500 && !slices.Contains(later, r.Status)
 }
 
 // Send sends one request without a body; ctx carries its timeout. An answer
 // from 200 to 399 is a success, its body is dropped. Certificates are not
 // verified, as the server is a neighbour in the pod; proxies of the environment
 // are not used. Redirects are followed on the same host only: one to another
-// host is a success like any answer below 400. When ctx has ended, the error
-// wraps ctx's.
-func Send(ctx context.Context, r spec.Request) error {
-	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, nil)
+// host is a success like any answer below 400. HTTPS takes run's Network. When
+// ctx has ended, the error wraps ctx's.
+func Send(ctx context.Context, r spec.Request, run Runner) error {
+	req, err := newRequest(r.Method, r.URL)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("User-Agent", sendAgent)
-	return passes(req)
+	req.Header["User-Agent"] = []string{sendAgent}
+	return passes(ctx, req, run.Network)
 }
 
 // hookHTTP performs an HTTP hook. As with the kubelet any answer is a success, whatever its status, and a server that
 // answers HTTPS in plain HTTP is asked again in plain HTTP, without the
 // Authorization header. The rest is as for Check.
-func hookHTTP(ctx context.Context, g spec.HTTPGet, podIP string) error {
-	req, err := newGet(ctx, g, podIP, hookAgent)
+func hookHTTP(ctx context.Context, g spec.HTTPGet, podIP string, network spec.Network) error {
+	req, err := newGet(g, podIP, hookAgent)
 	if err != nil {
 		return err
 	}
-	_, err = answer(req)
-	if !errors.Is(err, http.ErrSchemeMismatch) {
-		return about(req, err)
+	_, err = answer(ctx, req, nil, network)
+	if !errors.Is(err, ErrPlain) {
+		return about(ctx, req, err)
 	}
-	req = req.Clone(ctx)
-	req.URL.Scheme = "http"
-	req.Header.Del("Authorization")
-	_, err = answer(req)
-	return about(req, err)
+	if rest, secure := strings.CutPrefix(req.URL, "https:"); secure {
+		req.URL = "http:" + rest
+	}
+	delete(req.Header, "Authorization")
+	_, err = answer(ctx, req, nil, network)
+	return about(ctx, req, err)
 }
 
 // checkHTTP succeeds with a status from 200 to 399.
-func checkHTTP(ctx context.Context, g spec.HTTPGet, podIP string) error {
-	req, err := newGet(ctx, g, podIP, probeAgent)
+func checkHTTP(ctx context.Context, g spec.HTTPGet, podIP string, network spec.Network) error {
+	req, err := newGet(g, podIP, probeAgent)
 	if err != nil {
 		return err
 	}
-	return passes(req)
+	return passes(ctx, req, network)
 }
 
 // newGet is the request of an httpGet handler. User-Agent and Accept have a
 // default, which an empty value removes; Host takes the place of the address.
-func newGet(ctx context.Context, g spec.HTTPGet, podIP, agent string) (*http.Request, error) {
+func newGet(g spec.HTTPGet, podIP, agent string) (Request, error) {
 	u, err := url.Parse(g.Path)
 	if err != nil {
 		u = &url.URL{Path: g.Path}
@@ -98,90 +98,47 @@ func newGet(ctx context.Context, g spec.HTTPGet, podIP, agent string) (*http.Req
 		u.Scheme = "https"
 	}
 	u.Host = address(g.Host, podIP, g.Port)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := newRequest("GET", u.String())
 	if err != nil {
-		return nil, err
+		return Request{}, err
 	}
+	header := textproto.MIMEHeader(req.Header)
 	for _, h := range g.Headers {
-		req.Header.Add(h.Name, h.Value)
+		header.Add(h.Name, h.Value)
 	}
-	if _, given := req.Header["User-Agent"]; !given {
-		req.Header.Set("User-Agent", agent) // net/http leaves out an empty one
+	if _, given := header["User-Agent"]; !given {
+		header.Set("User-Agent", agent) // an empty one is not sent
 	}
-	if _, given := req.Header["Accept"]; !given {
-		req.Header.Set("Accept", "*/*")
-	} else if req.Header.Get("Accept") == "" {
-		req.Header.Del("Accept")
+	if _, given := header["Accept"]; !given {
+		header.Set("Accept", "*/*")
+	} else if header.Get("Accept") == "" {
+		header.Del("Accept")
 	}
-	req.Host = req.Header.Get("Host")
+	req.Host = header.Get("Host")
 	return req, nil
 }
 
 // passes sends req and says what is wrong with the answer: an error, or a
 // status other than 200 to 399.
-func passes(req *http.Request) error {
-	status, err := answer(req)
+func passes(ctx context.Context, req Request, network spec.Network) error {
+	status, err := answer(ctx, req, nil, network)
 	if err != nil {
-		return about(req, err)
+		return about(ctx, req, err)
 	}
 	if status < 200 || status > 399 {
-		return about(req, Refusal{status})
-	}
-	return nil
-}
-
-// answer sends req, follows redirects, and is the status of the last answer,
-// once its body or the first maxBody bytes of it have come.
-func answer(req *http.Request) (int, error) {
-	res, err := newClient().Do(req)
-	if err != nil {
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err // about names method and address
-		}
-		return 0, err
-	}
-	defer res.Body.Close()
-	if _, err := io.CopyN(io.Discard, res.Body, maxBody); err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("read body: %w", err)
-	}
-	return res.StatusCode, nil
-}
-
-// newClient is a client for one request: no proxy (the environment is the
-// app's), no verified certificates, no connection kept, no compression asked.
-func newClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            dialer().DialContext,
-			TLSClientConfig:        &tls.Config{InsecureSkipVerify: true},
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxHeader,
-		},
-		CheckRedirect: redirect,
-	}
-}
-
-// redirect ends at an answer that leads to another host, which is not ours to
-// ask.
-func redirect(req *http.Request, via []*http.Request) error {
-	if req.URL.Hostname() != via[0].URL.Hostname() {
-		return http.ErrUseLastResponse
-	}
-	if len(via) >= maxRedirects {
-		return fmt.Errorf("more than %d redirects", maxRedirects)
+		return about(ctx, req, Refusal{status})
 	}
 	return nil
 }
 
 // about puts the request before the cause: GET http://10.0.0.7:80/healthz: 503
 // Service Unavailable. Where ctx has ended, that is the cause.
-func about(req *http.Request, err error) error {
+func about(ctx context.Context, req Request, err error) error {
 	if err == nil {
 		return nil
 	}
-	asked := req.Method + " " + req.URL.Redacted()
-	if ended := req.Context().Err(); ended != nil {
+	asked := req.Method + " " + req.redacted()
+	if ended := ctx.Err(); ended != nil {
 		return fmt.Errorf("%s: %w", asked, ended)
 	}
 	if r, refused := errors.AsType[Refusal](err); refused {

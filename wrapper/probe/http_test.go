@@ -36,7 +36,7 @@ func web(t *testing.T, h http.HandlerFunc, start func(*httptest.Server)) (*httpt
 func get(t *testing.T, h http.HandlerFunc, g spec.HTTPGet) error {
 	t.Helper()
 	_, g.Port = web(t, h, (*httptest.Server).Start)
-	return Check(within(t, time.Minute), spec.Handler{HTTP: &g}, "", nil)
+	return Check(within(t, time.Minute), spec.Handler{HTTP: &g}, "", direct)
 }
 
 func status(code int) http.HandlerFunc {
@@ -70,7 +70,7 @@ func TestHTTPStatus(t *testing.T) {
 	})
 	t.Run("nobody listens", func(t *testing.T) {
 		h := spec.Handler{HTTP: &spec.HTTPGet{Port: closedPort(t)}}
-		expect(t, Check(within(t, time.Minute), h, "", nil), "connection refused")
+		expect(t, Check(within(t, time.Minute), h, "", direct), "connection refused")
 	})
 }
 
@@ -234,7 +234,7 @@ func TestHTTPSlow(t *testing.T) {
 				<-r.Context().Done()
 			}, (*httptest.Server).Start)
 			h := spec.Handler{HTTP: &spec.HTTPGet{Port: port}}
-			expect(t, Check(within(t, 100*time.Millisecond), h, "", nil), "context deadline exceeded")
+			expect(t, Check(within(t, 100*time.Millisecond), h, "", direct), "context deadline exceeded")
 		})
 	}
 }
@@ -244,18 +244,18 @@ func TestHTTPS(t *testing.T) {
 	s, port := web(t, func(_ http.ResponseWriter, r *http.Request) { seen = r.TLS }, (*httptest.Server).StartTLS)
 	secure := spec.Handler{HTTP: &spec.HTTPGet{Port: port, Scheme: "HTTPS"}}
 	t.Run("kube-probe-22 a certificate nobody signed is taken", func(t *testing.T) {
-		expect(t, Check(within(t, time.Minute), secure, "", nil), "")
+		expect(t, Check(within(t, time.Minute), secure, "", direct), "")
 		if seen == nil {
 			t.Error("not asked over TLS")
 		}
 	})
 	t.Run("plain HTTP to a server of HTTPS is a failure", func(t *testing.T) {
 		plain := spec.Handler{HTTP: &spec.HTTPGet{Port: port}}
-		expect(t, Check(within(t, time.Minute), plain, "", nil), "400 Bad Request")
+		expect(t, Check(within(t, time.Minute), plain, "", direct), "400 Bad Request")
 	})
 	t.Run("a server gone is a failure", func(t *testing.T) {
 		s.Close()
-		expect(t, Check(within(t, time.Minute), secure, "", nil), "connection refused")
+		expect(t, Check(within(t, time.Minute), secure, "", direct), "connection refused")
 	})
 }
 
@@ -267,8 +267,8 @@ func TestMain(m *testing.M) {
 	if host := os.Getenv(behindProxy); host != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		defer cancel()
-		_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Host: host, Port: 80}}, "", nil)
-		_ = Send(ctx, spec.Request{Method: "POST", URL: "https://" + host + "/quit"})
+		_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Host: host, Port: 80}}, "", direct)
+		_ = Send(ctx, spec.Request{Method: "POST", URL: "https://" + host + "/quit"}, direct)
 		return
 	}
 	os.Exit(m.Run())
@@ -298,7 +298,7 @@ func TestHTTPKeepsNoConnection(t *testing.T) {
 		_, port := web(t, func(_ http.ResponseWriter, r *http.Request) { from = append(from, r.RemoteAddr) }, (*httptest.Server).Start)
 		h := spec.Handler{HTTP: &spec.HTTPGet{Port: port}}
 		for range 2 {
-			expect(t, Check(within(t, time.Minute), h, "", nil), "")
+			expect(t, Check(within(t, time.Minute), h, "", direct), "")
 		}
 		if len(from) != 2 || from[0] == from[1] {
 			t.Errorf("asked from %v, want two connections", from)
@@ -357,7 +357,7 @@ func TestSend(t *testing.T) {
 				have = append(have, request{r.Method, r.URL.Path, r.Header.Get("Content-Length"), r.UserAgent()})
 				tt.answer(rw, r)
 			}, tt.start)
-			expect(t, Send(within(t, time.Minute), spec.Request{Method: tt.method, URL: s.URL + "/quit"}), tt.want)
+			expect(t, Send(within(t, time.Minute), spec.Request{Method: tt.method, URL: s.URL + "/quit"}, direct), tt.want)
 			if diff := cmp.Diff([]request{{tt.method, "/quit", tt.length, sendAgent}}, have); diff != "" {
 				t.Errorf("requests (-want +have):\n%s", diff)
 			}
@@ -370,7 +370,7 @@ func TestSend(t *testing.T) {
 			t.Fatal(err)
 		}
 		u.User = url.UserPassword("me", "secret")
-		err = Send(within(t, time.Minute), spec.Request{Method: "GET", URL: u.String()})
+		err = Send(within(t, time.Minute), spec.Request{Method: "GET", URL: u.String()}, direct)
 		expect(t, err, "401 Unauthorized")
 		if strings.Contains(err.Error(), "secret") {
 			t.Errorf("error %q", err)
@@ -382,12 +382,12 @@ func TestSend(t *testing.T) {
 			cancel()
 			<-r.Context().Done()
 		}, (*httptest.Server).Start)
-		if err := Send(ctx, spec.Request{Method: "GET", URL: s.URL}); !errors.Is(err, context.Canceled) {
+		if err := Send(ctx, spec.Request{Method: "GET", URL: s.URL}, direct); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want that of the context", err)
 		}
 	})
 	t.Run("no URL", func(t *testing.T) {
-		expect(t, Send(t.Context(), spec.Request{Method: "GET", URL: "http://[::1"}), "missing ']'")
+		expect(t, Send(t.Context(), spec.Request{Method: "GET", URL: "http://[::1"}, direct), "missing ']'")
 	})
 }
 
@@ -396,7 +396,7 @@ func TestHook(t *testing.T) {
 		t.Helper()
 		g := spec.HTTPGet{Path: "/hook", Scheme: "HTTPS", Headers: []spec.Header{{Name: "Authorization", Value: "Bearer x"}}}
 		_, g.Port = web(t, h, start)
-		return Hook(within(t, time.Minute), spec.Handler{HTTP: &g}, "", nil)
+		return Hook(within(t, time.Minute), spec.Handler{HTTP: &g}, "", direct)
 	}
 	t.Run("any answer is a success", func(t *testing.T) {
 		expect(t, hook(t, (*httptest.Server).StartTLS, func(rw http.ResponseWriter, r *http.Request) {
@@ -413,18 +413,24 @@ func TestHook(t *testing.T) {
 			t.Errorf("asked %d times with %v", len(have), have)
 		}
 	})
+	t.Run("one that is redirected to HTTPS where there is none is a failure", func(t *testing.T) {
+		_, port := web(t, func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "https://"+r.Host+"/", http.StatusFound)
+		}, (*httptest.Server).Start)
+		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Port: port}}, "", direct), "HTTP response to HTTPS client")
+	})
 	t.Run("a hook of plain HTTP is sent once", func(t *testing.T) {
 		var have int
 		_, port := web(t, func(rw http.ResponseWriter, _ *http.Request) {
 			have++
 			rw.WriteHeader(http.StatusNotFound)
 		}, (*httptest.Server).Start)
-		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Port: port}}, "", nil), "")
+		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Port: port}}, "", direct), "")
 		if have != 1 {
 			t.Errorf("sent %d times", have)
 		}
 	})
 	t.Run("no answer is a failure", func(t *testing.T) {
-		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Path: "/hook", Port: closedPort(t)}}, "", nil), "/hook: dial tcp")
+		expect(t, Hook(within(t, time.Minute), spec.Handler{HTTP: &spec.HTTPGet{Path: "/hook", Port: closedPort(t)}}, "", direct), "/hook: dial tcp")
 	})
 }

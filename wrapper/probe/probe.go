@@ -3,8 +3,10 @@
 // passed. Commands are run by its caller's Runner. It keeps no connection or
 // goroutine between calls.
 //
-// HTTP is HTTP/1.1 only: a server that speaks nothing but HTTP/2 over TLS
-// passes the kubelet's httpGet and not this one.
+// HTTP is HTTP/1.1 only, written here: net/http would be half of the wrapper. A
+// server that speaks nothing but HTTP/2 over TLS passes the kubelet's httpGet
+// and not this one. TLS itself is made by the network program, which sends the
+// request with this package too.
 package probe
 
 import (
@@ -25,23 +27,28 @@ import (
 // by the kubelet's prefix; the number is the release whose rules are followed.
 const probeAgent = "kube-probe/1.36 (koordinator)"
 
-// Runner runs a command in the container until it ends, or until ctx does, and
-// returns its failure.
-type Runner func(ctx context.Context, argv []string) error
+// Runner runs other programs in the container.
+type Runner struct {
+	// Command runs a command of the container until it ends, or until ctx does, and
+	// returns its failure.
+	Command func(ctx context.Context, argv []string) error
+	// Network runs the network program, which sends what takes TLS.
+	Network spec.Network
+}
 
 // Check performs a probe once; ctx carries its timeout. Nil is a success, an
 // error says in one sentence what came back. The address is podIP where the
-// handler names no host, 127.0.0.1 where podIP is empty too. Commands are run
-// by run.
+// handler names no host, 127.0.0.1 where podIP is empty too. Commands, and what
+// takes TLS, are run by run.
 //
 // Check blocks until there is an answer or ctx ends, and after that for at
 // most a second more, while a peer whose kernel is silent is let go.
 func Check(ctx context.Context, h spec.Handler, podIP string, run Runner) error {
 	switch {
 	case h.Exec != nil:
-		return run(ctx, h.Exec.Command)
+		return run.Command(ctx, h.Exec.Command)
 	case h.HTTP != nil:
-		return checkHTTP(ctx, *h.HTTP, podIP)
+		return checkHTTP(ctx, *h.HTTP, podIP, run.Network)
 	case h.TCP != nil:
 		return checkTCP(ctx, *h.TCP, podIP)
 	case h.GRPC != nil:
@@ -55,9 +62,9 @@ func Check(ctx context.Context, h spec.Handler, podIP string, run Runner) error 
 func Hook(ctx context.Context, h spec.Handler, podIP string, run Runner) error {
 	switch {
 	case h.Exec != nil:
-		return run(ctx, h.Exec.Command)
+		return run.Command(ctx, h.Exec.Command)
 	case h.HTTP != nil:
-		return hookHTTP(ctx, *h.HTTP, podIP)
+		return hookHTTP(ctx, *h.HTTP, podIP, run.Network)
 	case h.Sleep != nil:
 		return sleep(ctx, time.Duration(h.Sleep.Seconds)*time.Second)
 	}

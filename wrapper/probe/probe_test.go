@@ -101,7 +101,7 @@ func expect(t *testing.T, err error, want string) {
 func TestTCP(t *testing.T) {
 	t.Run("kube-probe-25 an open port is a success", func(t *testing.T) {
 		l, port := listen(t, "127.0.0.1")
-		expect(t, Check(within(t, time.Minute), spec.Handler{TCP: &spec.TCPSocket{Port: port}}, "", nil), "")
+		expect(t, Check(within(t, time.Minute), spec.Handler{TCP: &spec.TCPSocket{Port: port}}, "", direct), "")
 		conn, err := l.Accept()
 		if err != nil {
 			t.Fatal(err)
@@ -113,11 +113,11 @@ func TestTCP(t *testing.T) {
 	})
 	t.Run("kube-probe-25 a closed port is a failure", func(t *testing.T) {
 		h := spec.Handler{TCP: &spec.TCPSocket{Port: closedPort(t)}}
-		expect(t, Check(within(t, time.Minute), h, "", nil), "connection refused")
+		expect(t, Check(within(t, time.Minute), h, "", direct), "connection refused")
 	})
 	t.Run("kube-probe-25 a silent port is a failure at the timeout", func(t *testing.T) {
 		h := spec.Handler{TCP: &spec.TCPSocket{Port: silentPort(t)}}
-		expect(t, Check(within(t, 100*time.Millisecond), h, "", nil), "i/o timeout")
+		expect(t, Check(within(t, 100*time.Millisecond), h, "", direct), "i/o timeout")
 	})
 	t.Run("kube-probe-25 a connection lingers for a second", func(t *testing.T) {
 		_, port := listen(t, "127.0.0.1")
@@ -174,7 +174,7 @@ func TestTheAddress(t *testing.T) {
 			}
 			for kind, h := range handlers {
 				t.Run(kind, func(t *testing.T) {
-					expect(t, Check(within(t, time.Minute), h, tt.podIP, nil), tt.want)
+					expect(t, Check(within(t, time.Minute), h, tt.podIP, direct), tt.want)
 				})
 			}
 		})
@@ -192,7 +192,7 @@ func TestWhatCannotBeAsked(t *testing.T) {
 		"nothing at all": {},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := Check(t.Context(), h, "", nil); err == nil {
+			if err := Check(t.Context(), h, "", direct); err == nil {
 				t.Error("a success")
 			}
 		})
@@ -202,7 +202,7 @@ func TestWhatCannotBeAsked(t *testing.T) {
 func TestA12CommandsAreRunByTheCaller(t *testing.T) {
 	exec := spec.Handler{Exec: &spec.Exec{Command: []string{"check", "it"}}}
 	var ran [][]string
-	run := func(_ context.Context, argv []string) error { ran = append(ran, argv); return errNotYet }
+	run := Runner{Command: func(_ context.Context, argv []string) error { ran = append(ran, argv); return errNotYet }}
 	if err := Check(t.Context(), exec, "", run); !errors.Is(err, errNotYet) {
 		t.Errorf("probe: %v", err)
 	}
@@ -217,15 +217,15 @@ func TestA12CommandsAreRunByTheCaller(t *testing.T) {
 func TestOtherHooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		if err := Hook(t.Context(), spec.Handler{Sleep: &spec.Sleep{Seconds: 7}}, "", nil); err != nil || time.Since(began) != 7*time.Second {
+		if err := Hook(t.Context(), spec.Handler{Sleep: &spec.Sleep{Seconds: 7}}, "", direct); err != nil || time.Since(began) != 7*time.Second {
 			t.Errorf("a pause of 7 s: %v after %s", err, time.Since(began))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := Hook(ctx, spec.Handler{Sleep: &spec.Sleep{Seconds: 7}}, "", nil); !errors.Is(err, context.DeadlineExceeded) {
+		if err := Hook(ctx, spec.Handler{Sleep: &spec.Sleep{Seconds: 7}}, "", direct); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a pause that is cut off: %v", err)
 		}
-		if err := Hook(t.Context(), spec.Handler{TCP: &spec.TCPSocket{Port: 1}}, "", nil); err != nil {
+		if err := Hook(t.Context(), spec.Handler{TCP: &spec.TCPSocket{Port: 1}}, "", direct); err != nil {
 			t.Errorf("a tcpSocket hook: %v", err)
 		}
 	})
@@ -241,7 +241,7 @@ func TestA31OnlyAnAnswerThatWillNotChangeIsFinal(t *testing.T) {
 		t.Error("an error without an answer is final")
 	}
 	_, port := web(t, status(http.StatusNotFound), (*httptest.Server).Start)
-	err := Send(within(t, time.Minute), spec.Request{Method: "POST", URL: fmt.Sprintf("http://127.0.0.1:%d/quit", port)})
+	err := Send(within(t, time.Minute), spec.Request{Method: "POST", URL: fmt.Sprintf("http://127.0.0.1:%d/quit", port)}, direct)
 	if !Final(err) {
 		t.Errorf("a server's 404 is not final: %v", err)
 	}
@@ -257,10 +257,10 @@ func TestNothingIsLeft(t *testing.T) {
 	for _, p := range []int{port, mute} {
 		for range 5 {
 			ctx := within(t, 100*time.Millisecond)
-			_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Port: p}}, "", nil)
-			_ = Check(ctx, spec.Handler{TCP: &spec.TCPSocket{Port: p}}, "", nil)
-			_ = Check(ctx, spec.Handler{GRPC: &spec.GRPC{Port: p}}, "", nil)
-			_ = Send(ctx, spec.Request{Method: "POST", URL: "http://" + address("", "", p)})
+			_ = Check(ctx, spec.Handler{HTTP: &spec.HTTPGet{Port: p}}, "", direct)
+			_ = Check(ctx, spec.Handler{TCP: &spec.TCPSocket{Port: p}}, "", direct)
+			_ = Check(ctx, spec.Handler{GRPC: &spec.GRPC{Port: p}}, "", direct)
+			_ = Send(ctx, spec.Request{Method: "POST", URL: "http://" + address("", "", p)}, direct)
 		}
 	}
 	end := time.Now().Add(10 * time.Second)

@@ -1,7 +1,8 @@
 // Package process is the wrapper's adapter to the kernel: it hears signals,
 // starts commands, signals them and reaps whatever ends.
 //
-// It has no state of its own, and no goroutine but that of an Output. One goroutine, the wrapper's
+// It has no state of its own, and no goroutine but those of an Output or a
+// Dialog. One goroutine, the wrapper's
 // event loop, makes every call. That goroutine must be locked to its thread
 // (runtime.LockOSThread) until the program ends, see Start.
 //
@@ -22,9 +23,11 @@ import (
 // runtime opens it.
 type Command struct {
 	Argv     []string // Argv[0] with a slash is a path, else it is looked up in Env's PATH
+	Path     string   // the program, where Argv[0] is only its name; "": as Argv[0] says
 	Env      []string // the whole environment, passed on byte for byte
 	Dir      string   // the working directory; "": the present one
 	Output   *Output  // takes descriptors 1 and 2, and 0 is /dev/null; nil: all three are this process's
+	Dialog   *Dialog  // takes descriptors 0 and 1; nil: no Dialog
 	Terminal bool     // take fd 0 as the controlling terminal: true only after Terminal said so
 }
 
@@ -59,7 +62,10 @@ func Start(c Command) (*Child, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil, emptyCommand()
 	}
-	path, err := Find(c.Argv[0], c.Env, c.Dir)
+	path, err := c.Path, error(nil)
+	if path == "" {
+		path, err = Find(c.Argv[0], c.Env, c.Dir)
+	}
 	if err != nil {
 		return nil, startError(c, path, err)
 	}
@@ -133,10 +139,14 @@ func emptyCommand() *StartError {
 
 // attributes are how a command is started.
 func attributes(c Command) *syscall.ProcAttr {
+	files := []uintptr{0, 1, 2}
+	if c.Dialog != nil {
+		files = []uintptr{c.Dialog.fd(0), c.Dialog.fd(1), 2}
+	}
 	return &syscall.ProcAttr{
 		Env:   c.Env,
 		Dir:   c.Dir,
-		Files: []uintptr{0, 1, 2},
+		Files: files,
 		Sys: &syscall.SysProcAttr{
 			Setpgid:    true,
 			Foreground: c.Terminal, // of the terminal on Ctty, which is fd 0

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"runtime"
+	"sync"
 	"syscall"
 )
 
@@ -10,13 +11,37 @@ import (
 // returns its exit code. It is for programs that have no reaper: beside Reap it
 // would lose the exit. Any error is a *StartError.
 func Run(ctx context.Context, c Command) (int, error) {
+	return run(ctx, c, func(func()) {})
+}
+
+// Converse is Run for a program with a Dialog, whose lines it gives to line. An
+// error of line ends the program, and is returned.
+func Converse(ctx context.Context, c Command, line func([]byte) error) (int, error) {
+	var failed error
+	code, err := run(ctx, c, func(kill func()) {
+		c.Dialog.Started()
+		if failed = c.Dialog.Lines(line); failed != nil {
+			kill()
+		}
+	})
+	if err != nil {
+		c.Dialog.Close()
+		return 0, err
+	}
+	return code, failed
+}
+
+// run starts a command, attends to it, and waits for its end.
+func run(ctx context.Context, c Command, attend func(kill func())) (int, error) {
 	runtime.LockOSThread() // see Start
 	defer runtime.UnlockOSThread()
 	child, err := Start(c)
 	if err != nil {
 		return 0, err
 	}
-	defer context.AfterFunc(ctx, func() { _ = child.SignalGroup(syscall.SIGKILL) })() // at worst it has ended
+	kill := sync.OnceFunc(func() { _ = child.SignalGroup(syscall.SIGKILL) }) // at worst it has ended
+	defer context.AfterFunc(ctx, kill)()
+	attend(kill)
 	for {
 		var status syscall.WaitStatus
 		_, err := syscall.Wait4(child.PID, &status, 0, nil)

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func (c command) prestop([]string) int {
 	if s.PreStop == nil {
 		return 0
 	}
-	if err := c.handlers().Hook(context.Background(), *s.PreStop, c.exec); err != nil {
+	if err := c.handlers().Hook(context.Background(), *s.PreStop, c.runner()); err != nil {
 		if exit, ok := errors.AsType[exitError](err); ok && exit.code > 0 {
 			return exit.code
 		}
@@ -61,6 +61,9 @@ func (c command) exec(ctx context.Context, argv []string) error {
 	return nil
 }
 
+// runner runs other programs outside the wrapper, where nothing else reaps them.
+func (c command) runner() probe.Runner { return probe.Runner{Command: c.exec, Network: c.network} }
+
 // handlers runs a container's probes and hooks.
 func (c command) handlers() handlers { return handlers{c.getenv(spec.EnvPodIP)} }
 
@@ -75,4 +78,6 @@ func (n handlers) Hook(ctx context.Context, h spec.Handler, run probe.Runner) er
 	return probe.Hook(ctx, h, n.podIP, run)
 }
 
-func (n handlers) Send(ctx context.Context, r spec.Request) error { return probe.Send(ctx, r) }
+func (n handlers) Send(ctx context.Context, r spec.Request, run probe.Runner) error {
+	return probe.Send(ctx, r, run)
+}

@@ -1,4 +1,4 @@
-package podwatch
+package podstatus
 
 import (
 	"io/fs"

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -20,25 +20,27 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/network"
+	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
 // TestMain makes the test binary be koordinator, told by its environment where
 // the API server is, and the commands scripts run under it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"koordinator": program, "proa": program, "copy": program})
+	testscript.Main(m, map[string]func(){"koordinator": main, "koordinator-net": main, "proa": main, "copy": main})
 }
 
-// program is main, with the places that are fixed in a container given by its
+// main is Main of the program with the network in it, with the places that are fixed in a container given by its
 // environment.
-func program() {
+func main() {
 	c := fromProcess()
+	c.linked = network.Perform
 	c.recordDir, c.peersDir = os.Getenv("RECORD_DIR"), os.Getenv("PEERS_DIR")
 	c.message = os.Getenv("MESSAGE")
 	if dir := os.Getenv("API_DIR"); dir != "" {
-		c.api = func(func(string) string) (podwatch.Config, error) {
+		c.api = func(func(string) string) (podstatus.Config, error) {
 			server, err := os.ReadFile(filepath.Join(dir, "server"))
-			return podwatch.Config{
+			return podstatus.Config{
 				Server: string(server), TokenFile: filepath.Join(dir, "token"), CAFile: filepath.Join(dir, "ca.crt"),
 				Namespace: "shop", Pod: "web-0",
 			}, err

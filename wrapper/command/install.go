@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -10,19 +10,27 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// install copies the binary at source to dir/koordinator, mode 0555. The copy
+// install copies the program at source to dir under a name, mode 0555. The copy
 // appears there complete or not at all, also in place of one that is running.
-func install(source, dir string) error {
-	target := filepath.Join(dir, spec.BinaryName)
+func install(source, dir, name string) error {
+	target := filepath.Join(dir, name)
 	if err := copyTo(source, dir, target); err != nil {
 		return fmt.Errorf("install %s: %w (mount a writable volume at %s)", target, err, dir)
 	}
 	return nil
 }
 
+// installNetwork copies the network program to dir.
+func (c command) installNetwork(dir string) error {
+	if _, err := os.Stat(c.networkPath()); err != nil {
+		return fmt.Errorf("install: %w: use %s to install without it, or install from koordinator's image", err, spec.WithoutNetwork)
+	}
+	return install(c.networkPath(), dir, spec.NetworkName)
+}
+
 // copy is "cp SOURCE TARGET" for the images of other systems, whose init
-// containers copy their program out of an image that is ours now. Under their
-// names everything is this binary.
+// containers copy their program out of an image that is ours now. One file has
+// to do everything there, under their names: the program with the network in it.
 func (c command) copy() int {
 	if len(c.args) != 2 {
 		return c.fail(spec.ExitBadConfig, fmt.Sprintf("cp wants a source and a target, have %q", c.args))
@@ -35,7 +43,7 @@ func (c command) copy() int {
 	if info, err := os.Stat(target); err == nil && info.IsDir() {
 		target = filepath.Join(target, name)
 	}
-	if err := copyTo("/proc/self/exe", filepath.Dir(target), target); err != nil {
+	if err := copyTo(c.networkPath(), filepath.Dir(target), target); err != nil {
 		return c.fail(1, fmt.Sprintf("cp %s: %v (mount a writable volume at %s)", target, err, filepath.Dir(target)))
 	}
 	return 0

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -44,6 +44,6 @@ func (c command) answerProbe(kind string) error {
 	case waits, err == nil && p.Ends() && kind == spec.LivenessProbe, own == nil:
 		return nil
 	}
-	check := func(ctx context.Context, h spec.Handler) error { return c.handlers().Check(ctx, h, c.exec) }
+	check := func(ctx context.Context, h spec.Handler) error { return c.handlers().Check(ctx, h, c.runner()) }
 	return probe.Try(context.Background(), *own, check)
 }

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -72,7 +72,7 @@ func (c command) startup(p *spec.Probe, called, from time.Time) error {
 
 // once asks a probe once.
 func (c command) once(p *spec.Probe) error {
-	check := func(ctx context.Context, h spec.Handler) error { return c.handlers().Check(ctx, h, c.exec) }
+	check := func(ctx context.Context, h spec.Handler) error { return c.handlers().Check(ctx, h, c.runner()) }
 	return probe.Try(context.Background(), *p, check)
 }
 

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"cmp"
@@ -14,7 +14,7 @@ import (
 
 	"koordinator.io/koordinator/wrapper"
 	"koordinator.io/koordinator/wrapper/compat"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -45,11 +45,10 @@ func (c command) proa() int {
 	}
 	out := newLogWriter(c.stderr)
 	log := logger(out, p.Spec)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	run := proaRun{log: log, signals: heard.Signals, pod: make(chan podwatch.Snapshot)}
-	go api.Watch(ctx, log, run.pod)
+	api.LogLevel = p.Spec.LogLevel
+	run := proaRun{log: log, signals: heard.Signals, api: api, network: c.network, pod: make(chan podstatus.Snapshot)}
 	if !run.find() {
+		out.flush()
 		return spec.ExitStopped
 	}
 	code := c.supervise(wrapper.Config{Spec: p.WaitFor(run.others)}, p.Command, heard)
@@ -82,14 +81,30 @@ func hostPod(getenv func(string) string) func(string) string {
 type proaRun struct {
 	log     *slog.Logger
 	signals <-chan os.Signal
-	pod     chan podwatch.Snapshot
-	last    podwatch.Snapshot
+	api     podstatus.Config
+	network spec.Network
+	pod     chan podstatus.Snapshot // while it is watched
+	last    podstatus.Snapshot
 	others  []string // the other regular containers
+}
+
+// watch watches the pod until stop is called, which returns when the network
+// program is gone: the wrapper's loop, which reaps every process, would take its
+// exit.
+func (r *proaRun) watch() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		r.api.Watch(ctx, r.network, r.log, r.pod)
+	}()
+	return func() { cancel(); <-over }
 }
 
 // find waits until it is known which containers the pod has, and reports
 // whether nobody asked us to stop before.
 func (r *proaRun) find() bool {
+	defer r.watch()()
 	for {
 		select {
 		case s := <-r.pod:
@@ -106,7 +121,7 @@ func (r *proaRun) find() bool {
 // others are the regular containers but our own, whose name the mount of its
 // termination message tells. Where nothing tells it we are among them: ready as
 // soon as we run, and waited for in vain at the end.
-func others(s podwatch.Snapshot) []string {
+func others(s podstatus.Snapshot) []string {
 	own := ""
 	if f, err := os.Open("/proc/self/mountinfo"); err == nil {
 		own, _ = compat.OwnContainer(f)
@@ -129,18 +144,20 @@ func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
 		n, err := compat.Kill(p.KillNames, p.KillAll, syscall.SIGTERM)
 		r.log.Info("signalled other containers", "signal", "SIGTERM", "processes", n, "error", err)
 	}
-	select {
-	case r.last = <-r.pod:
-	default: // nothing has changed
+	if len(r.others) == 0 {
+		return
 	}
+	defer r.watch()()
 	most := othersTimeout
 	for _, c := range r.last {
 		most = cmp.Or(c.Grace, most) // the pod's, and the same for each
 	}
 	over := time.After(most)
-	for slices.ContainsFunc(r.others, func(name string) bool { return r.last[name].Runs }) {
+	runs := func(name string) bool { return r.last[name].Runs }
+	for known := false; !known || slices.ContainsFunc(r.others, runs); {
 		select {
 		case r.last = <-r.pod:
+			known = true
 		case s := <-r.signals:
 			if isStop(s) {
 				return

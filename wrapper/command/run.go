@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"koordinator.io/koordinator/wrapper"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -102,7 +102,7 @@ func (c command) complete(config *wrapper.Config, argv []string, out *logWriter)
 	config.Terminal = process.Terminal()
 	config.Log = log
 	config.Record = openRecord(c.recordDir, c.peersDir, config.Spec, log)
-	config.Kernel = kernel{argv, c.childEnviron(config.Spec), process.LeaveDir(), out}
+	config.Kernel = kernel{argv, c.childEnviron(config.Spec), process.LeaveDir(), c.networkPath(), out}
 	config.Handlers = c.handlers()
 	config.Records = records{c.peersDir, config.Spec.Wrapped, log}
 	config.Status, err = c.statusSource(*config)
@@ -131,13 +131,14 @@ func (c command) statusSource(config wrapper.Config) (wrapper.Status, error) {
 			return nil, err
 		}
 	}
-	return func(ctx context.Context, out chan<- podwatch.Snapshot) error {
+	return func(ctx context.Context, network spec.Network, out chan<- podstatus.Snapshot) error {
 		api, err := c.api(c.getenv)
 		if err != nil {
 			config.Log.Error("a container has left no record, and the pod's status cannot be read", "error", err)
 			return err
 		}
-		api.Watch(ctx, config.Log, out)
+		api.Container, api.LogLevel = config.Spec.Container, config.Spec.LogLevel
+		api.Watch(ctx, network, config.Log, out)
 		return nil
 	}, nil
 }
@@ -146,6 +147,7 @@ func (c command) statusSource(config wrapper.Config) (wrapper.Status, error) {
 type kernel struct {
 	argv, environ []string
 	dir           string // the container's working directory; "": the wrapper's
+	net           string // the network program
 	log           *logWriter
 }
 
@@ -174,6 +176,20 @@ func (k kernel) Run(argv []string) (wrapper.Helper, error) {
 		return nil, err
 	}
 	return helper{child, out}, nil
+}
+
+func (k kernel) Network(task string, input []byte) (wrapper.Program, error) {
+	d, err := process.NewDialog(input)
+	if err != nil {
+		return nil, err
+	}
+	child, err := process.Start(networkCommand(k.net, task, d))
+	if err != nil {
+		d.Close()
+		return nil, err
+	}
+	d.Started()
+	return program{child, d}, nil
 }
 
 // helper is a hook or probe, and what it prints.

@@ -1,4 +1,4 @@
-package podwatch
+package podstatus
 
 import (
 	"errors"
@@ -11,13 +11,17 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Config says where the API server is, how to be let in, and which pod is ours.
+// Config says where the API server is, how to be let in, which pod is ours, and
+// how to log. As JSON it is the input of the network program's watch task.
 type Config struct {
-	Server    string // base URL: https://10.96.0.1:443
-	TokenFile string // bearer token, read anew for every request
-	CAFile    string // PEM; the only roots trusted
-	Namespace string
-	Pod       string
+	Server    string `json:"server"`    // base URL: https://10.96.0.1:443
+	TokenFile string `json:"tokenFile"` // bearer token, read again for every request
+	CAFile    string `json:"caFile"`    // PEM; the only roots trusted
+	Namespace string `json:"namespace"`
+	Pod       string `json:"pod"`
+
+	Container string `json:"container,omitempty"` // whose wrapper asks, for log lines
+	LogLevel  string `json:"logLevel,omitempty"`  // as in the spec
 }
 
 // FromCluster finds the Config a pod is given by its kubelet and its manifest.

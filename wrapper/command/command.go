@@ -1,15 +1,19 @@
-package main
+// Package command is the command line of koordinator: what its first argument,
+// or the name by which it is called, asks for. Both programs are made of it; one
+// of them has the network linked in.
+package command
 
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/compat"
-	"koordinator.io/koordinator/wrapper/podwatch"
+	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -24,18 +28,31 @@ type command struct {
 	recordDir      string // where the webhook mounts the place of this container's record
 	peersDir       string // and those of all containers
 	message        string // the default termination message's file
-	api            func(getenv func(string) string) (podwatch.Config, error)
+	api            func(getenv func(string) string) (podstatus.Config, error)
+	linked         Network // nil: it is another program
 }
 
+// Network performs a task of the network program: package network.
+type Network func(task string, in io.Reader, out, stderr io.Writer, logger func(container, level string) *slog.Logger) int
+
 const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]          run COMMAND as KOORDINATOR_SPEC says
-       koordinator install DIR [RECORDS [NAME…]]     copy this binary to DIR/koordinator; make
-                                                     places for records in RECORDS, emptied
+       koordinator install [--without-network] DIR [RECORDS [NAME…]]
+                                                     copy koordinator and koordinator-net to DIR;
+                                                     make places for records in RECORDS, emptied
        koordinator gate                              block until this container's command runs
        koordinator prestop                           run this container's preStop hook
        koordinator probe liveness|readiness          answer this container's probe
        koordinator status [-o json]                  print what the containers of the pod do
        koordinator version                           print the version
 `
+
+// Main runs this process's invocation and returns its exit code. A program that
+// has the network linked in gives it.
+func Main(linked Network) int {
+	c := fromProcess()
+	c.linked = linked
+	return c.main()
+}
 
 // fromProcess is the invocation this process is.
 func fromProcess() command {
@@ -49,13 +66,15 @@ func fromProcess() command {
 		recordDir: spec.RecordDir,
 		peersDir:  spec.PeersDir,
 		message:   spec.Message,
-		api:       podwatch.FromCluster,
+		api:       podstatus.FromCluster,
 	}
 }
 
 // main runs the invocation and returns the exit code.
 func (c command) main() int {
 	switch {
+	case filepath.Base(c.name) == spec.NetworkName:
+		return c.task()
 	case filepath.Base(c.name) == "cp":
 		return c.copy()
 	case filepath.Base(c.name) == "copy": // HBT koordinator's image has it
@@ -130,13 +149,20 @@ func (c command) fail(code int, sentence string) int {
 	return code
 }
 
-// install makes ready what the containers of a pod need: the binary, and a
+// install makes ready what the containers of a pod need: the programs, and a
 // place for the record of each, without what an earlier sandbox left.
 func (c command) install(args []string) int {
+	without := len(args) > 0 && args[0] == spec.WithoutNetwork
+	if without {
+		args = args[1:]
+	}
 	if len(args) == 0 {
 		return c.fail(spec.ExitBadConfig, "install wants a directory\n"+usage)
 	}
-	err := install("/proc/self/exe", args[0])
+	err := install(self, args[0], spec.BinaryName)
+	if err == nil && !without && c.linked == nil {
+		err = c.installNetwork(args[0])
+	}
 	if err == nil && len(args) > 1 {
 		err = record.Prepare(args[1], args[2:])
 	}

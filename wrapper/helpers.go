@@ -1,0 +1,151 @@
+package wrapper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+
+	"koordinator.io/koordinator/wrapper/probe"
+	"koordinator.io/koordinator/wrapper/process"
+	"koordinator.io/koordinator/wrapper/spec"
+)
+
+// helper is a process that runs beside the command: a hook, a probe, or the
+// network program.
+type helper struct {
+	Child
+
+	network bool
+	ended   chan<- process.Exit // holds one
+}
+
+// runner runs helpers.
+func (l *loop) runner() probe.Runner { return probe.Runner{Command: l.exec, Network: l.network} }
+
+// errOver is a helper that does not start because the run has ended.
+var errOver = errors.New("the run is over")
+
+// begin has the loop start a helper, and returns what reports its end.
+func (l *loop) begin(network bool, start func() (Child, error)) (<-chan process.Exit, error) {
+	ended := make(chan process.Exit, 1)
+	began := make(chan error, 1)
+	taken := l.call(func() {
+		child, err := start()
+		if err == nil {
+			l.helpers = append(l.helpers, helper{child, network, ended})
+		}
+		began <- err
+	})
+	if !taken {
+		return nil, errOver
+	}
+	return ended, <-began
+}
+
+// exec runs a command beside the container's own and returns its failure, with
+// the end of its output. It is killed when ctx ends.
+func (l *loop) exec(ctx context.Context, argv []string) error {
+	var h Helper
+	ended, err := l.begin(false, func() (_ Child, err error) {
+		h, err = l.Kernel.Run(argv)
+		return h, err
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case e := <-ended:
+		return result(argv, e.Code, h.LastLine())
+	case <-ctx.Done():
+		l.call(func() { l.send(h.SignalGroup, syscall.SIGKILL) })
+		h.LastLine()
+		return fmt.Errorf("%q: %w", argv[0], context.Cause(ctx))
+	}
+}
+
+// result is the failure of a command that has ended, nil for a success.
+func result(argv []string, code int, lastLine string) error {
+	switch {
+	case code == 0:
+		return nil
+	case lastLine == "":
+		return fmt.Errorf("%q: exit code %d", argv[0], code)
+	default:
+		return fmt.Errorf("%q: exit code %d: %s", argv[0], code, lastLine)
+	}
+}
+
+// network is spec.Network: it runs the network program beside the command. With
+// the run's end it returns before the program is gone.
+func (l *loop) network(ctx context.Context, task string, input []byte, line func([]byte) error) error {
+	var p Program
+	ended, err := l.begin(true, func() (_ Child, err error) {
+		p, err = l.Kernel.Network(task, input)
+		return p, err
+	})
+	if err != nil {
+		return err
+	}
+	kill := func() { l.call(func() { l.send(p.SignalGroup, syscall.SIGKILL) }) }
+	stop := context.AfterFunc(ctx, kill)
+	defer stop()
+	if err = p.Lines(line); err != nil {
+		kill()
+	}
+	select {
+	case e := <-ended:
+		return networkFailure(ctx, e.Code, err)
+	case <-l.ctx.Done():
+		return l.ctx.Err()
+	}
+}
+
+// networkFailure is why a run of the network program failed: first its context,
+// then what was wrong with its lines, then its exit code.
+func networkFailure(ctx context.Context, code int, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	case code != 0:
+		return fmt.Errorf("%s: exit code %d", spec.NetworkName, code)
+	}
+	return nil
+}
+
+// reapHelpers hands on the ends of helpers.
+func (l *loop) reapHelpers(exits []process.Exit) {
+	running := l.helpers[:0]
+	for _, h := range l.helpers {
+		if e, ok := h.Ended(exits); ok {
+			h.ended <- e
+			continue
+		}
+		running = append(running, h)
+	}
+	l.helpers = running
+}
+
+// killPrograms kills every run of the network program.
+func (l *loop) killPrograms() {
+	for _, h := range l.helpers {
+		if h.network {
+			l.send(h.SignalGroup, syscall.SIGKILL)
+		}
+	}
+}
+
+// endPrograms ends every run of the network program and waits until it is gone:
+// the command that is to take the wrapper's place must not find a child it knows
+// nothing of.
+func (l *loop) endPrograms() {
+	l.sources.watchStatus(false)
+	l.killPrograms()
+	for l.reapHelpers(l.Kernel.Reap()); slices.ContainsFunc(l.helpers, func(h helper) bool { return h.network }); {
+		<-l.Children
+		l.reapHelpers(l.Kernel.Reap())
+	}
+}
