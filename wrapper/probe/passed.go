@@ -9,6 +9,8 @@ import (
 
 // The pause between the end of one try and the next.
 const (
+	earlyPause   = 5 * time.Millisecond // the shortest, where the probe has only just begun to fail
+	earlyFactor  = 20                   // such a pause is one part in so many of the time since then
 	networkPause = 50 * time.Millisecond
 	execPause    = 250 * time.Millisecond
 	maxPause     = 10 * time.Second // the kubelet's default period
@@ -23,7 +25,10 @@ const (
 // A probe's first try comes InitialDelay after started, when the container's
 // command began, or when the probe before it passed, whichever is later. Tries
 // follow each other after a pause: 50 ms, for commands 250 ms, but four times
-// as long as the last try took, and 10 s at most.
+// as long as the last try took, and 10 s at most. As long as a probe over the
+// network has not passed, its pauses begin at 5 ms and are a twentieth of the
+// time since its first try, up to these 50 ms: readiness is seen that much later
+// than it came.
 //
 // The ctx that check is given ends after the probe's Timeout; a success that
 // comes later is a failure. Passed waits for check to return: one that does
@@ -42,6 +47,7 @@ func Passed(ctx context.Context, probes []spec.Probe, started time.Time, check f
 
 // pass asks one probe until it has passed, beginning at once.
 func pass(ctx context.Context, p spec.Probe, check func(context.Context, spec.Handler) error, failed func(error)) error {
+	first := time.Now()
 	for run := 0; ; {
 		began := time.Now()
 		run++
@@ -52,7 +58,14 @@ func pass(ctx context.Context, p spec.Probe, check func(context.Context, spec.Ha
 		if run >= p.Successes() {
 			return nil
 		}
-		if err := sleep(ctx, pause(p.Handler, time.Since(began))); err != nil {
+		least := networkPause
+		switch {
+		case p.Exec != nil:
+			least = execPause
+		case run == 0:
+			least = min(max(earlyPause, time.Since(first)/earlyFactor), networkPause)
+		}
+		if err := sleep(ctx, pause(least, time.Since(began))); err != nil {
 			return err
 		}
 	}
@@ -68,12 +81,9 @@ func Try(ctx context.Context, p spec.Probe, check func(context.Context, spec.Han
 	return ctx.Err()
 }
 
-// pause is how long to wait after a try that took cost.
-func pause(h spec.Handler, cost time.Duration) time.Duration {
-	least := networkPause
-	if h.Exec != nil {
-		least = execPause
-	}
+// pause is how long to wait after a try that took cost, least where that was
+// little.
+func pause(least, cost time.Duration) time.Duration {
 	return min(max(least, restFactor*cost), maxPause)
 }
 

@@ -87,8 +87,13 @@ func TestPassed(t *testing.T) {
 		{name: "no probes have passed"},
 		{name: "the first try comes at once", probes: []spec.Probe{{Handler: web80}}, want: []int{0}},
 		{
-			name: "the network is asked again after 50 ms", probes: []spec.Probe{{Handler: web80}},
-			outcomes: []outcome{{0, fail}, {0, fail}, {0, fail}}, want: []int{0, 50, 100, 150}, end: 150,
+			name: "the network is asked again after 5 ms", probes: []spec.Probe{{Handler: web80}},
+			outcomes: []outcome{{0, fail}, {0, fail}, {0, fail}}, want: []int{0, 5, 10, 15}, end: 15,
+		},
+		{
+			name: "and more seldom the longer it fails, down to every 50 ms", probes: []spec.Probe{{Handler: web80, TimeoutSeconds: 9}},
+			outcomes: []outcome{{50 * time.Millisecond, fail}, {0, fail}, {0, fail}, {200 * time.Millisecond, fail}, {0, fail}, {0, fail}},
+			want:     []int{0, 250, 262, 275, 1275, 1325, 1375}, end: 1375,
 		},
 		{
 			name: "a command is run again after 250 ms", probes: []spec.Probe{{Handler: script}},
@@ -125,7 +130,7 @@ func TestPassed(t *testing.T) {
 		},
 		{
 			name: "kube-probe-10 one failure resets the run", probes: []spec.Probe{{Handler: web80, SuccessThreshold: 3}},
-			outcomes: []outcome{{0, pass}, {0, pass}, {0, fail}}, want: []int{0, 50, 100, 150, 200, 250}, end: 250,
+			outcomes: []outcome{{0, pass}, {0, pass}, {0, fail}}, want: []int{0, 50, 100, 105, 155, 205}, end: 205,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -160,11 +165,11 @@ func TestPassedOneProbeAfterAnother(t *testing.T) {
 	}{
 		{
 			name: "kube-probe-11 a startup probe that has passed is not asked again",
-			want: []asked{{0, web80, 1000}, {50, web80, 1000}, {50, web81, 3000}, {100, web81, 3000}},
+			want: []asked{{0, web80, 1000}, {5, web80, 1000}, {5, web81, 3000}, {10, web81, 3000}},
 		},
 		{
 			name: "kube-probe-08 the second has its own delay from the start", delay: 2,
-			want: []asked{{0, web80, 1000}, {50, web80, 1000}, {2000, web81, 3000}, {2050, web81, 3000}},
+			want: []asked{{0, web80, 1000}, {5, web80, 1000}, {2000, web81, 3000}, {2005, web81, 3000}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
