@@ -105,6 +105,8 @@ func TestRecordsAreWatchedUrgentlyOnlyWhileThatMatters(t *testing.T) {
 			time.Sleep(time.Second)
 			r.peers <- record.Snapshot{"proxy": recDone}
 		})
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		if want := []bool{true, false, true, false}; !slices.Equal(r.urgency, want) {
 			t.Errorf("watched urgently %v, want %v: while it waits, while the command runs, while it holds, while it ends", r.urgency, want)
 		}

@@ -28,7 +28,8 @@ type rig struct {
 	pod      chan podstatus.Snapshot
 	peers    chan record.Snapshot
 	look     record.Snapshot // the last of them
-	mu       sync.Mutex      // of look, exits and asked
+	changed  chan struct{}   // closed when another one comes
+	mu       sync.Mutex      // of look, changed, urgency, exits and asked
 	watches  []time.Duration // when the pod's status began to be watched
 	closed   []time.Duration // and when it ended
 
@@ -226,6 +227,9 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 			return nil
 		}
 	}
+	over := make(chan struct{})
+	r.changed = make(chan struct{})
+	go r.keep(over)
 	go script()
 	code, message := Run(Config{
 		Spec: s, Kernel: r, Signals: r.signals, Children: r.children,
@@ -235,6 +239,7 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 	})
 	got := outcome{code, message, time.Since(r.began)}
 	time.Sleep(time.Minute) // the script ends, too
+	close(over)
 	return got
 }
 
@@ -252,35 +257,44 @@ func (r *rig) Now() record.Snapshot {
 	return r.look
 }
 
-// Watch sends the records.
+// Watch sends the records: those that are there, and then each change.
 func (r *rig) Watch(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
 	r.mu.Lock()
 	r.urgency = append(r.urgency, urgent)
 	r.mu.Unlock()
-	relay(ctx, r.noted(ctx), out)
-}
-
-// noted is the records, each of them noted as what a look would find.
-func (r *rig) noted(ctx context.Context) <-chan record.Snapshot {
-	out := make(chan record.Snapshot)
-	go func() {
-		for {
+	for {
+		r.mu.Lock()
+		now, changed := r.look, r.changed
+		r.mu.Unlock()
+		if now != nil {
 			select {
-			case s := <-r.peers:
-				r.mu.Lock()
-				r.look = s
-				r.mu.Unlock()
-				select {
-				case out <- s:
-				case <-ctx.Done():
-					return
-				}
+			case out <- now:
 			case <-ctx.Done():
 				return
 			}
 		}
-	}()
-	return out
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// keep takes the records as they come, until the run is over.
+func (r *rig) keep(over <-chan struct{}) {
+	for {
+		select {
+		case s := <-r.peers:
+			r.mu.Lock()
+			r.look = s
+			close(r.changed)
+			r.changed = make(chan struct{})
+			r.mu.Unlock()
+		case <-over:
+			return
+		}
+	}
 }
 
 // relay passes on until ctx ends.
