@@ -106,7 +106,7 @@ e2e: ## the real cluster: koordinator on it, and the cluster itself
 	go test -tags e2e -count=1 -timeout 60m ./test/images
 	go run ./test/cluster bin
 	@echo "cert-manager, the first time for minutes:"
-	cd test/cluster/certmanager && GOWORK=off CGO_ENABLED=0 go vet . && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../bin/certmanager .
+	cd test/cluster/certmanager && GOWORK=off CGO_ENABLED=0 go vet -trimpath . && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../bin/certmanager .
 	@mkdir -p $(RESULTS)
 	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 120m ./test/e2e
 	cd test/cluster && go test -tags e2e -count=1 -timeout 60m -run E2E ./...

@@ -264,19 +264,21 @@ func TestA31ExitRequestsAreSentUntilTheyAreAnswered(t *testing.T) {
 		script func(r *rig)
 		want   outcome
 		tries  int
+		end    string // what is logged in the end
 	}{
 		"the server listens later": {func(r *rig) {
 			time.Sleep(2 * time.Second)
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.answers = nil
-		}, outcome{4, "", 4100 * time.Millisecond}, 6},
-		"nobody ever answers":                     {func(*rig) {}, outcome{4, "", 61 * time.Second}, 17},
-		"A15 the pod is stopped before an answer": {func(r *rig) { r.signals <- syscall.SIGTERM }, outcome{4, "", 8500 * time.Millisecond}, 7},
+		}, outcome{4, "", 4100 * time.Millisecond}, 6, "exit request sent"},
+		"nobody ever answers":                     {func(*rig) {}, outcome{4, "", 61 * time.Second}, 17, "exit request failed"},
+		"A15 the pod is stopped before an answer": {func(r *rig) { r.signals <- syscall.SIGTERM }, outcome{4, "", 8500 * time.Millisecond}, 7, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := &rig{answers: map[string]error{quit: errors.New("connection refused")}}
+				var log bytes.Buffer
+				r := &rig{answers: map[string]error{quit: errors.New("connection refused")}, log: slog.New(slog.NewTextHandler(&log, nil))}
 				got := r.run(t, `{"exitHTTP":["`+quit+`"],"gracePeriod":"30s"}`, func() {
 					time.Sleep(time.Second)
 					r.end(4)
@@ -285,6 +287,14 @@ func TestA31ExitRequestsAreSentUntilTheyAreAnswered(t *testing.T) {
 				})
 				if got != tc.want || len(r.asked) != tc.tries {
 					t.Fatalf("have %+v, %d tries; want %+v, %d", got, len(r.asked), tc.want, tc.tries)
+				}
+				if n := strings.Count(log.String(), "not answered, sent again"); n != 1 {
+					t.Errorf("it is said %d times that the request is sent again, want once", n)
+				}
+				for _, end := range []string{"exit request sent", "exit request failed"} {
+					if said := strings.Contains(log.String(), end); said != (end == tc.end) {
+						t.Errorf("%q is logged: %t\n%s", end, said, &log)
+					}
 				}
 			})
 		})
