@@ -212,11 +212,11 @@ func TestSecondCallWithAContainerThatCannotBeLookedUp(t *testing.T) {
 	settings := testSettings()
 	settings.SkipTrouble = true
 	pod := decoded(t, changed)
-	commands := inject.Commands{Found: map[string]inject.Command{"log": {Problem: "no answer", Trouble: true}}}
+	found := inject.Found{Commands: map[string]inject.Command{"log": {Problem: "no answer", Trouble: true}}}
 	asked, _ := annotations.Read(pod.ObjectMeta)
-	result := inject.Inject(pod, asked, commands, settings)
-	if !result.Skipped || len(result.Patch)+len(result.Problems) > 0 {
-		t.Errorf("have %+v, want no change", result)
+	result := inject.Complete(inject.Plan(pod, asked, settings), found)
+	if patch := inject.Rewrite(result); !result.Skipped || len(patch)+len(result.Problems) > 0 {
+		t.Errorf("have %+v, patch %v, want no change", result, patch)
 	}
 	if told := strings.Join(result.Warnings, "\n"); strings.Contains(told, "left alone") || !strings.Contains(told, "ordered without") {
 		t.Errorf("told: %s", told)

@@ -13,26 +13,47 @@ import (
 // installUser is the user of the wrapper's image.
 const installUser = 65532
 
-// install adds the init container that copies the wrapper, before all others,
-// or names it the containers that were wrapped since. It comes last in the
-// patch, as it moves the other init containers.
-func (j *job) install() {
-	for _, c := range j.pod.Spec.Containers {
+// installerAt is where the pod has an init container of our name, -1 for nowhere.
+func installerAt(pod *corev1.Pod) int {
+	return slices.IndexFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == InstallContainer })
+}
+
+// checkInstaller refuses other containers of our name, and members that come before
+// ours. It cannot be moved: an operation that does it knows not all of it.
+func (r *request) checkInstaller(all members, n *Notes) {
+	for _, c := range r.pod.Spec.Containers {
 		if c.Name == InstallContainer {
-			j.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
+			n.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
 		}
 	}
-	at := slices.IndexFunc(j.pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == InstallContainer })
+	at := installerAt(r.pod)
+	if at < 0 {
+		return
+	}
+	place := fmt.Sprintf("init container %q", InstallContainer)
+	if r.byImage || !installs(r.pod.Spec.InitContainers[at]) {
+		n.refuse(place, "the name is reserved for koordinator: give this init container another one")
+		return
+	}
+	for _, m := range all {
+		if m.init() && m.index < at {
+			n.refuse(place, fmt.Sprintf("%q comes before it and needs what it installs: put %s first, or ask nothing of %q", m.Name, InstallContainer, m.Name))
+		}
+	}
+}
+
+// install adds the init container that copies the wrapper, before all others,
+// or names it the containers that were wrapped since.
+func (p *patch) install(r *request, wrapped []string) {
+	at := installerAt(r.pod)
 	switch {
-	case at >= 0 && (j.byImage() || !installs(j.pod.Spec.InitContainers[at])):
-		j.refuse(fmt.Sprintf("init container %q", InstallContainer), "the name is reserved for koordinator: give this init container another one")
+	case r.byImage:
 	case at >= 0:
-		j.installAlso(at)
-	case j.byImage():
-	case len(j.pod.Spec.InitContainers) == 0:
-		j.patch.set([]corev1.Container{j.installer()}, "spec", "initContainers")
+		p.installAlso(r.pod.Spec.InitContainers[at], at, wrapped)
+	case len(r.pod.Spec.InitContainers) == 0:
+		p.set([]corev1.Container{r.installer(wrapped)}, "spec", "initContainers")
 	default:
-		j.patch.set(j.installer(), "spec", "initContainers", "0")
+		p.set(r.installer(wrapped), "spec", "initContainers", "0")
 	}
 }
 
@@ -54,54 +75,51 @@ func installs(c corev1.Container) bool {
 }
 
 // installAlso has the init container at that index make places for the records
-// of all wrapped containers. It cannot be moved: an operation that does it knows
-// not all of it.
-func (j *job) installAlso(at int) {
-	have, want := j.pod.Spec.InitContainers[at], j.installer()
-	for _, m := range j.members {
-		if m.init() && m.index < at {
-			j.refuse(fmt.Sprintf("init container %q", InstallContainer), fmt.Sprintf("%q comes before it and needs what it installs: put %s first, or ask nothing of %q", m.Name, InstallContainer, m.Name))
-		}
-	}
+// of all wrapped containers.
+func (p *patch) installAlso(have corev1.Container, at int, wrapped []string) {
 	missing := slices.DeleteFunc(installMounts(), func(our corev1.VolumeMount) bool {
 		return slices.ContainsFunc(have.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, our) })
 	})
-	if !slices.Equal(have.Args, want.Args) {
-		j.patch.set(want.Args, "spec", "initContainers", strconv.Itoa(at), "args")
+	if want := installArgs(wrapped); !slices.Equal(have.Args, want) {
+		p.set(want, "spec", "initContainers", strconv.Itoa(at), "args")
 	}
-	push(&j.patch, len(have.VolumeMounts), missing, "spec", "initContainers", strconv.Itoa(at), "volumeMounts")
+	push(p, len(have.VolumeMounts), missing, "spec", "initContainers", strconv.Itoa(at), "volumeMounts")
+}
+
+func installArgs(wrapped []string) []string {
+	return append([]string{spec.BinDir, spec.RecordDir}, wrapped...)
 }
 
 func installMounts() []corev1.VolumeMount {
 	return []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}, {Name: RecordVolume, MountPath: spec.RecordDir}}
 }
 
-func (j *job) installer() corev1.Container {
-	resources := j.settings.Resources
-	if j.leavesResources() {
+func (r *request) installer(wrapped []string) corev1.Container {
+	resources := r.settings.Resources
+	if r.leavesResources() {
 		resources = corev1.ResourceRequirements{}
 	}
 	return corev1.Container{
 		Name:                     InstallContainer,
-		Image:                    j.settings.Image,
-		ImagePullPolicy:          j.settings.PullPolicy,
-		Args:                     append([]string{spec.BinDir, spec.RecordDir}, j.result.Wrapped...),
+		Image:                    r.settings.Image,
+		ImagePullPolicy:          r.settings.PullPolicy,
+		Args:                     installArgs(wrapped),
 		Resources:                resources,
 		VolumeMounts:             installMounts(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
-		SecurityContext:          installSecurity(j.pod.Spec.SecurityContext),
+		SecurityContext:          installSecurity(r.pod.Spec.SecurityContext),
 	}
 }
 
 // leavesResources reports whether a request of ours would change what the pod
 // is: one of quality of service class BestEffort, or one whose resources are
 // given for the pod as a whole.
-func (j *job) leavesResources() bool {
-	if r := j.pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits) > 0 {
+func (r *request) leavesResources() bool {
+	if r := r.pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits) > 0 {
 		return true
 	}
-	return !slices.ContainsFunc(j.containers, func(c container) bool {
+	return !slices.ContainsFunc(r.containers, func(c container) bool {
 		return classifies(c.Resources.Requests) || classifies(c.Resources.Limits)
 	})
 }
