@@ -95,7 +95,7 @@ func (r *request) checkUnwrapped(all members, n *Notes) {
 // command puts the wrapper before the real command. The pod's args stay where
 // they are: the runtime appends them to the command, so they reach it behind
 // the "--". A command from the annotation is complete and replaces both.
-func (p *patch) command(m instructed) {
+func (p *patch) command(m *instructed) {
 	own := m.Command
 	switch {
 	case wrappedWithin(m.container):

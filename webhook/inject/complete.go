@@ -25,7 +25,7 @@ type Completed struct {
 	Skipped bool     // the pod is left alone, for trouble that is not its own
 
 	request request
-	members []instructed
+	members []*instructed
 }
 
 // Complete adds to a plan what was found out. A container whose command was not
@@ -37,11 +37,10 @@ func Complete(p Planned, found Found) Completed {
 	}
 	c := Completed{
 		Notes:   Notes{slices.Clip(p.Problems), slices.Clip(p.Warnings)}, // the plan's own stay as they are
-		Skipped: p.skipped, request: p.request, members: slices.Clone(p.members),
+		Skipped: p.skipped, request: p.request, members: make([]*instructed, len(p.members)),
 	}
-	for i := range c.members {
-		m := &c.members[i]
-		m.complete(found, &c.Notes)
+	for i, m := range p.members {
+		c.members[i] = m.complete(found, &c.Notes)
 		if !c.Skipped {
 			c.Wrapped = append(c.Wrapped, m.Name)
 		}
@@ -60,34 +59,41 @@ func (p Planned) lacking(found map[string]Command) map[string]Command {
 	return lacking
 }
 
-// complete fills in what a lookup has found. What an earlier one found stands in
-// the container that was wrapped since.
-func (m *instructed) complete(found Found, n *Notes) {
+// complete is the member with what a lookup has found. What an earlier one found
+// stands in the container that was wrapped since.
+func (m *instructed) complete(found Found, n *Notes) *instructed {
 	if m.wrapped() {
-		return
+		return m
 	}
+	command, known := found.Commands[m.Name]
+	known = known && command.Problem == "" && m.wantsCommand()
 	var signal syscall.Signal
-	command := found.Commands[m.Name]
 	switch {
-	case m.wantsCommand():
-		m.words, m.image, m.spec.Commands = command.Words, command.Digest, command.ByPlatform
+	case known:
 		signal = m.imageSignal(command.StopSignal, n)
-		if command.Warning != "" {
-			n.warn(m.place(), command.Warning)
-		}
 	case found.StopSignal != nil: // the pod has the command; the signal is the image's all the same
 		signal = m.imageSignal(found.StopSignal(m.Image), n)
 	}
 	if m.Lifecycle != nil && m.Lifecycle.StopSignal != nil {
 		signal = 0 // the pod's own is there
 	}
-	if signal == 0 && m.spec.Commands == nil {
-		return
+	if !known && signal == 0 {
+		return m
 	}
-	m.spec.RequestSignal = cmp.Or(signal, m.spec.RequestSignal)
-	m.text = m.spec.Encode()
-	m.checkEnv(n)
-	m.checkSpec(n)
+	done := *m
+	done.spec.RequestSignal = cmp.Or(signal, m.spec.RequestSignal)
+	if known {
+		done.words, done.image, done.spec.Commands = command.Words, command.Digest, command.ByPlatform
+		if command.Warning != "" {
+			n.warn(m.place(), command.Warning)
+		}
+	}
+	if signal != 0 || done.spec.Commands != nil {
+		done.text = done.spec.Encode()
+		done.checkEnv(n)
+		done.checkSpec(n)
+	}
+	return &done
 }
 
 // imageSignal reads an image's stop signal, 0 where it names none.

@@ -71,7 +71,7 @@ func (m *instructed) compareEnv() (missing []corev1.EnvVar, stale int, foreign [
 }
 
 // env hands over the spec and the pod's address.
-func (p *patch) env(m instructed) {
+func (p *patch) env(m *instructed) {
 	missing, stale, _ := m.compareEnv()
 	if stale >= 0 {
 		p.set(escape(m.text), m.pointer("env", strconv.Itoa(stale), "value")...)

@@ -142,7 +142,7 @@ func sameProbe(a, b *corev1.Probe) bool { return equality.Semantic.DeepEqual(a, 
 // hooks takes a postStart hook away that the wrapper runs, and has a preStop hook
 // note that the stop has begun: the wrapper then starts nothing any more, and the
 // containers that hold for this one know.
-func (p *patch) hooks(m instructed) {
+func (p *patch) hooks(m *instructed) {
 	if m.Lifecycle == nil {
 		return
 	}

@@ -26,16 +26,18 @@ const defaultGrace = 30 * time.Second
 
 // instruct works out what is written for each member. What is wrong is noted by
 // subject, and for each of them in the order of the containers.
-func (r *request) instruct(all members, n *Notes) []instructed {
-	own := each(all, func(m *member) spec.Spec { return r.own(m, n) })
-	handlers := each(all, func(m *member) taken { return takeOver(m, all.holdFor(m.Name), n) })
-	done := make([]instructed, len(all))
+func (r *request) instruct(all members, n *Notes) []*instructed {
+	done := make([]*instructed, len(all))
 	for i, m := range all {
-		s, t := own[i], handlers[i]
-		s.StartupProbe, s.Liveness, s.Readiness = t.startup, t.liveness, t.readiness
-		s.PostStart, s.PreStop, s.LivenessDelay = t.postStart, t.preStop, t.livenessDelay
-		s.Wrapped, s.ReadyProbes = m.wrappedPeers(all), readyProbes(m, all, t, n)
-		done[i] = instructed{member: m, spec: s}
+		done[i] = &instructed{member: m, spec: r.own(m, n)}
+	}
+	handlers := make([]taken, len(all))
+	for i, m := range all {
+		handlers[i] = takeOver(m, all.holdFor(m.Name), n)
+		done[i].spec = handlers[i].within(done[i].spec)
+	}
+	for i, m := range all {
+		done[i].spec.Wrapped, done[i].spec.ReadyProbes = m.wrappedPeers(all), readyProbes(m, all, handlers[i], n)
 	}
 	for i, m := range all {
 		done[i].spec.Mode = r.mode(m, all, handlers[i], done[i].spec.ReadyProbes, n)
@@ -45,15 +47,6 @@ func (r *request) instruct(all members, n *Notes) []instructed {
 		done[i].text = done[i].spec.Encode()
 	}
 	return done
-}
-
-// each is what a function makes of each member.
-func each[T any](all members, f func(*member) T) []T {
-	made := make([]T, len(all))
-	for i, m := range all {
-		made[i] = f(m)
-	}
-	return made
 }
 
 // own is what a member's annotations, its own manifest and the order of the

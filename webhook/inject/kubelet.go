@@ -73,6 +73,13 @@ func takeOver(m *member, held bool, n *Notes) taken {
 	return t
 }
 
+// within is a spec with what is taken over.
+func (t taken) within(s spec.Spec) spec.Spec {
+	s.StartupProbe, s.Liveness, s.Readiness = t.startup, t.liveness, t.readiness
+	s.PostStart, s.PreStop, s.LivenessDelay = t.postStart, t.preStop, t.livenessDelay
+	return s
+}
+
 // undelayed is a probe whose delay and number of successes the kubelet keeps.
 func undelayed(p *spec.Probe) *spec.Probe {
 	if p == nil {
@@ -120,7 +127,7 @@ func checkAnswer(c container, field string, have *corev1.Probe, own *spec.Probe,
 }
 
 // answerProbes has the kubelet ask "koordinator probe".
-func (p *patch) answerProbes(m instructed) {
+func (p *patch) answerProbes(m *instructed) {
 	p.answer(m.container, "livenessProbe", m.LivenessProbe, m.spec.Liveness, spec.LivenessProbe)
 	if m.ReadinessProbe == nil && m.gated() {
 		p.set(answeredReadiness(), m.pointer("readinessProbe")...)

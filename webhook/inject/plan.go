@@ -19,7 +19,7 @@ type Planned struct {
 	Wanted []string // containers whose commands have to be found out
 
 	request request
-	members []instructed
+	members []*instructed
 	skipped bool // the pod is left alone, for trouble that is not its own
 }
 
@@ -84,7 +84,7 @@ func (r request) plan() Planned {
 }
 
 // checkPlace refuses what stands in the place of koordinator's own.
-func (r *request) checkPlace(m instructed, n *Notes) {
+func (r *request) checkPlace(m *instructed, n *Notes) {
 	m.checkEnv(n)
 	r.checkMounts(m.member, n)
 	checkGate(m.member, n)

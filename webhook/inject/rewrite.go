@@ -45,7 +45,7 @@ func Rewrite(c Completed) []jsonpatch.Operation {
 
 // marks label the pod for the reconciler and people. Nothing relies on them
 // when a pod comes in; the grant relies on the label, in enabled namespaces.
-func (p *patch) marks(r *request, all []instructed, wrapped []string) {
+func (p *patch) marks(r *request, all []*instructed, wrapped []string) {
 	mark := Status{Version: r.settings.Version, Wrapped: wrapped, Source: spec.SourceLocal, LookedUp: lookedUp(r.pod, all)}
 	for _, m := range all {
 		if m.source != spec.SourceLocal {
@@ -58,7 +58,7 @@ func (p *patch) marks(r *request, all []instructed, wrapped []string) {
 
 // lookedUp are the digests of the images of which a registry was asked what they
 // run, by container: in this call, or in an earlier one that wrapped it.
-func lookedUp(pod *corev1.Pod, wrapped []instructed) map[string]string {
+func lookedUp(pod *corev1.Pod, wrapped []*instructed) map[string]string {
 	var before Status
 	if text := pod.Annotations[StatusAnnotation]; text != "" {
 		_ = json.Unmarshal([]byte(text), &before) // somebody's own text is none of ours

@@ -124,7 +124,7 @@ func checkStop(place string, c, on container, d spec.Dependency, n *Notes) {
 
 // checkMember warns of settings of a wrapped container that do less than they
 // seem to, and refuses a hook that would come too early.
-func (r *request) checkMember(m instructed, n *Notes) {
+func (r *request) checkMember(m *instructed, n *Notes) {
 	if m.Name == "" || !spec.IsName(m.Name) {
 		n.refuse(m.place(), `invalid name: a container's name has at most 63 lowercase letters, digits and "-", and begins and ends with a letter or a digit`)
 	}
@@ -142,7 +142,7 @@ func (r *request) checkMember(m instructed, n *Notes) {
 
 // checkSpec refuses what the wrapper would refuse in the spec: what the API server
 // checks in the pod only after us. What else is wrong says more than that.
-func (m instructed) checkSpec(n *Notes) {
+func (m *instructed) checkSpec(n *Notes) {
 	if len(n.Problems) > 0 || !m.takesFromPod() {
 		return
 	}
@@ -174,13 +174,13 @@ func inPod(m *member, p spec.Problem) string {
 
 // takesFromPod reports whether the spec holds what the API server checks in the
 // pod only after us: probes, hooks, rules, a path.
-func (m instructed) takesFromPod() bool {
+func (m *instructed) takesFromPod() bool {
 	s := m.spec
 	return len(s.ReadyProbes)+len(s.Restart.Rules) > 0 || s.StartupProbe != nil || s.Liveness != nil || s.Readiness != nil || s.PostStart != nil || s.PreStop != nil || s.MessagePath != spec.Message
 }
 
 // checkGrace warns of a stop delay that leaves the command too little time.
-func checkGrace(m instructed, n *Notes) {
+func checkGrace(m *instructed, n *Notes) {
 	grace, delay := m.spec.GracePeriod, m.spec.StopDelay
 	needs := min(m.spec.StopTimeout, max(2*time.Second, grace/4))
 	switch {
@@ -195,7 +195,7 @@ func checkGrace(m instructed, n *Notes) {
 // checkStopTimeout warns of a stop timeout that somebody asked for and that the
 // kubelet does not wait for when the pod is stopped. The default is nobody's
 // wish.
-func checkStopTimeout(m instructed, place string, n *Notes) {
+func checkStopTimeout(m *instructed, place string, n *Notes) {
 	if grace := m.spec.GracePeriod; place != "" && m.spec.StopTimeout > grace {
 		n.warn(place, fmt.Sprintf("%s is longer than terminationGracePeriodSeconds: %d, after which the kubelet kills the command when the pod is stopped: raise the grace period or shorten the timeout", m.spec.StopTimeout, grace/time.Second))
 	}
