@@ -18,56 +18,56 @@ func (m *member) mountsToken() bool {
 }
 
 // checkLocal refuses what records alone cannot tell.
-func (r *request) checkLocal(m *member, all members, n *Notes) {
+func (in *input) checkLocal(m *member, all members, n *Notes) {
 	if m.source != spec.SourceLocal {
 		return
 	}
 	for _, d := range m.startDeps {
-		r.checkRecord(m, all, d, r.asked.placeOf(m.Name, "startDeps"), n)
+		in.checkRecord(m, all, d, in.asked.placeOf(m.Name, "startDeps"), n)
 	}
 	for _, d := range m.stopDeps {
-		r.checkRecord(m, all, d, r.asked.placeOf(m.Name, "stopDeps"), n)
+		in.checkRecord(m, all, d, in.asked.placeOf(m.Name, "stopDeps"), n)
 	}
 }
 
-func (r *request) checkRecord(m *member, all members, d spec.Dependency, place string, n *Notes) {
-	on, found := r.find(d.Container)
+func (in *input) checkRecord(m *member, all members, d spec.Dependency, place string, n *Notes) {
+	on, found := in.find(d.Container)
 	peer := all.named(d.Container)
 	exits := d.Condition != spec.Started && d.Condition != spec.Ready
 	var unknown string
 	switch {
-	case !found && !r.late(d.Container): // said already
+	case !found && !in.late(d.Container): // said already
 		return
 	case peer == nil:
 		unknown = fmt.Sprintf("%q is not wrapped and keeps no record", d.Container)
-	case exits && r.forgets(on):
+	case exits && in.forgets(on):
 		unknown = fmt.Sprintf("%q may be missed: the record of %q does not outlive the pod's sandbox", d, on.Name)
 	case d.Condition == spec.Ready && !tellsReady(peer):
 		unknown = fmt.Sprintf("%q cannot run its probes by itself, so that only the pod's status tells when it is ready", on.Name)
 	default:
 		return
 	}
-	n.refuse(place, fmt.Sprintf("%s, and the API server is not asked (%s): set %ssource: pod", unknown, r.whyLocal(m), Prefix))
+	n.refuse(place, fmt.Sprintf("%s, and the API server is not asked (%s): set %ssource: pod", unknown, in.whyLocal(m), Prefix))
 }
 
 // forgets reports whether an exit for good may be unknown to the containers of
 // the pod's next sandbox. Where the whole pod is never restarted, there is none.
-func (r *request) forgets(on container) bool {
+func (in *input) forgets(on container) bool {
 	policy := on.restarts()
 	return policy == corev1.RestartPolicyOnFailure ||
-		policy == corev1.RestartPolicyNever && r.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
+		policy == corev1.RestartPolicyNever && in.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
 // whyLocal says why nobody but the records is asked.
-func (r *request) whyLocal(m *member) string {
-	mount := r.pod.Spec.AutomountServiceAccountToken
+func (in *input) whyLocal(m *member) string {
+	mount := in.pod.Spec.AutomountServiceAccountToken
 	switch {
 	case m.wish.Spec.Source == spec.SourceLocal:
-		return fmt.Sprintf("%s is local", r.asked.placeOf(m.Name, "source"))
+		return fmt.Sprintf("%s is local", in.asked.placeOf(m.Name, "source"))
 	case mount != nil && !*mount:
 		return "the pod has automountServiceAccountToken: false"
 	}
-	return fmt.Sprintf("service account %s has automountServiceAccountToken: false", podAccount(r.pod))
+	return fmt.Sprintf("service account %s has automountServiceAccountToken: false", podAccount(in.pod))
 }
 
 // podAccount is the service account in messages.

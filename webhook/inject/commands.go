@@ -23,8 +23,8 @@ type Command struct {
 }
 
 // lacks reports whether a container's command could not be found out.
-func (r *request) lacks(name string) bool {
-	_, lacking := r.lacking[name]
+func (in *input) lacks(name string) bool {
+	_, lacking := in.lacking[name]
 	return lacking
 }
 
@@ -48,22 +48,22 @@ func (m *member) wantsCommand() bool {
 
 // checkCommand refuses a command of ours that is none, and one that is not known. It
 // returns why the pod is to be left alone, if it is.
-func (r *request) checkCommand(m *member, n *Notes) (skip []string) {
+func (in *input) checkCommand(m *member, n *Notes) (skip []string) {
 	if wrappedWithin(m.container) {
 		return nil
 	}
-	switch found := r.lacking[m.Name]; {
+	switch found := in.lacking[m.Name]; {
 	case m.wrapped() && !whole(m):
 		n.refuse(m.place(), fmt.Sprintf("command: %s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary))
 	case m.wrapped():
 	case m.wish.Command != nil && len(m.Command) > 0:
 		n.warn(m.wish.Places["command"], "replaces the command and args in the pod")
-	case !r.lacks(m.Name):
-	case found.Trouble && r.settings.SkipTrouble:
+	case !in.lacks(m.Name):
+	case found.Trouble && in.settings.SkipTrouble:
 		return []string{fmt.Sprintf("%s: %s", m.place(), found.Problem)}
 	default:
 		why := cmp.Or(found.Problem, fmt.Sprintf("the image %q decides what is run, and this installation does not look into images", m.Image))
-		n.refuse(m.place(), fmt.Sprintf("pod %q: the command is not known: %s; or %s", r.podName(), why, commandRemedies(m.container)))
+		n.refuse(m.place(), fmt.Sprintf("pod %q: the command is not known: %s; or %s", in.podName(), why, commandRemedies(m.container)))
 	}
 	return nil
 }
@@ -84,9 +84,9 @@ func commandRemedies(c container) string {
 // checkUnwrapped tells of containers that others depend on and that stay as
 // they are, since their command is not known: their facts come from the pod's
 // status.
-func (r *request) checkUnwrapped(all members, n *Notes) {
-	for _, c := range r.containers {
-		if found := r.lacking[c.Name]; found.Problem != "" && all.named(c.Name) == nil {
+func (in *input) checkUnwrapped(all members, n *Notes) {
+	for _, c := range in.containers {
+		if found := in.lacking[c.Name]; found.Problem != "" && all.named(c.Name) == nil {
 			n.warn(c.place(), "is not wrapped, so that its facts come from the pod's status: "+found.Problem)
 		}
 	}

@@ -24,20 +24,22 @@ type Completed struct {
 	Wrapped []string // containers that run under koordinator
 	Skipped bool     // the pod is left alone, for trouble that is not its own
 
-	request request
+	given   input
 	members []*instructed
 }
 
-// Complete adds to a plan what was found out. A container whose command was not
-// found is refused, and left unwrapped where only others ask for it.
+// Complete adds to a plan what was found out. The plan is made again where that is
+// less than it wants: a container whose command is not known is refused, or not
+// wrapped where only others depend on it.
 func Complete(p Planned, found Found) Completed {
 	if lacking := p.lacking(found.Commands); len(lacking) > 0 {
-		p.request.lacking = lacking
-		p = p.request.plan()
+		given := p.given
+		given.lacking = lacking
+		p = plan(given)
 	}
 	c := Completed{
 		Notes:   Notes{slices.Clip(p.Problems), slices.Clip(p.Warnings)}, // the plan's own stay as they are
-		Skipped: p.skipped, request: p.request, members: make([]*instructed, len(p.members)),
+		Skipped: p.skipped, given: p.given, members: make([]*instructed, len(p.members)),
 	}
 	for i, m := range p.members {
 		c.members[i] = m.complete(found, &c.Notes)

@@ -36,9 +36,9 @@ const (
 )
 
 // engineOf is the engine that a container belongs to.
-func (r *request) engineOf(c container) (engine, bool) {
+func (in *input) engineOf(c container) (engine, bool) {
 	i := slices.IndexFunc(engines, func(e engine) bool {
-		_, labelled := r.pod.Labels[e.label]
+		_, labelled := in.pod.Labels[e.label]
 		return (labelled || e.label == "") && e.owns(c.Name)
 	})
 	if i < 0 {
@@ -49,21 +49,21 @@ func (r *request) engineOf(c container) (engine, bool) {
 
 // checkEngines warns of Tekton's steps that wait without end for the step before
 // when its command never runs.
-func (r *request) checkEngines(n *Notes) {
-	for i, c := range r.containers {
-		e, found := r.engineOf(c)
-		deps := r.asked.Wishes[c.Name].Spec.StartDeps
+func (in *input) checkEngines(n *Notes) {
+	for i, c := range in.containers {
+		e, found := in.engineOf(c)
+		deps := in.asked.Wishes[c.Name].Spec.StartDeps
 		if !found || e.name != tekton || len(deps) == 0 {
 			continue
 		}
 		var later []string
-		for _, next := range r.containers[i+1:] {
-			if strings.HasPrefix(next.Name, stepPrefix) && !followsFailure(r.asked.Wishes[next.Name].Spec, c.Name, deps) {
+		for _, next := range in.containers[i+1:] {
+			if strings.HasPrefix(next.Name, stepPrefix) && !followsFailure(in.asked.Wishes[next.Name].Spec, c.Name, deps) {
 				later = append(later, fmt.Sprintf("%q", next.Name))
 			}
 		}
 		if len(later) > 0 {
-			n.warn(r.asked.Wishes[c.Name].Places["startDeps"], fmt.Sprintf("if %q cannot start, the steps after it (%s) wait until the TaskRun times out, because Tekton's entrypoint in %q never runs: give them the same start dependencies, or stop-deps: \"%s: %s=failed\"",
+			n.warn(in.asked.Wishes[c.Name].Places["startDeps"], fmt.Sprintf("if %q cannot start, the steps after it (%s) wait until the TaskRun times out, because Tekton's entrypoint in %q never runs: give them the same start dependencies, or stop-deps: \"%s: %s=failed\"",
 				c.Name, strings.Join(later, ", "), c.Name, strings.Trim(later[0], `"`), c.Name))
 		}
 	}

@@ -20,18 +20,18 @@ func installerAt(pod *corev1.Pod) int {
 
 // checkInstaller refuses other containers of our name, and members that come before
 // ours. It cannot be moved: an operation that does it knows not all of it.
-func (r *request) checkInstaller(all members, n *Notes) {
-	for _, c := range r.pod.Spec.Containers {
+func (in *input) checkInstaller(all members, n *Notes) {
+	for _, c := range in.pod.Spec.Containers {
 		if c.Name == InstallContainer {
 			n.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
 		}
 	}
-	at := installerAt(r.pod)
+	at := installerAt(in.pod)
 	if at < 0 {
 		return
 	}
 	place := fmt.Sprintf("init container %q", InstallContainer)
-	if r.byImage || !installs(r.pod.Spec.InitContainers[at]) {
+	if in.byImage || !installs(in.pod.Spec.InitContainers[at]) {
 		n.refuse(place, "the name is reserved for koordinator: give this init container another one")
 		return
 	}
@@ -44,16 +44,16 @@ func (r *request) checkInstaller(all members, n *Notes) {
 
 // install adds the init container that copies the wrapper, before all others,
 // or names it the containers that were wrapped since.
-func (p *patch) install(r *request, wrapped []string) {
-	at := installerAt(r.pod)
+func (p *patch) install(in *input, wrapped []string) {
+	at := installerAt(in.pod)
 	switch {
-	case r.byImage:
+	case in.byImage:
 	case at >= 0:
-		p.installAlso(r.pod.Spec.InitContainers[at], at, wrapped)
-	case len(r.pod.Spec.InitContainers) == 0:
-		p.set([]corev1.Container{r.installer(wrapped)}, "spec", "initContainers")
+		p.installAlso(in.pod.Spec.InitContainers[at], at, wrapped)
+	case len(in.pod.Spec.InitContainers) == 0:
+		p.set([]corev1.Container{in.installer(wrapped)}, "spec", "initContainers")
 	default:
-		p.set(r.installer(wrapped), "spec", "initContainers", "0")
+		p.set(in.installer(wrapped), "spec", "initContainers", "0")
 	}
 }
 
@@ -94,32 +94,32 @@ func installMounts() []corev1.VolumeMount {
 	return []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}, {Name: RecordVolume, MountPath: spec.RecordDir}}
 }
 
-func (r *request) installer(wrapped []string) corev1.Container {
-	resources := r.settings.Resources
-	if r.leavesResources() {
+func (in *input) installer(wrapped []string) corev1.Container {
+	resources := in.settings.Resources
+	if in.leavesResources() {
 		resources = corev1.ResourceRequirements{}
 	}
 	return corev1.Container{
 		Name:                     InstallContainer,
-		Image:                    r.settings.Image,
-		ImagePullPolicy:          r.settings.PullPolicy,
+		Image:                    in.settings.Image,
+		ImagePullPolicy:          in.settings.PullPolicy,
 		Args:                     installArgs(wrapped),
 		Resources:                resources,
 		VolumeMounts:             installMounts(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
-		SecurityContext:          installSecurity(r.pod.Spec.SecurityContext),
+		SecurityContext:          installSecurity(in.pod.Spec.SecurityContext),
 	}
 }
 
 // leavesResources reports whether a request of ours would change what the pod
 // is: one of quality of service class BestEffort, or one whose resources are
 // given for the pod as a whole.
-func (r *request) leavesResources() bool {
-	if r := r.pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits) > 0 {
+func (in *input) leavesResources() bool {
+	if own := in.pod.Spec.Resources; own != nil && len(own.Requests)+len(own.Limits) > 0 {
 		return true
 	}
-	return !slices.ContainsFunc(r.containers, func(c container) bool {
+	return !slices.ContainsFunc(in.containers, func(c container) bool {
 		return classifies(c.Resources.Requests) || classifies(c.Resources.Limits)
 	})
 }

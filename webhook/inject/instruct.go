@@ -26,10 +26,10 @@ const defaultGrace = 30 * time.Second
 
 // instruct works out what is written for each member. What is wrong is noted by
 // subject, and for each of them in the order of the containers.
-func (r *request) instruct(all members, n *Notes) []*instructed {
+func (in *input) instruct(all members, n *Notes) []*instructed {
 	done := make([]*instructed, len(all))
 	for i, m := range all {
-		done[i] = &instructed{member: m, spec: r.own(m, n)}
+		done[i] = &instructed{member: m, spec: in.own(m, n)}
 	}
 	handlers := make([]taken, len(all))
 	for i, m := range all {
@@ -40,10 +40,10 @@ func (r *request) instruct(all members, n *Notes) []*instructed {
 		done[i].spec.Wrapped, done[i].spec.ReadyProbes = m.wrappedPeers(all), readyProbes(m, all, handlers[i], n)
 	}
 	for i, m := range all {
-		done[i].spec.Mode = r.mode(m, all, handlers[i], done[i].spec.ReadyProbes, n)
+		done[i].spec.Mode = in.mode(m, all, handlers[i], done[i].spec.ReadyProbes, n)
 	}
 	for i, m := range all {
-		r.checkLocal(m, all, n)
+		in.checkLocal(m, all, n)
 		done[i].text = done[i].spec.Encode()
 	}
 	return done
@@ -51,11 +51,11 @@ func (r *request) instruct(all members, n *Notes) []*instructed {
 
 // own is what a member's annotations, its own manifest and the order of the
 // containers say.
-func (r *request) own(m *member, n *Notes) spec.Spec {
+func (in *input) own(m *member, n *Notes) spec.Spec {
 	s := m.wish.Spec
 	s.Container, s.StartDeps, s.StopDeps, s.HoldFor = m.Name, m.startDeps, m.stopDeps, m.holdFor
 	s.Restart, s.Source = m.restart, m.source
-	s.GracePeriod, s.ProbeGrace = r.grace(), m.probeGrace()
+	s.GracePeriod, s.ProbeGrace = in.grace(), m.probeGrace()
 	s.MessagePath = cmp.Or(m.TerminationMessagePath, spec.Message)
 	s.Environ = keptEnviron(m, n)
 	if m.wrapped() {
@@ -68,8 +68,8 @@ func (r *request) own(m *member, n *Notes) spec.Spec {
 }
 
 // grace is the pod's grace period.
-func (r *request) grace() time.Duration {
-	if seconds := r.pod.Spec.TerminationGracePeriodSeconds; seconds != nil {
+func (in *input) grace() time.Duration {
+	if seconds := in.pod.Spec.TerminationGracePeriodSeconds; seconds != nil {
 		return time.Duration(*seconds) * time.Second
 	}
 	return defaultGrace
@@ -89,8 +89,8 @@ func podSignal(m *member, n *Notes) (signal syscall.Signal, given bool) {
 
 // mode lets the command take the wrapper's place where nothing is left to do for
 // it then, and refuses that where something is.
-func (r *request) mode(m *member, all members, t taken, ready []spec.Probe, n *Notes) spec.Mode {
-	place := r.asked.placeOf(m.Name, "mode")
+func (in *input) mode(m *member, all members, t taken, ready []spec.Probe, n *Notes) spec.Mode {
+	place := in.asked.placeOf(m.Name, "mode")
 	reasons := againstExec(m, all, t)
 	asked := m.wish.Spec.Mode
 	switch {

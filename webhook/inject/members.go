@@ -88,12 +88,23 @@ func (all members) wrappedBefore() bool {
 	return slices.ContainsFunc(all, func(m *member) bool { return m.before.Container != "" })
 }
 
+// wanted are those whose commands have to be found out.
+func (all members) wanted() []string {
+	var names []string
+	for _, m := range all {
+		if m.wantsCommand() {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
 // choose finds the containers to wrap: those that are asked to take part, and
 // those that others depend on, where the command is known. Of an init container
 // that has ended by then nobody needs to know anything.
-func (r *request) choose(holds spec.Graph) members {
+func (in *input) choose(holds spec.Graph) members {
 	named := map[string]bool{}
-	for _, w := range r.asked.Wishes {
+	for _, w := range in.asked.Wishes {
 		for _, deps := range [][]spec.Dependency{w.Spec.StartDeps, w.Spec.StopDeps} {
 			for _, d := range deps {
 				named[d.Container] = true
@@ -101,22 +112,22 @@ func (r *request) choose(holds spec.Graph) members {
 		}
 	}
 	var all members
-	for _, c := range r.containers {
-		w := r.asked.wish(c.Name)
-		serves := named[c.Name] && !c.runsToEnd() && !r.late(c.Name) && !r.lacks(c.Name)
+	for _, c := range in.containers {
+		w := in.asked.wish(c.Name)
+		serves := named[c.Name] && !c.runsToEnd() && !in.late(c.Name) && !in.lacks(c.Name)
 		if w.TakesPart() || serves {
-			all = append(all, r.member(c, w, holds))
+			all = append(all, in.member(c, w, holds))
 		}
 	}
 	return all
 }
 
 // member is what the container depends on.
-func (r *request) member(c container, w Wish, holds spec.Graph) *member {
+func (in *input) member(c container, w Wish, holds spec.Graph) *member {
 	m := &member{
 		container: c, wish: w, before: written(c),
-		startDeps: r.open(w.Spec.StartDeps), stopDeps: slices.Clone(w.Spec.StopDeps),
-		holdFor: r.holdFor(c, holds), source: w.Spec.Source, restart: c.restart(),
+		startDeps: in.open(w.Spec.StartDeps), stopDeps: slices.Clone(w.Spec.StopDeps),
+		holdFor: in.holdFor(c, holds), source: w.Spec.Source, restart: c.restart(),
 	}
 	if m.source == spec.SourceAuto && !m.hasToken() {
 		m.source = spec.SourceLocal
@@ -127,60 +138,59 @@ func (r *request) member(c container, w Wish, holds spec.Graph) *member {
 // open leaves out the dependencies on init containers that have ended before
 // anything waits: they hold by then. So are optional ones on containers that
 // neither the pod has nor another webhook adds: they never do.
-func (r *request) open(deps []spec.Dependency) []spec.Dependency {
+func (in *input) open(deps []spec.Dependency) []spec.Dependency {
 	return slices.DeleteFunc(slices.Clone(deps), func(d spec.Dependency) bool {
-		on, found := r.find(d.Container)
-		return found && on.runsToEnd() || !found && d.Optional && !r.late(d.Container)
+		on, found := in.find(d.Container)
+		return found && on.runsToEnd() || !found && d.Optional && !in.late(d.Container)
 	})
 }
 
 // holdFor are the containers for which a container holds. The kubelet stops
 // native sidecars after all regular containers, so for them it does it.
-func (r *request) holdFor(c container, holds spec.Graph) []string {
+func (in *input) holdFor(c container, holds spec.Graph) []string {
 	if c.init() {
 		return nil
 	}
 	var names []string
 	for _, name := range holds[c.Name] {
-		if on, found := r.find(name); found && !on.init() {
+		if on, found := in.find(name); found && !on.init() {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// withEssential are the wishes with a stop dependency of every other regular
+// withEssential is the input with a stop dependency of every other regular
 // container on each essential one, but those that start only after it has exited,
 // and those that have exited before it starts.
-func (r *request) withEssential(n *Notes) map[string]Wish {
-	essential := slices.DeleteFunc(slices.Clone(r.asked.Essential), func(e Essential) bool { return !r.checkEssential(e, n) })
+func withEssential(in input, n *Notes) *input {
+	essential := slices.DeleteFunc(slices.Clone(in.asked.Essential), func(e Essential) bool { return !in.checkEssential(e, n) })
 	if len(essential) == 0 {
-		return r.asked.Wishes
+		return &in
 	}
-	after := r.exitsBefore()
-	wishes := maps.Clone(r.asked.Wishes) // the caller's own stay as they are
-	if wishes == nil {
-		wishes = map[string]Wish{}
-	}
-	for _, c := range r.containers {
+	after := in.exitsBefore()
+	wishes := map[string]Wish{}
+	maps.Copy(wishes, in.asked.Wishes)
+	for _, c := range in.containers {
 		if c.init() {
 			continue
 		}
-		w := r.asked.wish(c.Name)
+		w := in.asked.wish(c.Name)
 		for _, e := range essential {
-			if c.Name != e.Container && !after[c.Name][e.Container] && !after[e.Container][c.Name] && r.isStopped(c, w, e, n) {
+			if c.Name != e.Container && !after[c.Name][e.Container] && !after[e.Container][c.Name] && in.isStopped(c, w, e, n) {
 				w = w.stopWith(e)
 				wishes[c.Name] = w
 			}
 		}
 	}
-	return wishes
+	in.asked.Wishes = wishes
+	return &in
 }
 
 // exitsBefore says of each container which others have exited for good when it
 // starts.
-func (r *request) exitsBefore() map[string]map[string]bool {
-	specs := r.specs()
+func (in *input) exitsBefore() map[string]map[string]bool {
+	specs := in.specs()
 	all := map[string]map[string]bool{}
 	for name := range specs {
 		all[name] = map[string]bool{}
@@ -192,11 +202,11 @@ func (r *request) exitsBefore() map[string]map[string]bool {
 }
 
 // checkEssential reports whether others can be stopped by a container.
-func (r *request) checkEssential(e Essential, n *Notes) bool {
-	on, found := r.find(e.Container)
+func (in *input) checkEssential(e Essential, n *Notes) bool {
+	on, found := in.find(e.Container)
 	switch {
-	case !found && (e.Label || !r.late(e.Container)):
-		n.refuse(e.Place, r.unknown(e.Container))
+	case !found && (e.Label || !in.late(e.Container)):
+		n.refuse(e.Place, in.unknown(e.Container))
 	case found && on.init():
 		n.refuse(e.Place, fmt.Sprintf("%q is an init container, and only a regular one can be essential: name another", e.Container))
 	case found && e.Label && on.restarts() == corev1.RestartPolicyAlways:
@@ -209,15 +219,15 @@ func (r *request) checkEssential(e Essential, n *Notes) bool {
 
 // isStopped reports whether an essential container stops another, which may have a
 // stop dependency of its own on it.
-func (r *request) isStopped(c container, w Wish, e Essential, n *Notes) bool {
-	made, byEngine := r.engineOf(c)
+func (in *input) isStopped(c container, w Wish, e Essential, n *Notes) bool {
+	made, byEngine := in.engineOf(c)
 	switch {
 	case slices.ContainsFunc(w.Spec.StopDeps, func(d spec.Dependency) bool { return d.Container == e.Container }):
 	case byEngine:
 		n.warn(e.Place, fmt.Sprintf("%q is not stopped: %s ends it itself. To stop it with %q nevertheless, write stop-deps: \"%s: %s\"", c.Name, made.name, e.Container, c.Name, e.Container))
-	case r.late(c.Name) && !w.TakesPart():
+	case in.late(c.Name) && !w.TakesPart():
 		n.warn(e.Place, fmt.Sprintf("%q is not stopped: another webhook adds it, and it is not asked to take part", c.Name))
-	case e.Label && r.lacks(c.Name):
+	case e.Label && in.lacks(c.Name):
 		n.warn(e.Place, fmt.Sprintf("%q is not stopped: its image decides what is run, and that is not known: %s", c.Name, commandRemedies(c)))
 	default:
 		return true

@@ -13,9 +13,9 @@ import (
 )
 
 // checkMounts refuses what others have under the reserved directory.
-func (r *request) checkMounts(m *member, n *Notes) {
+func checkMounts(m *member, byImage bool, n *Notes) {
 	if slices.ContainsFunc(m.VolumeMounts, func(own corev1.VolumeMount) bool { return reserved(own.MountPath) }) {
-		checkReservedMounts(m, r.byImage, n)
+		checkReservedMounts(m, byImage, n)
 	}
 	for _, d := range m.VolumeDevices {
 		if reserved(d.DevicePath) {
@@ -101,13 +101,13 @@ func recordMount(name string) corev1.VolumeMount {
 // checkReserved refuses mounts of our volumes that are not as ours: a container that
 // could write them could change what others are told and run. A container may
 // have ours without being wrapped, in the copy of a pod.
-func (r *request) checkReserved(all members, n *Notes) {
-	for _, c := range r.containers {
+func (in *input) checkReserved(all members, n *Notes) {
+	for _, c := range in.containers {
 		for _, m := range c.VolumeMounts {
 			switch {
 			case !slices.Contains(ourVolumeNames, m.Name):
 			case all.named(c.Name) != nil && reserved(m.MountPath): // said with its other mounts
-			case !slices.ContainsFunc(mountsOf(c.Name, r.byImage), func(our corev1.VolumeMount) bool { return sameMount(m, our) }):
+			case !slices.ContainsFunc(mountsOf(c.Name, in.byImage), func(our corev1.VolumeMount) bool { return sameMount(m, our) }):
 				n.refuse(c.place(), fmt.Sprintf("volumeMount %q at %s: the volume is koordinator's own: mount another", m.Name, m.MountPath))
 			}
 		}

@@ -18,7 +18,7 @@ type pair [2]string
 // order is what is asked for the order of a pod's containers, and what is said
 // of it.
 type order struct {
-	*request
+	*input
 	*Notes
 
 	specs   map[string]spec.Spec
@@ -28,8 +28,8 @@ type order struct {
 
 // checkOrder refuses orders that no run of the pod gets past, and warns of those
 // that some run does not.
-func (r *request) checkOrder(specs map[string]spec.Spec, holds spec.Graph, refused map[pair]bool, n *Notes) {
-	o := order{r, n, specs, stopsOf(specs), refused}
+func (in *input) checkOrder(specs map[string]spec.Spec, holds spec.Graph, refused map[pair]bool, n *Notes) {
+	o := order{in, n, specs, stopsOf(specs), refused}
 	cycles := spec.StartGraph(specs).Cycles()
 	found, explored := o.explore(len(cycles) > 0)
 	for _, path := range cycles {

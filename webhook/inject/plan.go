@@ -18,14 +18,13 @@ type Planned struct {
 	Notes
 	Wanted []string // containers whose commands have to be found out
 
-	request request
+	given   input
 	members []*instructed
 	skipped bool // the pod is left alone, for trouble that is not its own
 }
 
-// request is a pod, what is asked for its containers, and the administrator's
-// settings.
-type request struct {
+// input is what a plan is made of. It is never changed.
+type input struct {
 	pod        *corev1.Pod
 	containers []container
 	names      func() string // of all containers in messages
@@ -35,61 +34,59 @@ type request struct {
 	lacking    map[string]Command // why the commands of some containers are not known; all others are, or will be
 }
 
-// Plan works out which containers of a pod take part. The pod is as the API server
-// sent it, or sent it back after other webhooks changed it: what is in place
+// Plan works out which containers of a pod take part, and everything that is wrong
+// with what is asked for them, whatever their images run. The pod is as the API
+// server sent it, or sent it back after other webhooks changed it: what is in place
 // already is part of the plan.
 func Plan(pod *corev1.Pod, asked Asked, settings Settings) Planned {
 	containers := list(pod, asked.Unread)
-	return request{
+	return plan(input{
 		pod: pod, containers: containers, names: sync.OnceValue(func() string { return namesOf(containers) }),
 		asked: asked, settings: settings, byImage: byImage(pod, settings),
-	}.plan()
+	})
 }
 
-func (r request) plan() Planned {
-	p := Planned{request: r}
-	n := &p.Notes
-	r.asked.Wishes = r.withEssential(n)
-	r.checkNames(n)
-	refused := r.checkDependencies(n)
-	specs := r.specs() // for other containers they have been refused
+func plan(given input) Planned {
+	var n Notes
+	in := withEssential(given, &n)
+	in.checkNames(&n)
+	refused := in.checkDependencies(&n)
+	specs := in.specs()
 	holds := spec.HoldGraph(specs)
-	r.checkOrder(specs, holds, refused, n)
-	r.checkEngines(n)
-	all := r.choose(holds)
-	r.checkIdle(all, n)
-	r.checkUnwrapped(all, n)
-	p.members = r.instruct(all, n)
-	var skipped []string
-	for _, m := range p.members {
-		r.checkMember(m, n)
-		skipped = append(skipped, r.checkCommand(m.member, n)...)
-		r.checkPlace(m, n)
-		if m.wantsCommand() {
-			p.Wanted = append(p.Wanted, m.Name)
-		}
-	}
+	in.checkOrder(specs, holds, refused, &n)
+	in.checkEngines(&n)
+	all := in.choose(holds)
+	in.checkIdle(all, &n)
+	in.checkUnwrapped(all, &n)
+	done := in.instruct(all, &n)
+	skipped := in.checkMembers(done, &n)
 	if len(all) > 0 {
-		r.checkReserved(all, n)
-		r.checkVolumes(n)
-		r.checkInstaller(all, n)
+		in.checkReserved(all, &n)
+		in.checkVolumes(&n)
+		in.checkInstaller(all, &n)
 	}
-	if p.skipped = len(skipped) > 0; p.skipped {
+	if len(skipped) > 0 {
 		n.warn("koordinator", skipText(all)+strings.Join(skipped, "; "))
 	}
 	if len(n.Problems) == 0 {
-		r.checkReadiness(all, n)
+		in.checkReadiness(all, &n)
 	}
-	return p
+	return Planned{Notes: n, Wanted: all.wanted(), given: given, members: done, skipped: len(skipped) > 0}
 }
 
-// checkPlace refuses what stands in the place of koordinator's own.
-func (r *request) checkPlace(m *instructed, n *Notes) {
-	m.checkEnv(n)
-	r.checkMounts(m.member, n)
-	checkGate(m.member, n)
-	checkAnswer(m.container, "livenessProbe", m.LivenessProbe, m.spec.Liveness, spec.LivenessProbe, n)
-	checkAnswer(m.container, "readinessProbe", m.ReadinessProbe, m.spec.Readiness, spec.ReadinessProbe, n)
+// checkMembers refuses what is wrong with each member, and returns why the pod is to
+// be left alone, if it is.
+func (in *input) checkMembers(all []*instructed, n *Notes) (skipped []string) {
+	for _, m := range all {
+		in.checkMember(m, n)
+		skipped = append(skipped, in.checkCommand(m.member, n)...)
+		m.checkEnv(n)
+		checkMounts(m.member, in.byImage, n)
+		checkGate(m.member, n)
+		checkAnswer(m.container, "livenessProbe", m.LivenessProbe, m.spec.Liveness, spec.LivenessProbe, n)
+		checkAnswer(m.container, "readinessProbe", m.ReadinessProbe, m.spec.Readiness, spec.ReadinessProbe, n)
+	}
+	return skipped
 }
 
 // skipText says what becomes of a pod for trouble that is not its own. What an
@@ -103,11 +100,11 @@ func skipText(all members) string {
 
 // podName is the pod's name for messages; a pod of a workload has only the
 // beginning of one yet.
-func (r *request) podName() string { return cmp.Or(r.pod.Name, r.pod.GenerateName) }
+func (in *input) podName() string { return cmp.Or(in.pod.Name, in.pod.GenerateName) }
 
 // find is the container of that name.
-func (r *request) find(name string) (container, bool) {
-	for _, c := range r.containers {
+func (in *input) find(name string) (container, bool) {
+	for _, c := range in.containers {
 		if c.Name == name {
 			return c, true
 		}
@@ -117,13 +114,14 @@ func (r *request) find(name string) (container, bool) {
 
 // late reports whether another webhook adds the container. When it comes must
 // not change what we do, so it is wrapped only when it is asked for.
-func (r *request) late(name string) bool { return slices.Contains(r.settings.LateSidecars, name) }
+func (in *input) late(name string) bool { return slices.Contains(in.settings.LateSidecars, name) }
 
-// specs are those asked for, of the containers that are there.
-func (r *request) specs() map[string]spec.Spec {
+// specs are those asked for, of the containers that are there. For others they are
+// refused.
+func (in *input) specs() map[string]spec.Spec {
 	all := map[string]spec.Spec{}
-	for _, c := range r.containers {
-		if w, asked := r.asked.Wishes[c.Name]; asked {
+	for _, c := range in.containers {
+		if w, asked := in.asked.Wishes[c.Name]; asked {
 			all[c.Name] = w.Spec
 		}
 	}
@@ -148,6 +146,6 @@ func namesOf(containers []container) string {
 }
 
 // unknown says that there is no such container, and which there are.
-func (r *request) unknown(name string) string {
-	return fmt.Sprintf("no container %q in this pod (has: %s)", name, r.names())
+func (in *input) unknown(name string) string {
+	return fmt.Sprintf("no container %q in this pod (has: %s)", name, in.names())
 }

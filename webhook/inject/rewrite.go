@@ -21,10 +21,10 @@ func Rewrite(c Completed) []jsonpatch.Operation {
 	for i, m := range c.members {
 		all[i] = m.member
 	}
-	r := &c.request
+	in := &c.given
 	if c.Skipped {
 		if !all.wrappedBefore() {
-			p.status(r.pod, Status{Version: r.settings.Version, Skipped: true})
+			p.status(in.pod, Status{Version: in.settings.Version, Skipped: true})
 		}
 		return p
 	}
@@ -32,28 +32,28 @@ func Rewrite(c Completed) []jsonpatch.Operation {
 		p.emptyEnviron(m.container)
 		p.command(m)
 		p.env(m)
-		p.mounts(m.member, r.byImage)
+		p.mounts(m.member, in.byImage)
 		p.gate(m.member, all)
 		p.hooks(m)
 		p.answerProbes(m)
 	}
-	p.volumes(r, all)
-	p.marks(r, c.members, c.Wrapped)
-	p.install(r, c.Wrapped) // last, as it moves the other init containers
+	p.volumes(in, all)
+	p.marks(in, c.members, c.Wrapped)
+	p.install(in, c.Wrapped) // last, as it moves the other init containers
 	return p
 }
 
 // marks label the pod for the reconciler and people. Nothing relies on them
 // when a pod comes in; the grant relies on the label, in enabled namespaces.
-func (p *patch) marks(r *request, all []*instructed, wrapped []string) {
-	mark := Status{Version: r.settings.Version, Wrapped: wrapped, Source: spec.SourceLocal, LookedUp: lookedUp(r.pod, all)}
+func (p *patch) marks(in *input, all []*instructed, wrapped []string) {
+	mark := Status{Version: in.settings.Version, Wrapped: wrapped, Source: spec.SourceLocal, LookedUp: lookedUp(in.pod, all)}
 	for _, m := range all {
 		if m.source != spec.SourceLocal {
 			mark.Source = ""
 		}
 	}
-	p.put(r.pod.Labels, InjectedLabel, "true", "metadata", "labels")
-	p.status(r.pod, mark)
+	p.put(in.pod.Labels, InjectedLabel, "true", "metadata", "labels")
+	p.status(in.pod, mark)
 }
 
 // lookedUp are the digests of the images of which a registry was asked what they

@@ -15,46 +15,46 @@ import (
 )
 
 // checkNames refuses wishes for containers that are not there.
-func (r *request) checkNames(n *Notes) {
-	for _, name := range slices.Sorted(maps.Keys(r.asked.Wishes)) {
-		w := r.asked.Wishes[name]
-		if _, found := r.find(name); !found {
+func (in *input) checkNames(n *Notes) {
+	for _, name := range slices.Sorted(maps.Keys(in.asked.Wishes)) {
+		w := in.asked.Wishes[name]
+		if _, found := in.find(name); !found {
 			for _, place := range slices.Compact(slices.Sorted(maps.Values(w.Places))) {
-				n.refuse(place, r.unknown(name))
+				n.refuse(place, in.unknown(name))
 			}
 		}
 	}
 }
 
 // checkIdle warns of what is asked of containers that are not wrapped.
-func (r *request) checkIdle(all members, n *Notes) {
-	for _, c := range r.containers {
+func (in *input) checkIdle(all members, n *Notes) {
+	for _, c := range in.containers {
 		if all.named(c.Name) != nil {
 			continue
 		}
-		for _, place := range slices.Sorted(maps.Values(r.asked.Wishes[c.Name].Places)) {
+		for _, place := range slices.Sorted(maps.Values(in.asked.Wishes[c.Name].Places)) {
 			n.warn(place, fmt.Sprintf("has no effect: %s has no dependency and no other setting, and nothing depends on it", c.place()))
 		}
 	}
 	if len(all) > 0 {
 		return
 	}
-	for _, place := range slices.Sorted(maps.Values(r.asked.Rest.Places)) {
+	for _, place := range slices.Sorted(maps.Values(in.asked.Rest.Places)) {
 		n.warn(place, "it is for every wrapped container, but none is: give a container a dependency")
 	}
 }
 
 // checkDependencies refuses each dependency that can never come true, and returns
 // those.
-func (r *request) checkDependencies(n *Notes) map[pair]bool {
+func (in *input) checkDependencies(n *Notes) map[pair]bool {
 	refused := map[pair]bool{}
-	for _, c := range r.containers {
-		w, asked := r.asked.Wishes[c.Name]
+	for _, c := range in.containers {
+		w, asked := in.asked.Wishes[c.Name]
 		if !asked {
 			continue
 		}
 		for _, d := range w.Spec.StartDeps {
-			if !r.checkTarget(w.Places["startDeps"], c, d, checkStart, n) {
+			if !in.checkTarget(w.Places["startDeps"], c, d, checkStart, n) {
 				refused[pair{c.Name, d.Container}] = true
 			}
 		}
@@ -63,7 +63,7 @@ func (r *request) checkDependencies(n *Notes) map[pair]bool {
 			continue
 		}
 		for _, d := range w.Spec.StopDeps {
-			if !r.checkTarget(w.Places["stopDeps"], c, d, checkStop, n) {
+			if !in.checkTarget(w.Places["stopDeps"], c, d, checkStop, n) {
 				refused[pair{c.Name, d.Container}] = true
 			}
 		}
@@ -74,17 +74,17 @@ func (r *request) checkDependencies(n *Notes) map[pair]bool {
 // checkTarget looks up the container that a dependency is on. One that another
 // webhook may still add need not be there yet, and an optional one need not be
 // there at all. It reports whether the dependency can come true.
-func (r *request) checkTarget(place string, c container, d spec.Dependency, check func(place string, c, on container, d spec.Dependency, n *Notes), n *Notes) bool {
+func (in *input) checkTarget(place string, c container, d spec.Dependency, check func(place string, c, on container, d spec.Dependency, n *Notes), n *Notes) bool {
 	before := len(n.Problems)
-	on, found := r.find(d.Container)
+	on, found := in.find(d.Container)
 	switch {
 	case found:
 		check(place, c, on, d, n)
-	case r.late(d.Container):
+	case in.late(d.Container):
 	case d.Optional:
-		n.warn(place, r.unknown(d.Container)+", so the optional start dependency is ignored")
+		n.warn(place, in.unknown(d.Container)+", so the optional start dependency is ignored")
 	default:
-		n.refuse(place, r.unknown(d.Container))
+		n.refuse(place, in.unknown(d.Container))
 	}
 	return len(n.Problems) == before
 }
@@ -124,13 +124,13 @@ func checkStop(place string, c, on container, d spec.Dependency, n *Notes) {
 
 // checkMember warns of settings of a wrapped container that do less than they
 // seem to, and refuses a hook that would come too early.
-func (r *request) checkMember(m *instructed, n *Notes) {
+func (in *input) checkMember(m *instructed, n *Notes) {
 	if m.Name == "" || !spec.IsName(m.Name) {
 		n.refuse(m.place(), `invalid name: a container's name has at most 63 lowercase letters, digits and "-", and begins and ends with a letter or a digit`)
 	}
 	checkGrace(m, n)
-	checkStopTimeout(m, r.asked.placeOf(m.Name, "stopTimeout"), n)
-	checkUngated(m.member, r.asked.placeOf(m.Name, "gate"), n)
+	checkStopTimeout(m, in.asked.placeOf(m.Name, "stopTimeout"), n)
+	checkUngated(m.member, in.asked.placeOf(m.Name, "gate"), n)
 	if place := m.wish.Places["exitHTTP"]; place != "" && m.restart.Policy == spec.RestartAlways && len(m.restart.Rules) == 0 {
 		n.warn(place, fmt.Sprintf("is never sent: %q is restarted for ever (restartPolicy: Always)", m.Name))
 	}
@@ -203,11 +203,11 @@ func checkStopTimeout(m *instructed, place string, n *Notes) {
 
 // checkReadiness warns of a wait for readiness where no probe tells of it, once
 // for each container that is waited for.
-func (r *request) checkReadiness(all members, n *Notes) {
+func (in *input) checkReadiness(all members, n *Notes) {
 	warned := map[string]bool{}
 	for _, m := range all {
 		for _, d := range m.startDeps {
-			on, found := r.find(d.Container)
+			on, found := in.find(d.Container)
 			if !found || d.Condition != spec.Ready || warned[on.Name] || on.runsToEnd() || probed(on, all) {
 				continue
 			}
@@ -217,7 +217,7 @@ func (r *request) checkReadiness(all members, n *Notes) {
 				d.Condition = spec.Started
 				text = fmt.Sprintf("%q has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write %q", on.Name, d)
 			}
-			n.warn(r.asked.placeOf(m.Name, "startDeps"), text)
+			n.warn(in.asked.placeOf(m.Name, "startDeps"), text)
 		}
 	}
 }

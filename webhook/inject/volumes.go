@@ -36,15 +36,15 @@ func byImage(pod *corev1.Pod, settings Settings) bool {
 }
 
 // checkVolumes refuses others of our names.
-func (r *request) checkVolumes(n *Notes) {
+func (in *input) checkVolumes(n *Notes) {
 	var ours []corev1.Volume
-	for i, v := range r.pod.Spec.Volumes {
+	for i, v := range in.pod.Spec.Volumes {
 		isSame := func(other corev1.Volume) bool { return other.Name == v.Name }
-		if !slices.Contains(ourVolumeNames, v.Name) || slices.ContainsFunc(r.pod.Spec.Volumes[:i], isSame) {
+		if !slices.Contains(ourVolumeNames, v.Name) || slices.ContainsFunc(in.pod.Spec.Volumes[:i], isSame) {
 			continue // the API server refuses the second of a name
 		}
 		if ours == nil {
-			ours = r.ourVolumes()
+			ours = in.ourVolumes()
 		}
 		if our := ours[slices.IndexFunc(ours, isSame)]; !serves(v, our) {
 			n.refuse(fmt.Sprintf("volume %q", v.Name), "the name is reserved for koordinator: give this volume another one")
@@ -53,12 +53,12 @@ func (r *request) checkVolumes(n *Notes) {
 }
 
 // volumes adds those of ours that the pod does not have.
-func (p *patch) volumes(r *request, all members) {
+func (p *patch) volumes(in *input, all members) {
 	needless := func(our corev1.Volume) bool {
 		return our.Name == APIVolume && !slices.ContainsFunc(all, (*member).mountsToken) ||
-			slices.ContainsFunc(r.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == our.Name })
+			slices.ContainsFunc(in.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == our.Name })
 	}
-	push(p, len(r.pod.Spec.Volumes), slices.DeleteFunc(r.ourVolumes(), needless), "spec", "volumes")
+	push(p, len(in.pod.Spec.Volumes), slices.DeleteFunc(in.ourVolumes(), needless), "spec", "volumes")
 }
 
 // serves reports whether a volume does what ours does. Others may have changed
@@ -77,10 +77,10 @@ func serves(v, our corev1.Volume) bool {
 
 // ourVolumes are written out in full, as the API server would fill them in, so
 // that they are known again.
-func (r *request) ourVolumes() []corev1.Volume {
+func (in *input) ourVolumes() []corev1.Volume {
 	bin := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
-	if r.byImage {
-		bin = corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: r.settings.Image, PullPolicy: r.settings.PullPolicy}}
+	if in.byImage {
+		bin = corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: in.settings.Image, PullPolicy: in.settings.PullPolicy}}
 	}
 	return []corev1.Volume{
 		{Name: BinVolume, VolumeSource: bin},
