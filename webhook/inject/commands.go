@@ -36,9 +36,19 @@ func (c container) wrapped() bool {
 // wrappedWithin reports whether another webhook has put a program of its own
 // before ours since we wrapped the container, moving our command to the args.
 func wrappedWithin(c container) bool {
-	words := slices.Concat(c.Command, c.Args)
-	i := slices.Index(words, spec.Binary)
-	return i > 0 && i+1 < len(words) && words[i+1] == "--"
+	all := len(c.Command) + len(c.Args)
+	word := func(i int) string {
+		if i < len(c.Command) {
+			return c.Command[i]
+		}
+		return c.Args[i-len(c.Command)]
+	}
+	for i := range all {
+		if word(i) == spec.Binary {
+			return i > 0 && i+1 < all && word(i+1) == "--"
+		}
+	}
+	return false
 }
 
 // wantsCommand reports whether a member's image decides what is run.
