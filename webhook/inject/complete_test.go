@@ -101,6 +101,13 @@ func TestTheDigestOfAnImageIsNoted(t *testing.T) {
 		t.Errorf("status %s, want %s", have, want)
 	}
 	unchanged(t, after)
+
+	after.Spec.Containers[0].Command = nil // in a copy, of another image
+	found.Commands["main"] = inject.Command{Words: []string{"/m"}, Digest: "sha256:2"}
+	again := rewritten(t, after, inject.Rewrite(inject.Complete(plan(after), found)))
+	if have := again.Annotations[inject.StatusAnnotation]; have != strings.Replace(want, "sha256:1", "sha256:2", 1) {
+		t.Errorf("status of the copy %s", have)
+	}
 }
 
 func TestTheStopSignalOfAnImageWhoseCommandThePodSets(t *testing.T) {
@@ -202,8 +209,11 @@ func TestThePatchOfAPodThatIsLeftAlone(t *testing.T) {
 // A plan can be completed more than once, and what is found for one says nothing
 // for the next.
 func TestAPlanIsNeverChanged(t *testing.T) {
-	pod := unknownCommands(sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy")), "main", "proxy")
+	pod := unknownCommands(sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy", "stop-delay", "main: 40s", "stop-timeout", "main: 1m")), "main", "proxy")
 	planned := plan(pod)
+	if len(planned.Warnings) != 3 {
+		t.Fatalf("%q do not show whether a list grows in place", planned.Warnings)
+	}
 	complete := func(words ...string) inject.Completed {
 		return inject.Complete(planned, inject.Found{Commands: map[string]inject.Command{
 			"main": {Words: words, StopSignal: "SIGQUIT", Warning: words[0]}, "proxy": {Words: words},

@@ -128,6 +128,7 @@ func TestReservedNames(t *testing.T) {
 	}{
 		{"a mount in our directory", mount(corev1.VolumeMount{Name: "data", MountPath: "/koordinator/../koordinator/x"}), `container "main": volumeMount "data" at /koordinator/../koordinator/x: ` + elsewhere + `: mount it elsewhere`},
 		{"a relative path", mount(corev1.VolumeMount{Name: "data", MountPath: "koordinator"}), `container "main": volumeMount "data" at koordinator: ` + elsewhere + `: mount it elsewhere`},
+		{"the record of another", mount(corev1.VolumeMount{Name: inject.RecordVolume, MountPath: spec.RecordDir, SubPath: "proxy"}), `container "main": volumeMount "koordinator-record" at ` + spec.RecordDir + `: ` + elsewhere + `: mount it elsewhere`},
 		{"our volume that can be written", mount(corev1.VolumeMount{Name: inject.BinVolume, MountPath: "/data"}), `container "main": volumeMount "koordinator-bin" at /data: the volume is koordinator's own: mount another`},
 		{"our mount twice", func(_ *corev1.Pod, main *corev1.Container) {
 			own := corev1.VolumeMount{Name: inject.RecordVolume, MountPath: spec.PeersDir, ReadOnly: true}

@@ -29,7 +29,7 @@ func checkGate(m *member, n *Notes) {
 	switch {
 	case own == nil || !isGate(own) || sameProbe(own, gateProbe()):
 	case m.gateOfOtherRelease():
-	case m.before.StartupProbe == nil || own.TimeoutSeconds != takenTimeout || own.InitialDelaySeconds != 0:
+	case m.before.StartupProbe == nil || own.InitialDelaySeconds != 0:
 		n.refuse(m.place(), "startupProbe: "+spec.Binary+" is koordinator's own: write the real probe, or none")
 	}
 }

@@ -76,6 +76,50 @@ func TestTheGateTakesThePlaceOfAStartupProbe(t *testing.T) {
 		t.Errorf("the wrapper runs %+v", taken)
 	}
 	unchanged(t, after)
+	after.Spec.Containers[0].StartupProbe.InitialDelaySeconds = 3
+	check(t, after, `container "main": startupProbe: /koordinator/bin/koordinator is koordinator's own: write the real probe, or none`)
+}
+
+// What the kubelet does itself when it asks the wrapper, the wrapper does not do again.
+func TestTheKubeletKeepsTheDelayOfALivenessProbe(t *testing.T) {
+	pod := changed("Never main proxy", sketch.Annotations("stop-deps", "main: proxy"), func(_ *corev1.Pod, main *corev1.Container) {
+		main.LivenessProbe = &corev1.Probe{ProbeHandler: port(intstr.FromInt32(80)), InitialDelaySeconds: 3, TimeoutSeconds: 2, SuccessThreshold: 1}
+	})
+	after := injectedBy(t, testSettings(), pod)
+	kept, own := after.Spec.Containers[0].LivenessProbe, specsWithin(t, after)["main"].Liveness
+	if kept.InitialDelaySeconds != 3 || kept.TimeoutSeconds != 3 || kept.SuccessThreshold != 1 {
+		t.Errorf("the kubelet's is %+v", kept)
+	}
+	if own == nil || own.InitialDelaySeconds != 0 || own.TimeoutSeconds != 2 || own.SuccessThreshold != 0 {
+		t.Errorf("the wrapper's is %+v", own)
+	}
+}
+
+// A container that cannot tell when it is ready has no record that is read for that.
+func TestWhoseRecordsAreRead(t *testing.T) {
+	tls := corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 1, Mode: new(corev1.GRPCProbeModeTLS)}}
+	for _, tt := range []struct {
+		name  string
+		pairs []string
+		probe *corev1.Probe
+		want  []string
+	}{
+		{"without a probe", []string{"start-deps", "main: proxy"}, nil, []string{"proxy"}},
+		{"with one that the wrapper runs", []string{"start-deps", "main: proxy"}, &corev1.Probe{ProbeHandler: port(intstr.FromInt32(80)), TimeoutSeconds: 1, SuccessThreshold: 1}, []string{"proxy"}},
+		{"with one that only the kubelet runs", []string{"start-deps", "main: proxy"}, &corev1.Probe{ProbeHandler: tls}, nil},
+		{"with such a one, for its start", []string{"start-deps", "main: proxy=started"}, &corev1.Probe{ProbeHandler: tls}, []string{"proxy"}},
+		{"with such a one, beside the pod's status", []string{"start-deps", "main: proxy", "source", "main: pod"}, &corev1.Probe{ProbeHandler: tls}, []string{"proxy"}},
+		{"of all that are waited for", []string{"start-deps", "main: migrate=succeeded, proxy"}, nil, []string{"proxy", "migrate"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pod := changed("Never main proxy migrate", sketch.Annotations(tt.pairs...), func(pod *corev1.Pod, _ *corev1.Container) {
+				pod.Spec.Containers[1].ReadinessProbe = tt.probe
+			})
+			if have := specsOf(t, pod)["main"].Wrapped; !slices.Equal(have, tt.want) {
+				t.Errorf("%q, want %q", have, tt.want)
+			}
+		})
+	}
 }
 
 // The copy of a pod may have the gate of another release.
@@ -111,21 +155,27 @@ func TestHooksThatWaitAreRunByTheWrapper(t *testing.T) {
 }
 
 func TestModesThatAreChosen(t *testing.T) {
+	delayed := &corev1.Probe{ProbeHandler: port(intstr.FromInt32(80)), InitialDelaySeconds: 9, TimeoutSeconds: 1, SuccessThreshold: 1}
 	for _, tt := range []struct {
 		name, pod   string
 		annotations map[string]string
-		want        spec.Mode // of main
+		probe       *corev1.Probe // for liveness and for readiness
+		want        spec.Mode     // of main
 	}{
-		{"nothing is left to do after the wait", "Never init:a main", sketch.Annotations("start-timeout", "main: 5s", "start-deps", "main: a=succeeded"), spec.ExecMode},
-		{"an exit is waited for", "Never main migrate", sketch.Annotations("start-deps", "main: migrate=succeeded"), spec.ExecMode},
-		{"its target holds for it", "Never main proxy", sketch.Annotations("start-deps", "main: proxy=started"), spec.Supervise},
-		{"others depend on it", "Never main proxy", sketch.Annotations("start-deps", "proxy: main=exited"), spec.Supervise},
-		{"it has a stop dependency", "Never main proxy", sketch.Annotations("stop-deps", "main: proxy"), spec.Supervise},
-		{"it is to be supervised", "Never main migrate", sketch.Annotations("start-deps", "main: migrate=succeeded", "mode", "main: supervise"), spec.Supervise},
-		{"exec is asked for", "Never main proxy", sketch.Annotations("start-deps", "main: proxy=started", "mode", "main: exec"), spec.ExecMode},
+		{"its readiness ends the delay of its liveness probe", "Never main migrate", sketch.Annotations("start-deps", "main: migrate=succeeded"), delayed, spec.Supervise},
+		{"nothing is left to do after the wait", "Never init:a main", sketch.Annotations("start-timeout", "main: 5s", "start-deps", "main: a=succeeded"), nil, spec.ExecMode},
+		{"an exit is waited for", "Never main migrate", sketch.Annotations("start-deps", "main: migrate=succeeded"), nil, spec.ExecMode},
+		{"its target holds for it", "Never main proxy", sketch.Annotations("start-deps", "main: proxy=started"), nil, spec.Supervise},
+		{"others depend on it", "Never main proxy", sketch.Annotations("start-deps", "proxy: main=exited"), nil, spec.Supervise},
+		{"it has a stop dependency", "Never main proxy", sketch.Annotations("stop-deps", "main: proxy"), nil, spec.Supervise},
+		{"it is to be supervised", "Never main migrate", sketch.Annotations("start-deps", "main: migrate=succeeded", "mode", "main: supervise"), nil, spec.Supervise},
+		{"exec is asked for", "Never main proxy", sketch.Annotations("start-deps", "main: proxy=started", "mode", "main: exec"), nil, spec.ExecMode},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if have := specsOf(t, sketch.Pod(tt.pod, tt.annotations))["main"].Mode; have != tt.want {
+			pod := changed(tt.pod, tt.annotations, func(_ *corev1.Pod, main *corev1.Container) {
+				main.LivenessProbe, main.ReadinessProbe = tt.probe, tt.probe
+			})
+			if have := specsOf(t, pod)["main"].Mode; have != tt.want {
 				t.Errorf("%q, want %q", have, tt.want)
 			}
 		})

@@ -142,6 +142,27 @@ func TestVariablesOfTheGoRuntimeInASecondCall(t *testing.T) {
 	}
 }
 
+// One that other fields refer to stays where it is.
+func TestVariablesOfTheGoRuntimeThatOthersReferTo(t *testing.T) {
+	exec := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", "echo $(GOGC)"}}}, TimeoutSeconds: 1, SuccessThreshold: 1}
+	for name, change := range map[string]func(main *corev1.Container){
+		"args":            func(main *corev1.Container) { main.Args = []string{"--gc=$(GOGC)"} },
+		"a variable":      func(main *corev1.Container) { main.Env = append(main.Env, corev1.EnvVar{Name: "GC", Value: "$(GOGC)"}) },
+		"a probe":         func(main *corev1.Container) { main.LivenessProbe = exec },
+		"a startup probe": func(main *corev1.Container) { main.StartupProbe = exec },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pod := sketch.Pod("Never main proxy", sketch.Annotations("stop-deps", "main: proxy"))
+			pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "GOGC", Value: "50"}}
+			change(&pod.Spec.Containers[0])
+			after := injectedBy(t, testSettings(), pod)
+			if have := after.Spec.Containers[0].Env[0].Value; have != "50" || len(specsWithin(t, after)["main"].Environ) > 0 {
+				t.Errorf("it is %q", have)
+			}
+		})
+	}
+}
+
 // Of a pod that is too large to be explored, pairs of dependencies are compared.
 func TestB4PairsOfALargePod(t *testing.T) {
 	names := "main proxy migrate"
