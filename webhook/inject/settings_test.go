@@ -217,6 +217,7 @@ func TestWhoCanBeEssential(t *testing.T) {
 			name: "others that come later", pod: "Never main istio-proxy", annotations: sketch.Annotations("essential", "main"),
 			want: `Warning: koordinator.io/essential: "istio-proxy" is not stopped: another webhook adds it, and it is not asked to take part`,
 		},
+		{name: "others that come later and take part", pod: "Never main istio-proxy", annotations: sketch.Annotations("essential", "main", "stop-delay", "istio-proxy: 1s")},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			check(t, changed(tt.pod, tt.annotations, func(pod *corev1.Pod, _ *corev1.Container) {

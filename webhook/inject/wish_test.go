@@ -87,8 +87,13 @@ func TestWhoGetsAToken(t *testing.T) {
 	if !slices.Equal(have, []string{"main"}) {
 		t.Errorf("%q, want main", have)
 	}
-	if !slices.ContainsFunc(after.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == inject.APIVolume }) {
+	isToken := func(v corev1.Volume) bool { return v.Name == inject.APIVolume }
+	if !slices.ContainsFunc(after.Spec.Volumes, isToken) {
 		t.Error("there is no volume for it")
+	}
+	others := injected(t, "Never main proxy", sketch.Annotations("start-deps", "main: proxy=started", "source", "pod"))
+	if slices.ContainsFunc(others.Spec.Volumes, isToken) {
+		t.Error("there is a volume where every container has a token")
 	}
 }
 
