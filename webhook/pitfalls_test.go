@@ -28,12 +28,12 @@ var pitfalls = []pitfall{
 	{number: 4, about: "a request is larger than what is read", shown: "webhook/admission.TestWhatIsTooLargeIsRefusedAtOnce", reason: "the body is bounded by controller-runtime, above what the API server sends"},
 
 	// Called again, and neighbours.
-	{number: 5, about: "a second call injects again, or misses what came between", shown: "webhook/admission.TestCorpus webhook/admission.TestAnyPod webhook/admission.TestSecondCallAfterOthers webhook/admission.TestSecondCallAfterAnotherWrapper webhook/admission.TestSecondCallWithAnotherContainer test/e2e.TestCorpus"},
-	{number: 6, about: "a mark that a user wrote switches the injection off", shown: "webhook/admission.TestInject/partly-there webhook/admission.TestInject/reserved webhook/admission.TestForgedSpecsAreNotBelieved"},
+	{number: 5, about: "a second call injects again, or misses what came between", shown: "webhook/admission.TestCorpus webhook/inject.TestAnyPod webhook/inject.TestSecondCallAfterOthers webhook/inject.TestSecondCallAfterAnotherWrapper webhook/inject.TestSecondCallWithAnotherContainer test/e2e.TestCorpus"},
+	{number: 6, about: "a mark that a user wrote switches the injection off", shown: "webhook/admission.TestInject/partly-there webhook/admission.TestInject/reserved webhook/inject.TestForgedSpecsAreNotBelieved"},
 	{number: 7, about: "names of ours are taken", shown: "webhook/admission.TestInject/reserved"},
-	{number: 8, about: "webhooks run once, by name, and again at most once", shown: "webhook/admission.TestSecondCallAfterOthers webhook/admission.TestSecondCallWithAnotherContainer"},
-	{number: 9, about: "the first place among init containers is insisted on", shown: "webhook/admission.TestSecondCallAfterOthers"},
-	{number: 10, about: "a sidecar that another webhook adds later is refused", shown: "webhook/admission.TestRules webhook/admission.TestCorpus"},
+	{number: 8, about: "webhooks run once, by name, and again at most once", shown: "webhook/inject.TestSecondCallAfterOthers webhook/inject.TestSecondCallWithAnotherContainer"},
+	{number: 9, about: "the first place among init containers is insisted on", shown: "webhook/inject.TestSecondCallAfterOthers"},
+	{number: 10, about: "a sidecar that another webhook adds later is refused", shown: "webhook/inject.TestRules webhook/admission.TestCorpus"},
 	{number: 11, about: "a webhook that fails open leaves pods without their order unnoticed", shown: "test/e2e.TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused test/e2e.TestWhatTheWebhookAcceptsIsNotRefusedAfterwards"},
 
 	// The command of an image.
@@ -47,32 +47,32 @@ var pitfalls = []pitfall{
 	{number: 19, about: "only the first of several credentials is tried", shown: "webhook/image.TestCredentialsAreTriedInOrder webhook/image.TestMatch webhook/image.TestParseSecret"},
 	{number: 20, about: "a certificate authority or plain HTTP that a pod could ask for", shown: "webhook/image.TestTLS webhook/image.TestPlainHTTPHasToBeListed"},
 	{number: 21, about: "an image's host leads to places inside", shown: "webhook/image.TestRefusedAddresses webhook/image.TestWhatIsNotDialled webhook/image.TestARedirectToARefusedPlace webhook/image.TestNoCredentialsAcrossARedirect webhook/image.TestAnswersThatLie"},
-	{number: 22, about: "an image with neither ENTRYPOINT nor CMD, or with the shell form", shown: "webhook/image.TestMerge webhook/admission.TestContainersThatCannotBeWrapped webhook/admission.TestALookupThatFails"},
+	{number: 22, about: "an image with neither ENTRYPOINT nor CMD, or with the shell form", shown: "webhook/image.TestMerge webhook/inject.TestCommandsThatAreNotFound webhook/admission.TestALookupThatFails"},
 	{number: 23, about: "a program without a path is looked for elsewhere", shown: "wrapper/process.TestLookup wrapper/process.TestDefaultPath wrapper/process.TestWorkingDirectory"},
 	{number: 24, about: "an argument or variable is longer than the kernel takes", shown: "webhook/admission.TestWhatIsTooLargeIsRefusedAtOnce"},
-	{number: 25, about: "an image is rewritten after we looked", shown: "webhook/admission.TestSecondCallAfterOthers", reason: "a mirror has the same image; our own may be rewritten too"},
+	{number: 25, about: "an image is rewritten after we looked", shown: "webhook/inject.TestSecondCallAfterOthers", reason: "a mirror has the same image; our own may be rewritten too"},
 
 	// What wrapping brings with it.
 	{number: 26, about: "signals, orphans, exit codes and the terminal of PID 1", shown: "wrapper/process.TestOrphansAreReaped wrapper/process.TestTerminal wrapper/process.TestExitCodes test/pod.TestInitSignals test/pod.TestSharedProcessNamespace test/e2e.TestTheContainersOwnStopSignalIsUsed"},
 	{number: 27, about: "probes end a container that waits", shown: "webhook/admission.TestInject/own-startup-probe test/e2e.TestKubernetesSeesTheTruthWhileAContainerWaits test/e2e.TestALateStartDoesNotEatTheLivenessDelay"},
 	{number: 28, about: "a postStart hook keeps later containers from starting", shown: "webhook/admission.TestInject/hooks test/e2e.TestAPostStartHookOfAWaitingContainerIsTakenOver"},
 	{number: 29, about: "a stop takes more than the grace period", shown: "webhook/admission.TestInject/hold-for test/e2e.TestADependencyIsStoppedAfterItsDependants test/e2e.TestAPodDeletedWhileWaitingStartsNothingAndIsGoneAtOnce"},
-	{number: 30, about: "waits that never end", shown: "webhook/admission.TestRules"},
-	{number: 31, about: "restarts of a container, of all, and of the sandbox", shown: "webhook/admission.TestRules test/pod.TestRestarts wrapper/record.TestPrepareClearsWhatAnEarlierSandboxLeft wrapper/process.TestFileBusy wrapper/command.TestScripts test/e2e.TestTheOrderHoldsAcrossRestarts test/e2e.TestANewSandboxForgetsNoSuccess"},
+	{number: 30, about: "waits that never end", shown: "webhook/inject.TestRules"},
+	{number: 31, about: "restarts of a container, of all, and of the sandbox", shown: "webhook/inject.TestRules test/pod.TestRestarts wrapper/record.TestPrepareClearsWhatAnEarlierSandboxLeft wrapper/process.TestFileBusy wrapper/command.TestScripts test/e2e.TestTheOrderHoldsAcrossRestarts test/e2e.TestANewSandboxForgetsNoSuccess"},
 	{number: 32, about: "termination message, output and exit code are not the command's any more", shown: "test/pod.TestTerminationMessage wrapper/process.TestExitCodes webhook/admission.TestCorpus"},
 
 	// Shapes of pods.
 	{number: 33, about: "static pods and Windows", shown: "webhook/admission.TestInject/mirror-pod webhook/admission.TestInject/windows webhook/admission.TestWindowsPodsAreKnown"},
 	{number: 34, about: "a pod has no name yet", shown: "webhook/admission.TestCorpus test/e2e.TestCorpus"},
 	{number: 35, about: "a pod has no namespace yet", shown: "webhook/admission.TestCorpus test/e2e.TestCorpus"},
-	{number: 36, about: "a pod has no token", shown: "webhook/admission.TestInject/source-pod webhook/admission.TestInject/source-local webhook/admission.TestAnyPod wrapper/podwatch.TestARotatedTokenIsPickedUp"},
+	{number: 36, about: "a pod has no token", shown: "webhook/admission.TestInject/source-pod webhook/admission.TestInject/source-local webhook/inject.TestAnyPod wrapper/podwatch.TestARotatedTokenIsPickedUp"},
 	{number: 37, about: "any user has to run the binary and write its record", shown: "test/e2e.TestRestrictedContainersOfDifferentUsers test/pod.TestContainersShareTheRecords"},
 	{number: 38, about: "what is added does not meet Pod Security", shown: "webhook/admission.TestCorpus webhook/admission.TestInject test/e2e.TestCorpus test/e2e.TestGoldens test/e2e.TestARestrictedNamespaceWithAQuota"},
 	{number: 39, about: "quotas refuse the pod, or its class changes", shown: "webhook/admission.TestInject/with-resources test/e2e.TestCorpus test/e2e.TestARestrictedNamespaceWithAQuota"},
 	{number: 40, about: "the wrapper's image cannot be pulled where the pods are", shown: "webhook.TestOptions", reason: "image and pull policy are settings; nodes pull with the pod's own secrets"},
 	{number: 41, about: "an emptyDir without limit, in memory or not executable", shown: "wrapper/record.TestAFullVolumeLosesNoRecord wrapper/process.TestNoexecVolume webhook/admission.TestInject"},
 	{number: 42, about: "the binary can be written to, or mounts lie over ours", shown: "webhook/admission.TestInject/reserved webhook/admission.TestCorpus"},
-	{number: 43, about: "copies of injected pods carry our marks", shown: "test/e2e.TestCorpus webhook/admission.TestOnlyNewPodsAreLookedAt webhook/admission.TestCopiesOfAnyPod test/e2e.TestCopiesOfInjectedPods"},
+	{number: 43, about: "copies of injected pods carry our marks", shown: "test/e2e.TestCorpus webhook/admission.TestOnlyNewPodsAreLookedAt webhook/inject.TestCopiesOfAnyPod test/e2e.TestCopiesOfInjectedPods"},
 	{number: 44, about: "kubectl takes our container for the main one", shown: "webhook/admission.TestCorpus", reason: "kubectl's default is a regular container, ours is an init container"},
 	{number: 45, about: "profiles of the command hold for the wrapper too", shown: "test/e2e.TestRestrictedContainersOfDifferentUsers wrapper/record.TestWatchWithoutNotificationsPolls"},
 

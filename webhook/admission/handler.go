@@ -108,14 +108,16 @@ func (h *Handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", nameOf(pod)}, more...)...)
 	}
 	reason := "mistakes"
-	result := inject.Inject(pod, asked, inject.Commands{Assume: true, StopSignal: h.commands.StopSignal}, h.settings)
-	if len(result.Assumed) > 0 {
-		if len(problems)+len(result.Problems) == 0 {
+	plan := inject.Plan(pod, asked, h.settings)
+	found := inject.Found{StopSignal: h.commands.StopSignal}
+	if len(plan.Wanted) > 0 {
+		if len(problems)+len(plan.Problems) == 0 {
 			reason = "command_unknown"
 		}
-		found := h.commands.Find(ctx, pod, namespace, result.Assumed, dry)
-		result = inject.Inject(pod, asked, inject.Commands{Found: found, StopSignal: h.commands.StopSignal}, h.settings)
+		found.Commands = h.commands.Find(ctx, pod, namespace, plan.Wanted, dry)
 	}
+	result := inject.Complete(plan, found)
+	patch := inject.Rewrite(result)
 	problems = append(problems, result.Problems...)
 	switch {
 	case len(problems) > 0:
@@ -123,16 +125,16 @@ func (h *Handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		return deny(reason, pod, problems, result.Warnings...)
 	case result.Skipped:
 		log(slog.LevelWarn, "pod left alone", "reason", result.Warnings)
-		if _, marked := pod.Annotations[inject.StatusAnnotation]; len(result.Patch) > 0 || marked {
-			return decision{skipped, "lookup_failed", allowed(result.Patch, result.Warnings)}
+		if _, marked := pod.Annotations[inject.StatusAnnotation]; len(patch) > 0 || marked {
+			return decision{skipped, "lookup_failed", allowed(patch, result.Warnings)}
 		}
 		return h.left(pod, "lookup_failed", result.Warnings...)
 	case len(result.Wrapped) == 0:
 		return h.left(pod, "nothing_to_wrap", result.Warnings...)
-	case len(result.Patch) > 0:
+	case len(patch) > 0:
 		log(slog.LevelInfo, "pod injected", "wrapped", result.Wrapped)
 	}
-	return decision{injected, "", allowed(result.Patch, result.Warnings)}
+	return decision{injected, "", allowed(patch, result.Warnings)}
 }
 
 // left is the answer to a pod that has koordinator annotations and in which

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -22,6 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/test/sketch"
 	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/image"
 )
@@ -253,7 +253,7 @@ func TestLabelsSayNothingThatAUserHasWritten(t *testing.T) {
 		}
 	}
 	for seed := range uint64(300) {
-		raw, err := json.Marshal(pods{rand.New(rand.NewPCG(seed, 2))}.pod())
+		raw, err := json.Marshal(sketch.Any(seed, 2))
 		if err != nil {
 			t.Fatal(err)
 		}

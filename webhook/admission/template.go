@@ -42,8 +42,8 @@ func templateProblems(pod *corev1.Pod, settings inject.Settings) ([]inject.Probl
 		return nil, nil
 	}
 	asked, problems := annotations.Read(pod.ObjectMeta)
-	result := inject.Inject(complete(pod), asked, inject.Commands{Assume: true}, settings)
-	return append(problems, result.Problems...), result.Warnings
+	plan := inject.Plan(complete(pod), asked, settings)
+	return append(problems, plan.Problems...), plan.Warnings
 }
 
 // complete is a copy of a template's pod with what it will have by the time the

@@ -3,12 +3,13 @@ package admission
 import (
 	"encoding/json"
 	"log/slog"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/sketch"
 )
 
 // template is what is said of a template with these containers.
@@ -108,7 +109,7 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 func TestAnyTemplateIsToldWhatItsPodsAre(t *testing.T) {
 	said := 0
 	for seed := range uint64(1000) {
-		pod := pods{rand.New(rand.NewPCG(seed, 2))}.pod()
+		pod := sketch.Any(seed, 2)
 		for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 			for i := range list {
 				list[i].VolumeMounts = nil
@@ -119,7 +120,7 @@ func TestAnyTemplateIsToldWhatItsPodsAre(t *testing.T) {
 		}
 		resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(pod.DeepCopy(), "spec.template")
 		have := strings.ReplaceAll(words(resp), "spec.template: ", "")
-		mountToken(&pod)
+		mountToken(pod)
 		raw, err := json.Marshal(pod)
 		if err != nil {
 			t.Fatal(err)

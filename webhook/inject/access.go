@@ -2,7 +2,6 @@ package inject
 
 import (
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -15,58 +14,60 @@ const tokenSeconds = 3600
 
 // mountsToken reports whether the container gets API access of its own.
 func (m *member) mountsToken() bool {
-	return m.spec.Source == spec.SourcePod && !m.hasToken() && len(m.spec.StartDeps)+len(m.spec.StopDeps)+len(m.spec.HoldFor) > 0
+	return m.source == spec.SourcePod && !m.hasToken() && len(m.startDeps)+len(m.stopDeps)+len(m.holdFor) > 0
 }
 
 // checkLocal refuses what records alone cannot tell.
-func (j *job) checkLocal(m *member) {
-	if m.spec.Source != spec.SourceLocal {
+func (in *input) checkLocal(m *member, all members, n *Notes) {
+	if m.source != spec.SourceLocal {
 		return
 	}
-	for _, d := range m.spec.StartDeps {
-		j.checkRecord(m, d, j.placeOf(m.Name, "startDeps"))
+	for _, d := range m.startDeps {
+		in.checkRecord(m, all, d, in.asked.placeOf(m.Name, "startDeps"), n)
 	}
-	for _, d := range m.spec.StopDeps {
-		j.checkRecord(m, d, j.placeOf(m.Name, "stopDeps"))
+	for _, d := range m.stopDeps {
+		in.checkRecord(m, all, d, in.asked.placeOf(m.Name, "stopDeps"), n)
 	}
 }
 
-func (j *job) checkRecord(m *member, d spec.Dependency, place string) {
-	on, found := j.find(d.Container)
-	peer := j.member(d.Container)
+func (in *input) checkRecord(m *member, all members, d spec.Dependency, place string, n *Notes) {
+	on, found := in.find(d.Container)
+	peer := all.named(d.Container)
 	exits := d.Condition != spec.Started && d.Condition != spec.Ready
+	var unknown string
 	switch {
-	case !found && !j.late(d.Container): // said already
+	case !found && !in.late(d.Container): // said already
+		return
 	case peer == nil:
-		j.refuseLocal(m, place, fmt.Sprintf("%q is not wrapped and keeps no record", d.Container))
-	case exits && j.forgets(on):
-		j.refuseLocal(m, place, fmt.Sprintf("%q may be missed: the record of %q does not outlive the pod's sandbox", d, on.Name))
+		unknown = fmt.Sprintf("%q is not wrapped and keeps no record", d.Container)
+	case exits && in.forgets(on):
+		unknown = fmt.Sprintf("%q may be missed: the record of %q does not outlive the pod's sandbox", d, on.Name)
 	case d.Condition == spec.Ready && !tellsReady(peer):
-		j.refuseLocal(m, place, fmt.Sprintf("%q cannot run its probes by itself, so that only the pod's status tells when it is ready", on.Name))
+		unknown = fmt.Sprintf("%q cannot run its probes by itself, so that only the pod's status tells when it is ready", on.Name)
+	default:
+		return
 	}
+	n.refuse(place, fmt.Sprintf("%s, and the API server is not asked (%s): set %ssource: pod", unknown, in.whyLocal(m), Prefix))
 }
 
 // forgets reports whether an exit for good may be unknown to the containers of
 // the pod's next sandbox. Where the whole pod is never restarted, there is none.
-func (j *job) forgets(on container) bool {
+func (in *input) forgets(on container) bool {
 	policy := on.restarts()
 	return policy == corev1.RestartPolicyOnFailure ||
-		policy == corev1.RestartPolicyNever && j.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
+		policy == corev1.RestartPolicyNever && in.pod.Spec.RestartPolicy != corev1.RestartPolicyNever
 }
 
-// refuseLocal says what cannot be known, and why nobody else is asked.
-func (j *job) refuseLocal(m *member, place, what string) {
-	var why string
-	mount := j.pod.Spec.AutomountServiceAccountToken
+// whyLocal says why nobody but the records is asked.
+func (in *input) whyLocal(m *member) string {
+	mount := in.pod.Spec.AutomountServiceAccountToken
 	switch {
 	case m.wish.Spec.Source == spec.SourceLocal:
-		why = fmt.Sprintf("%s is local", j.placeOf(m.Name, "source"))
+		return fmt.Sprintf("%s is local", in.asked.placeOf(m.Name, "source"))
 	case mount != nil && !*mount:
-		why = "the pod has automountServiceAccountToken: false"
-	default:
-		why = fmt.Sprintf("service account %s has automountServiceAccountToken: false", podAccount(j.pod))
+		return "the pod has automountServiceAccountToken: false"
 	}
-	j.refuse(place, fmt.Sprintf("%s, and the API server is not asked (%s): set %ssource: pod", what, why, Prefix))
+	return fmt.Sprintf("service account %s has automountServiceAccountToken: false", podAccount(in.pod))
 }
 
 // podAccount is the service account in messages.
@@ -75,11 +76,6 @@ func podAccount(pod *corev1.Pod) string {
 		return `"default"`
 	}
 	return fmt.Sprintf("%q", pod.Spec.ServiceAccountName)
-}
-
-// allLocal reports whether no wrapped container asks the API server.
-func (j *job) allLocal() bool {
-	return !slices.ContainsFunc(j.members, func(m *member) bool { return m.spec.Source != spec.SourceLocal })
 }
 
 // apiVolume gives API access as the API server's own volume does, with the

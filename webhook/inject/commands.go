@@ -1,27 +1,12 @@
 package inject
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"slices"
-	"strings"
-	"syscall"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
-
-// Commands are what is known of containers whose pod says not what they run.
-type Commands struct {
-	Found map[string]Command // by container
-
-	// StopSignal is the stop signal that the operator's command index has for an
-	// image, "" where it has none; nil: there is no index.
-	StopSignal func(image string) string
-
-	// Assume takes every command for known, to find what else is wrong. A
-	// Result then names those it has assumed, and has no patch if there are any.
-	Assume bool
-}
 
 // Command is what a container runs as its image says, or why that is not known.
 type Command struct {
@@ -37,60 +22,60 @@ type Command struct {
 	Trouble bool // it is nobody's mistake: whoever runs the registry, or the network between
 }
 
-// commandOf is what is known of a container's image.
-func (j *job) commandOf(c container) (Command, bool) {
-	found, ok := j.commands.Found[c.Name]
-	return found, ok && found.Problem == ""
+// lacks reports whether a container's command could not be found out.
+func (in *input) lacks(name string) bool {
+	_, lacking := in.lacking[name]
+	return lacking
 }
 
-// commandKnown reports whether a container could be wrapped.
-func (j *job) commandKnown(c container) bool {
-	if len(c.Command) > 0 || j.wishes[c.Name].Command != nil || j.commands.Assume {
-		return true
+// wrapped reports whether an earlier call has put koordinator before the command.
+func (c container) wrapped() bool {
+	return len(c.Command) > 0 && c.Command[0] == spec.Binary || wrappedWithin(c)
+}
+
+// wrappedWithin reports whether another webhook has put a program of its own
+// before ours since we wrapped the container, moving our command to the args.
+func wrappedWithin(c container) bool {
+	all := len(c.Command) + len(c.Args)
+	word := func(i int) string {
+		if i < len(c.Command) {
+			return c.Command[i]
+		}
+		return c.Args[i-len(c.Command)]
 	}
-	_, known := j.commandOf(c)
-	return known
+	for i := range all {
+		if word(i) == spec.Binary {
+			return i > 0 && i+1 < all && word(i+1) == "--"
+		}
+	}
+	return false
 }
 
-// command puts the wrapper before the real command. The pod's args stay where
-// they are: the runtime appends them to the command, so they reach it behind
-// the "--". A command from the annotation is complete and replaces both.
-func (j *job) command(m *member) {
-	own, given := m.Command, m.wish.Command
+// wantsCommand reports whether a member's image decides what is run.
+func (m *member) wantsCommand() bool {
+	return len(m.Command) == 0 && m.wish.Command == nil && !wrappedWithin(m.container)
+}
+
+// checkCommand refuses a command of ours that is none, and one that is not known. It
+// returns why the pod is to be left alone, if it is.
+func (in *input) checkCommand(m *member, n *Notes) (skip []string) {
 	if wrappedWithin(m.container) {
-		return
+		return nil
 	}
-	ours := len(own) > 0 && own[0] == spec.Binary
-	switch {
-	case ours && !whole(m):
-		j.refuse(m.place(), fmt.Sprintf("command: %s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary))
-		return
-	case ours:
-		own = own[2:]
-	case given != nil && len(own) > 0:
-		j.warn(m.wish.Places["command"], "replaces the command and args in the pod")
+	switch found := in.lacking[m.Name]; {
+	case m.wrapped() && !whole(m):
+		n.refuse(m.place(), fmt.Sprintf("command: %s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary))
+	case m.wrapped():
+	case m.wish.Command != nil && len(m.Command) > 0:
+		n.warn(m.wish.Places["command"], "replaces the command and args in the pod")
+	case !in.lacks(m.Name):
+	case found.Trouble && in.settings.SkipTrouble:
+		return []string{fmt.Sprintf("%s: %s", m.place(), found.Problem)}
+	default:
+		why := cmp.Or(found.Problem, fmt.Sprintf("the image %q decides what is run, and this installation does not look into images", m.Image))
+		n.refuse(m.place(), fmt.Sprintf("pod %q: the command is not known: %s; or %s", in.podName(), why, commandRemedies(m.container)))
 	}
-	switch {
-	case given != nil:
-		own = given
-		if len(m.Args) > 0 {
-			j.patch.remove(m.pointer("args")...)
-		}
-	case len(m.Command) == 0:
-		found, known := j.commandOf(m.container)
-		if !known {
-			j.commandUnknown(m.container, found)
-			return
-		}
-		own = found.Words
-		if found.Warning != "" {
-			j.warn(m.place(), found.Warning)
-		}
-	}
-	want := append([]string{spec.Binary, "--"}, own...)
-	if !slices.Equal(m.Command, want) {
-		j.patch.set(want, m.pointer("command")...)
-	}
+	return nil
 }
 
 // whole reports whether a command that begins with the wrapper goes on as one
@@ -101,30 +86,6 @@ func whole(m *member) bool {
 		len(m.Command)+len(m.Args)+len(m.before.Commands) > 2
 }
 
-// wrappedWithin reports whether another webhook has put a program of its own
-// before ours since we wrapped the container, moving our command to the args.
-func wrappedWithin(c container) bool {
-	words := slices.Concat(c.Command, c.Args)
-	i := slices.Index(words, spec.Binary)
-	return i > 0 && i+1 < len(words) && words[i+1] == "--"
-}
-
-// commandUnknown is about a container that must be wrapped and has no command
-// that we know.
-func (j *job) commandUnknown(c container, found Command) {
-	switch {
-	case j.commands.Assume:
-		j.result.Assumed = append(j.result.Assumed, c.Name)
-		return
-	case found.Trouble && j.settings.SkipTrouble:
-		j.skipped = append(j.skipped, fmt.Sprintf("%s: %s", c.place(), found.Problem))
-		return
-	case found.Problem == "":
-		found.Problem = fmt.Sprintf("the image %q decides what is run, and this installation does not look into images", c.Image)
-	}
-	j.refuse(c.place(), fmt.Sprintf("pod %q: the command is not known: %s; or %s", j.podName(), found.Problem, commandRemedies(c)))
-}
-
 // commandRemedies is what can always be done about a command that is not known.
 func commandRemedies(c container) string {
 	return fmt.Sprintf("set command: in the pod, or the annotation %scommand: {%q: [\"/path/to/program\", \"arg\"]}, or have the operator of koordinator add the image to the command index", Prefix, c.Name)
@@ -133,73 +94,34 @@ func commandRemedies(c container) string {
 // checkUnwrapped tells of containers that others depend on and that stay as
 // they are, since their command is not known: their facts come from the pod's
 // status.
-func (j *job) checkUnwrapped() {
-	for _, c := range j.containers {
-		found := j.commands.Found[c.Name]
-		if j.member(c.Name) == nil && found.Problem != "" {
-			j.warn(c.place(), "is not wrapped, so that its facts come from the pod's status: "+found.Problem)
+func (in *input) checkUnwrapped(all members, n *Notes) {
+	for _, c := range in.containers {
+		if found := in.lacking[c.Name]; found.Problem != "" && all.named(c.Name) == nil {
+			n.warn(c.place(), "is not wrapped, so that its facts come from the pod's status: "+found.Problem)
 		}
 	}
 }
 
-// imageSays fills in what a lookup has found, of this call or, where the
-// container has been wrapped since, of an earlier one.
-func (j *job) imageSays(m *member) {
-	found, known := j.commandOf(m.container)
+// command puts the wrapper before the real command. The pod's args stay where
+// they are: the runtime appends them to the command, so they reach it behind
+// the "--". A command from the annotation is complete and replaces both.
+func (p *patch) command(m *instructed) {
+	own := m.Command
 	switch {
-	case len(m.Command) > 0 && m.Command[0] == spec.Binary, wrappedWithin(m.container):
-		m.spec.Commands, m.spec.RequestSignal = m.before.Commands, m.before.RequestSignal
-	case known && len(m.Command) == 0 && m.wish.Command == nil:
-		m.spec.Commands = found.ByPlatform
-		m.spec.RequestSignal = j.stopSignal(m, found.StopSignal)
-	case j.commands.StopSignal != nil: // the pod has the command; the signal is the image's all the same
-		m.spec.RequestSignal = j.stopSignal(m, j.commands.StopSignal(m.Image))
-	}
-}
-
-// lookedUp are the digests of the images of which a registry was asked what they
-// run, by container: in this call, or in an earlier one that wrapped it.
-func (j *job) lookedUp() map[string]string {
-	var before Status
-	_ = json.Unmarshal([]byte(j.pod.Annotations[StatusAnnotation]), &before) // somebody's own text is none of ours
-	all := map[string]string{}
-	for _, m := range j.members {
-		found, known := j.commandOf(m.container)
-		digest := before.LookedUp[m.Name]
-		switch {
-		case known && len(m.Command) == 0 && m.wish.Command == nil:
-			digest = found.Digest
-		case m.before.Container == "":
-			digest = ""
+	case wrappedWithin(m.container):
+		return
+	case m.wish.Command != nil:
+		own = m.wish.Command
+		if len(m.Args) > 0 {
+			p.remove(m.pointer("args")...)
 		}
-		if digest != "" {
-			all[m.Name] = digest
-		}
+	case m.wrapped():
+		own = m.Command[2:]
+	case len(m.Command) == 0:
+		own = m.words
 	}
-	return all
-}
-
-// stopSignal reads an image's stop signal, 0 where it names none.
-func (j *job) stopSignal(m *member, text string) syscall.Signal {
-	if text == "" {
-		return 0
+	want := append([]string{spec.Binary, "--"}, own...)
+	if !slices.Equal(m.Command, want) {
+		p.set(want, m.pointer("command")...)
 	}
-	signal, err := spec.ParseSignal(text)
-	if err != nil {
-		j.warn(m.place(), fmt.Sprintf("the STOPSIGNAL of the image %q is not used: %v", m.Image, err))
-	}
-	return signal
-}
-
-// skip leaves a pod as it is, and says so in its status annotation.
-func (j *job) skip() {
-	j.patch, j.result.Wrapped = nil, nil
-	j.result.Skipped = true
-	why := strings.Join(j.skipped, "; ")
-	if slices.ContainsFunc(j.members, func(m *member) bool { return m.before.Container != "" }) {
-		j.warn("koordinator", "the pod is ordered without what was added to it since: "+why)
-		return // what an earlier call has done is right without it
-	}
-	j.warn("koordinator", "the pod is left alone, and its containers start and stop in no order: "+why)
-	j.status(Status{Version: j.settings.Version, Skipped: true})
 }

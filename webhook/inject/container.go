@@ -137,33 +137,3 @@ func (c container) pointer(parts ...string) []string {
 
 // place is the container in messages.
 func (c container) place() string { return fmt.Sprintf("container %q", c.Name) }
-
-// find is the container of that name.
-func (j *job) find(name string) (container, bool) {
-	for _, c := range j.containers {
-		if c.Name == name {
-			return c, true
-		}
-	}
-	return container{}, false
-}
-
-// longestNames bounds the names of all containers in a message, in bytes.
-const longestNames = 800
-
-// unknown says that there is no such container, and which there are.
-func (j *job) unknown(name string) string {
-	if j.names == "" {
-		var names []string
-		for _, c := range j.containers {
-			names = append(names, fmt.Sprintf("%.70q", c.Name)) // of 63 letters at most, which is checked only after us
-		}
-		slices.Sort(names)
-		j.names = strings.Join(names, ", ")
-		if len(j.names) > longestNames {
-			cut := strings.LastIndex(j.names[:longestNames], ", ")
-			j.names = j.names[:cut] + ", …"
-		}
-	}
-	return fmt.Sprintf("no container %q in this pod (has: %s)", name, j.names)
-}

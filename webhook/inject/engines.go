@@ -36,9 +36,9 @@ const (
 )
 
 // engineOf is the engine that a container belongs to.
-func (j *job) engineOf(c container) (engine, bool) {
+func (in *input) engineOf(c container) (engine, bool) {
 	i := slices.IndexFunc(engines, func(e engine) bool {
-		_, labelled := j.pod.Labels[e.label]
+		_, labelled := in.pod.Labels[e.label]
 		return (labelled || e.label == "") && e.owns(c.Name)
 	})
 	if i < 0 {
@@ -49,21 +49,21 @@ func (j *job) engineOf(c container) (engine, bool) {
 
 // checkEngines warns of Tekton's steps that wait without end for the step before
 // when its command never runs.
-func (j *job) checkEngines() {
-	for i, c := range j.containers {
-		e, found := j.engineOf(c)
-		deps := j.wishes[c.Name].Spec.StartDeps
+func (in *input) checkEngines(n *Notes) {
+	for i, c := range in.containers {
+		e, found := in.engineOf(c)
+		deps := in.asked.Wishes[c.Name].Spec.StartDeps
 		if !found || e.name != tekton || len(deps) == 0 {
 			continue
 		}
 		var later []string
-		for _, next := range j.containers[i+1:] {
-			if strings.HasPrefix(next.Name, stepPrefix) && !j.followsFailure(next.Name, c.Name, deps) {
+		for _, next := range in.containers[i+1:] {
+			if strings.HasPrefix(next.Name, stepPrefix) && !followsFailure(in.asked.Wishes[next.Name].Spec, c.Name, deps) {
 				later = append(later, fmt.Sprintf("%q", next.Name))
 			}
 		}
 		if len(later) > 0 {
-			j.warn(j.wishes[c.Name].Places["startDeps"], fmt.Sprintf("if %q cannot start, the steps after it (%s) wait until the TaskRun times out, because Tekton's entrypoint in %q never runs: give them the same start dependencies, or stop-deps: \"%s: %s=failed\"",
+			n.warn(in.asked.Wishes[c.Name].Places["startDeps"], fmt.Sprintf("if %q cannot start, the steps after it (%s) wait until the TaskRun times out, because Tekton's entrypoint in %q never runs: give them the same start dependencies, or stop-deps: \"%s: %s=failed\"",
 				c.Name, strings.Join(later, ", "), c.Name, strings.Trim(later[0], `"`), c.Name))
 		}
 	}
@@ -71,8 +71,7 @@ func (j *job) checkEngines() {
 
 // followsFailure reports whether a step ends when an earlier one cannot start:
 // it is stopped by that, or has the same start dependencies.
-func (j *job) followsFailure(name, earlier string, deps []spec.Dependency) bool {
-	s := j.wishes[name].Spec
+func followsFailure(s spec.Spec, earlier string, deps []spec.Dependency) bool {
 	stopped := slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool {
 		return d.Container == earlier && d.Condition != spec.Succeeded
 	})

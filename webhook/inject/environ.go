@@ -14,31 +14,42 @@ import (
 // must not have the command's.
 var goVariables = []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"}
 
-// keepEnviron keeps the command's variables of the Go runtime from the wrapper:
-// their values go into the spec, and are empty in the pod.
-func (j *job) keepEnviron(m *member) {
-	for i, e := range m.Env {
+// keptEnviron are the command's variables of the Go runtime, which are kept from the
+// wrapper: their values go into the spec, and are empty in the pod. It warns of those
+// that the wrapper gets all the same.
+func keptEnviron(m *member, n *Notes) map[string]string {
+	var all map[string]string
+	for _, e := range m.Env {
 		if !slices.Contains(goVariables, e.Name) {
 			continue
 		}
 		kept, before := m.before.Environ[e.Name]
 		switch {
 		case e.ValueFrom != nil || expands(e.Value):
-			j.warn(m.place(), fmt.Sprintf("env %s: koordinator is a Go program too, and its runtime reads this variable: a value that Go does not accept ends the container with code 2. Write the value itself, so that only the command gets it", e.Name))
+			n.warn(m.place(), fmt.Sprintf("env %s: koordinator is a Go program too, and its runtime reads this variable: a value that Go does not accept ends the container with code 2. Write the value itself, so that only the command gets it", e.Name))
 			continue
 		case e.Value == "" && !before:
 			continue
 		case e.Value != "" && refersTo(m.container, e.Name):
-			j.warn(m.place(), fmt.Sprintf("env %s: other fields refer to it by $(%s), so koordinator, which is a Go program too, gets it as well: a value that Go does not accept ends the container with code 2", e.Name, e.Name))
+			n.warn(m.place(), fmt.Sprintf("env %s: other fields refer to it by $(%s), so koordinator, which is a Go program too, gets it as well: a value that Go does not accept ends the container with code 2", e.Name, e.Name))
 			continue
 		case e.Value != "":
 			kept = strings.ReplaceAll(e.Value, "$$", "$")
-			j.patch.set("", m.pointer("env", strconv.Itoa(i), "value")...)
 		}
-		if m.spec.Environ == nil {
-			m.spec.Environ = map[string]string{}
+		if all == nil {
+			all = map[string]string{}
 		}
-		m.spec.Environ[e.Name] = kept
+		all[e.Name] = kept
+	}
+	return all
+}
+
+// emptyEnviron takes the values of the kept variables away.
+func (p *patch) emptyEnviron(c container) {
+	for i, e := range c.Env {
+		if slices.Contains(goVariables, e.Name) && e.Value != "" && e.ValueFrom == nil && !expands(e.Value) && !refersTo(c, e.Name) {
+			p.set("", c.pointer("env", strconv.Itoa(i), "value")...)
+		}
 	}
 }
 

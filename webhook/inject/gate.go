@@ -23,30 +23,45 @@ const (
 // check the time it had.
 const takenTimeout = 1<<31 - 1
 
+// checkGate refuses a gate in the pod that cannot be one of ours.
+func checkGate(m *member, n *Notes) {
+	own := m.StartupProbe
+	switch {
+	case own == nil || !isGate(own) || sameProbe(own, gateProbe()):
+	case m.gateOfOtherRelease():
+	case m.before.StartupProbe == nil || own.InitialDelaySeconds != 0:
+		n.refuse(m.place(), "startupProbe: "+spec.Binary+" is koordinator's own: write the real probe, or none")
+	}
+}
+
+// gateOfOtherRelease reports whether the startup probe is a gate with the numbers
+// of another release, in the copy of a pod.
+func (m *member) gateOfOtherRelease() bool {
+	own := m.StartupProbe
+	return isGate(own) && own.TimeoutSeconds != takenTimeout && m.before.Container != ""
+}
+
 // gate keeps a container from being taken for a started one before its command
 // runs: one that waits, and one whose start others have to hear of from the
 // pod's status.
-func (j *job) gate(m *member) {
+func (p *patch) gate(m *member, all members) {
 	own := m.StartupProbe
 	switch {
 	case own == nil:
-		if m.gated() || j.isWatched(m) {
-			j.patch.set(gateProbe(), m.pointer("startupProbe")...)
+		if m.gated() || isWatched(m, all) {
+			p.set(gateProbe(), m.pointer("startupProbe")...)
 		}
 	case sameProbe(own, gateProbe()):
-	case isGate(own) && own.TimeoutSeconds != takenTimeout && m.before.Container != "":
-		j.renewGate(m) // of another release, in the copy of a pod
-	case isGate(own):
-		if m.before.StartupProbe == nil || own.TimeoutSeconds != takenTimeout || own.InitialDelaySeconds != 0 {
-			j.refuse(m.place(), "startupProbe: "+spec.Binary+" is koordinator's own: write the real probe, or none")
-		}
+	case m.gateOfOtherRelease():
+		p.renewGate(m)
+	case isGate(own): // in the place of a probe that was taken over
 	case m.gated():
-		j.replaceStartup(m)
+		p.replaceStartup(m)
 	}
 }
 
 // renewGate gives a gate of ours the numbers that it should have.
-func (j *job) renewGate(m *member) {
+func (p *patch) renewGate(m *member) {
 	at, want := m.pointer("startupProbe"), gateProbe()
 	for _, n := range []struct {
 		name       string
@@ -59,49 +74,48 @@ func (j *job) renewGate(m *member) {
 		{"initialDelaySeconds", m.StartupProbe.InitialDelaySeconds, want.InitialDelaySeconds},
 	} {
 		if n.have != n.want {
-			j.patch.set(n.want, append(at, n.name)...)
+			p.set(n.want, append(at, n.name)...)
 		}
 	}
 }
 
 // replaceStartup puts the gate in the place of the container's own startup
 // probe, whose thresholds stay the kubelet's.
-func (j *job) replaceStartup(m *member) {
+func (p *patch) replaceStartup(m *member) {
 	at, own := m.pointer("startupProbe"), m.StartupProbe
-	j.replaceHandler(at, own.Exec != nil, map[string]bool{
+	p.handler(at, own.Exec != nil, map[string]bool{
 		"httpGet": own.HTTPGet != nil, "tcpSocket": own.TCPSocket != nil, "grpc": own.GRPC != nil,
 	}, gateCommand())
-	j.patch.set(takenTimeout, append(at, "timeoutSeconds")...)
+	p.set(takenTimeout, append(at, "timeoutSeconds")...)
 	if own.InitialDelaySeconds != 0 {
-		j.patch.remove(append(at, "initialDelaySeconds")...)
+		p.remove(append(at, "initialDelaySeconds")...)
 	}
 }
 
-// replaceHandler makes what a probe or hook does the command, and leaves the
-// rest of it.
-func (j *job) replaceHandler(at []string, isExec bool, others map[string]bool, command []string) {
+// handler makes what a probe or hook does the command, and leaves the rest of it.
+func (p *patch) handler(at []string, isExec bool, others map[string]bool, command []string) {
 	if isExec {
-		j.patch.set(command, append(at, "exec", "command")...)
+		p.set(command, append(at, "exec", "command")...)
 		return
 	}
 	for _, kind := range []string{"httpGet", "tcpSocket", "grpc", "sleep"} {
 		if others[kind] {
-			j.patch.remove(append(at, kind)...)
+			p.remove(append(at, kind)...)
 		}
 	}
-	j.patch.set(corev1.ExecAction{Command: command}, append(at, "exec")...)
+	p.set(corev1.ExecAction{Command: command}, append(at, "exec")...)
 }
 
 // isWatched reports whether another container has to learn from the pod's
 // status that this one's command was started, without a readiness probe that
 // could tell of it.
-func (j *job) isWatched(m *member) bool {
+func isWatched(m *member, all members) bool {
 	if m.runsToEnd() || m.wish.NoGate {
 		return false
 	}
-	return slices.ContainsFunc(j.members, func(o *member) bool {
+	return slices.ContainsFunc(all, func(o *member) bool {
 		waits := o.waitsFor(m.Name, spec.Started) || !readinessOf(m).given() && o.waitsFor(m.Name, spec.Ready)
-		return waits && !o.believes(m.Name)
+		return waits && !o.believes(m)
 	})
 }
 
@@ -128,27 +142,21 @@ func sameProbe(a, b *corev1.Probe) bool { return equality.Semantic.DeepEqual(a, 
 // hooks takes a postStart hook away that the wrapper runs, and has a preStop hook
 // note that the stop has begun: the wrapper then starts nothing any more, and the
 // containers that hold for this one know.
-func (j *job) hooks(m *member) {
+func (p *patch) hooks(m *instructed) {
 	if m.Lifecycle == nil {
 		return
 	}
 	if m.Lifecycle.PostStart != nil && m.gated() {
-		j.patch.remove(m.pointer("lifecycle", "postStart")...)
+		p.remove(m.pointer("lifecycle", "postStart")...)
 	}
 	own := m.Lifecycle.PreStop
 	switch {
 	case own == nil:
 	case isPreStop(own): // it was taken over, or refused
-	case j.wrapsPreStop(m):
-		j.replaceHandler(m.pointer("lifecycle", "preStop"), own.Exec != nil,
+	case m.spec.PreStop != nil && !m.wish.NoGate: // it is run by a command of ours, which finds it in the spec
+		p.handler(m.pointer("lifecycle", "preStop"), own.Exec != nil,
 			map[string]bool{"httpGet": own.HTTPGet != nil, "sleep": own.Sleep != nil}, preStopCommand())
 	}
-}
-
-// wrapsPreStop reports whether the hook is run by a command of ours, which
-// finds it in the spec.
-func (j *job) wrapsPreStop(m *member) bool {
-	return m.spec.PreStop != nil && !m.wish.NoGate
 }
 
 // tookPostStart reports whether an earlier call has taken the postStart hook
@@ -158,32 +166,28 @@ func (m *member) tookPostStart() bool {
 }
 
 // postStart is the container's own hook, nil when it has none.
-func (j *job) postStart(m *member) *spec.Handler {
+func postStart(m *member, n *Notes) *spec.Handler {
 	if m.tookPostStart() {
 		return m.before.PostStart
 	}
 	if m.Lifecycle == nil || m.Lifecycle.PostStart == nil {
 		return nil
 	}
-	return j.hook(m.container, "lifecycle.postStart", m.Lifecycle.PostStart)
+	return newHook(m.container, "lifecycle.postStart", m.Lifecycle.PostStart, n)
 }
 
 // preStop is the container's own hook, nil when it has none.
-func (j *job) preStop(m *member) *spec.Handler {
+func preStop(m *member, n *Notes) *spec.Handler {
 	if m.Lifecycle == nil || m.Lifecycle.PreStop == nil {
 		return nil
 	}
 	if !isPreStop(m.Lifecycle.PreStop) {
-		return j.hook(m.container, "lifecycle.preStop", m.Lifecycle.PreStop)
+		return newHook(m.container, "lifecycle.preStop", m.Lifecycle.PreStop, n)
 	}
 	if m.before.PreStop == nil {
-		j.refuseHook(m)
+		n.refuse(m.place(), "lifecycle.preStop: "+spec.Binary+" is koordinator's own: write the real hook, or none")
 	}
 	return m.before.PreStop
-}
-
-func (j *job) refuseHook(m *member) {
-	j.refuse(m.place(), "lifecycle.preStop: "+spec.Binary+" is koordinator's own: write the real hook, or none")
 }
 
 func preStopCommand() []string { return []string{spec.Binary, "prestop"} }

@@ -1,13 +1,14 @@
-// Package inject turns a pod, what its annotations ask, and the commands that are
-// known into the operations of a JSON patch after which some of its containers run
-// under koordinator, or into everything that is wrong. It is pure.
+// Package inject turns a pod and what its annotations ask into the operations of a
+// JSON patch after which some of its containers run under koordinator, or into
+// everything that is wrong. It is pure, and called in three steps: Plan says which
+// containers take part and which commands have to be found out, Complete makes their
+// specs of what was found, and Rewrite writes them into the pod.
 package inject
 
 import (
 	"cmp"
 	"slices"
 
-	"gomodules.xyz/jsonpatch/v2"
 	corev1 "k8s.io/api/core/v1"
 
 	"koordinator.io/koordinator/wrapper/spec"
@@ -68,6 +69,23 @@ type Asked struct {
 	Unread []string
 }
 
+// wish is what is asked for the container of that name.
+func (a Asked) wish(name string) Wish {
+	if w, asked := a.Wishes[name]; asked {
+		return w
+	}
+	w := a.Rest
+	w.Spec.Container = name
+	w.Places = nil
+	return w
+}
+
+// placeOf is where a field was given for a container, or for every one, "" when
+// it was not.
+func (a Asked) placeOf(name, field string) string {
+	return cmp.Or(a.Wishes[name].Places[field], a.Rest.Places[field])
+}
+
 // Wish is what the annotations ask for one container.
 type Wish struct {
 	Spec    spec.Spec         // parsed; what only the pod knows is not in it yet
@@ -111,132 +129,4 @@ type Status struct {
 	// Reason is why the webhook changed nothing else: "nothing_to_wrap", or
 	// another reason of its metrics.
 	Reason string `json:"reason,omitempty"`
-}
-
-// Result is either a patch or problems.
-type Result struct {
-	Patch    []jsonpatch.Operation // empty when there is nothing to change
-	Wrapped  []string              // containers that run under koordinator
-	Assumed  []string              // of those, the ones whose command was taken for known
-	Skipped  bool                  // the pod is left alone, for trouble that is not its own
-	Warnings []string
-	Problems []Problem
-}
-
-// Inject works out the patch for a pod as the API server sent it, or sent it
-// back after other webhooks changed it: what is in place already is left.
-func Inject(pod *corev1.Pod, asked Asked, commands Commands, settings Settings) Result {
-	if settings.Delivery == ByNodes {
-		settings.Delivery = ByInitContainer
-		if settings.ImageVolumes() {
-			settings.Delivery = ByImageVolume
-		}
-	}
-	j := &job{
-		pod: pod, rest: asked.Rest, wishes: asked.Wishes, commands: commands, settings: settings,
-		containers: list(pod, asked.Unread), told: map[Problem]bool{}, unready: map[string]bool{}, refused: map[[2]string]bool{},
-	}
-	j.essential(asked.Essential)
-	j.checkNames()
-	j.checkDependencies()
-	j.checkOrder()
-	j.checkEngines()
-	j.choose()
-	j.checkIdle()
-	j.checkUnwrapped()
-	j.compile()
-	for _, m := range j.members {
-		j.checkMember(m)
-		j.wrap(m)
-		j.result.Wrapped = append(j.result.Wrapped, m.Name)
-	}
-	if len(j.members) > 0 {
-		j.reserve()
-		j.volumes()
-		j.marks()
-		j.install()
-	}
-	if len(j.skipped) > 0 {
-		j.skip()
-	}
-	if len(j.result.Problems) > 0 {
-		return j.result
-	}
-	for _, m := range j.members {
-		j.checkReadiness(m)
-	}
-	if len(j.result.Assumed) == 0 {
-		j.result.Patch = j.patch
-	}
-	return j.result
-}
-
-// job is one pod being worked on.
-type job struct {
-	pod        *corev1.Pod
-	wishes     map[string]Wish // what essential containers ask of the others included
-	rest       Wish
-	commands   Commands
-	settings   Settings
-	containers []container
-	members    []*member          // in the order of containers
-	holds      spec.Graph         // who holds for whom when the pod is stopped
-	told       map[Problem]bool   // warnings too
-	names      string             // of all containers in messages; "" until it is asked for
-	skipped    []string           // why the pod is to be left alone
-	refused    map[[2]string]bool // dependencies of the one container on the other
-	unready    map[string]bool    // containers whose want of a readiness probe was warned of
-	patch      patch
-	result     Result
-}
-
-// mostTold bounds the problems of one pod that are noted, and its warnings:
-// more than anybody reads, and what can be made of a few annotations is millions.
-const mostTold = 100
-
-// full reports whether no further problem is noted.
-func (j *job) full() bool { return len(j.result.Problems) >= mostTold }
-
-// refuse notes a problem, once.
-func (j *job) refuse(place, text string) {
-	p := Problem{place, text}
-	if !j.full() && !j.told[p] {
-		j.told[p] = true
-		j.result.Problems = append(j.result.Problems, p)
-	}
-}
-
-// warn notes a warning, once.
-func (j *job) warn(place, text string) {
-	p := Problem{place, text}
-	if len(j.result.Warnings) < mostTold && !j.told[p] {
-		j.told[p] = true
-		j.result.Warnings = append(j.result.Warnings, p.String())
-	}
-}
-
-// wish is what is asked for the container of that name.
-func (j *job) wish(name string) Wish {
-	if w, asked := j.wishes[name]; asked {
-		return w
-	}
-	w := j.rest
-	w.Spec.Container = name
-	w.Places = nil
-	return w
-}
-
-// placeOf is where a field was given for a container, or for every one, "" when
-// it was not.
-func (j *job) placeOf(name, field string) string {
-	return cmp.Or(j.wishes[name].Places[field], j.rest.Places[field])
-}
-
-// podName is the pod's name for messages; a pod of a workload has only the
-// beginning of one yet.
-func (j *job) podName() string {
-	if j.pod.Name == "" {
-		return j.pod.GenerateName
-	}
-	return j.pod.Name
 }

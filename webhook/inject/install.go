@@ -13,26 +13,47 @@ import (
 // installUser is the user of the wrapper's image.
 const installUser = 65532
 
-// install adds the init container that copies the wrapper, before all others,
-// or names it the containers that were wrapped since. It comes last in the
-// patch, as it moves the other init containers.
-func (j *job) install() {
-	for _, c := range j.pod.Spec.Containers {
+// installerAt is where the pod has an init container of our name, -1 for nowhere.
+func installerAt(pod *corev1.Pod) int {
+	return slices.IndexFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == InstallContainer })
+}
+
+// checkInstaller refuses other containers of our name, and members that come before
+// ours. It cannot be moved: an operation that does it knows not all of it.
+func (in *input) checkInstaller(all members, n *Notes) {
+	for _, c := range in.pod.Spec.Containers {
 		if c.Name == InstallContainer {
-			j.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
+			n.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
 		}
 	}
-	at := slices.IndexFunc(j.pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == InstallContainer })
+	at := installerAt(in.pod)
+	if at < 0 {
+		return
+	}
+	place := fmt.Sprintf("init container %q", InstallContainer)
+	if in.byImage || !installs(in.pod.Spec.InitContainers[at]) {
+		n.refuse(place, "the name is reserved for koordinator: give this init container another one")
+		return
+	}
+	for _, m := range all {
+		if m.init() && m.index < at {
+			n.refuse(place, fmt.Sprintf("%q comes before it and needs what it installs: put %s first, or ask nothing of %q", m.Name, InstallContainer, m.Name))
+		}
+	}
+}
+
+// install adds the init container that copies the wrapper, before all others,
+// or names it the containers that were wrapped since.
+func (p *patch) install(in *input, all []*instructed, wrapped []string) {
+	at, args := installerAt(in.pod), installArgs(all, wrapped)
 	switch {
-	case at >= 0 && (j.byImage() || !installs(j.pod.Spec.InitContainers[at])):
-		j.refuse(fmt.Sprintf("init container %q", InstallContainer), "the name is reserved for koordinator: give this init container another one")
+	case in.byImage:
 	case at >= 0:
-		j.installAlso(at)
-	case j.byImage():
-	case len(j.pod.Spec.InitContainers) == 0:
-		j.patch.set([]corev1.Container{j.installer()}, "spec", "initContainers")
+		p.installAlso(in.pod.Spec.InitContainers[at], at, args)
+	case len(in.pod.Spec.InitContainers) == 0:
+		p.set([]corev1.Container{in.installer(args)}, "spec", "initContainers")
 	default:
-		j.patch.set(j.installer(), "spec", "initContainers", "0")
+		p.set(in.installer(args), "spec", "initContainers", "0")
 	}
 }
 
@@ -58,64 +79,57 @@ func installs(c corev1.Container) bool {
 }
 
 // installAlso has the init container at that index make places for the records
-// of all wrapped containers. It cannot be moved: an operation that does it knows
-// not all of it.
-func (j *job) installAlso(at int) {
-	have, want := j.pod.Spec.InitContainers[at], j.installer()
-	for _, m := range j.members {
-		if m.init() && m.index < at {
-			j.refuse(fmt.Sprintf("init container %q", InstallContainer), fmt.Sprintf("%q comes before it and needs what it installs: put %s first, or ask nothing of %q", m.Name, InstallContainer, m.Name))
-		}
-	}
+// of all wrapped containers.
+func (p *patch) installAlso(have corev1.Container, at int, want []string) {
 	missing := slices.DeleteFunc(installMounts(), func(our corev1.VolumeMount) bool {
 		return slices.ContainsFunc(have.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, our) })
 	})
-	if !slices.Equal(have.Args, want.Args) {
-		j.patch.set(want.Args, "spec", "initContainers", strconv.Itoa(at), "args")
+	if !slices.Equal(have.Args, want) {
+		p.set(want, "spec", "initContainers", strconv.Itoa(at), "args")
 	}
-	push(&j.patch, len(have.VolumeMounts), missing, "spec", "initContainers", strconv.Itoa(at), "volumeMounts")
+	push(p, len(have.VolumeMounts), missing, "spec", "initContainers", strconv.Itoa(at), "volumeMounts")
+}
+
+// installArgs have the programs copied that the pod may need, and places made for
+// the records of all wrapped containers.
+func installArgs(all []*instructed, wrapped []string) []string {
+	var args []string
+	if !slices.ContainsFunc(all, func(m *instructed) bool { return m.spec.MayNeedNetwork() }) {
+		args = append(args, spec.WithoutNetwork)
+	}
+	return append(append(args, spec.BinDir, spec.RecordDir), wrapped...)
 }
 
 func installMounts() []corev1.VolumeMount {
 	return []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir}, {Name: RecordVolume, MountPath: spec.RecordDir}}
 }
 
-// installArgs have the programs copied that the pod may need, and places made for
-// the records of all wrapped containers.
-func (j *job) installArgs() []string {
-	var args []string
-	if !slices.ContainsFunc(j.members, func(m *member) bool { return m.spec.MayNeedNetwork() }) {
-		args = append(args, spec.WithoutNetwork)
-	}
-	return append(append(args, spec.BinDir, spec.RecordDir), j.result.Wrapped...)
-}
-
-func (j *job) installer() corev1.Container {
-	resources := j.settings.Resources
-	if j.leavesResources() {
+func (in *input) installer(args []string) corev1.Container {
+	resources := in.settings.Resources
+	if in.leavesResources() {
 		resources = corev1.ResourceRequirements{}
 	}
 	return corev1.Container{
 		Name:                     InstallContainer,
-		Image:                    j.settings.Image,
-		ImagePullPolicy:          j.settings.PullPolicy,
-		Args:                     j.installArgs(),
+		Image:                    in.settings.Image,
+		ImagePullPolicy:          in.settings.PullPolicy,
+		Args:                     args,
 		Resources:                resources,
 		VolumeMounts:             installMounts(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
-		SecurityContext:          installSecurity(j.pod.Spec.SecurityContext),
+		SecurityContext:          installSecurity(in.pod.Spec.SecurityContext),
 	}
 }
 
 // leavesResources reports whether a request of ours would change what the pod
 // is: one of quality of service class BestEffort, or one whose resources are
 // given for the pod as a whole.
-func (j *job) leavesResources() bool {
-	if r := j.pod.Spec.Resources; r != nil && len(r.Requests)+len(r.Limits) > 0 {
+func (in *input) leavesResources() bool {
+	if own := in.pod.Spec.Resources; own != nil && len(own.Requests)+len(own.Limits) > 0 {
 		return true
 	}
-	return !slices.ContainsFunc(j.containers, func(c container) bool {
+	return !slices.ContainsFunc(in.containers, func(c container) bool {
 		return classifies(c.Resources.Requests) || classifies(c.Resources.Limits)
 	})
 }

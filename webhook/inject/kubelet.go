@@ -43,30 +43,73 @@ func readinessOf(m *member) probe {
 	return probe{of: m.ReadinessProbe, unread: m.unread("readinessProbe")}
 }
 
-// takeProbes takes the probes over that the wrapper knows better about: liveness
-// where the container waits or the wrapper ends it, readiness where it would pass
-// although the command does not run. One of a kind that koordinator cannot run is
-// left to the kubelet.
-func (j *job) takeProbes(m *member) {
-	ends := len(m.spec.StopDeps)+len(m.spec.ExitHTTP) > 0 && !m.wish.NoGate && !m.runsToEnd()
-	liveness, readiness := livenessOf(m), readinessOf(m)
-	switch {
-	case liveness.taken != nil:
-		m.spec.Liveness = liveness.taken
-	case liveness.of != nil && liveness.known() && !asksElsewhere(liveness.of) && (m.gated() || ends):
-		m.spec.Liveness = j.probe(m.container, "livenessProbe", liveness)
+// taken are the probes and hooks that the wrapper or the gate sees to.
+type taken struct {
+	startup, liveness, readiness *spec.Probe
+	postStart, preStop           *spec.Handler
+	livenessDelay                time.Duration
+}
+
+// takeOver says which of a member's probes and hooks are taken over. Those that an
+// earlier call took over stay with us, also where a copy of the pod has other
+// annotations by now.
+func takeOver(m *member, held bool, n *Notes) taken {
+	var t taken
+	if m.gated() || startupOf(m).taken != nil {
+		t.startup = startupProbe(m, n)
 	}
-	switch {
-	case readiness.taken != nil:
-		m.spec.Readiness = readiness.taken
-	case readiness.of != nil && readiness.of.Exec != nil && readiness.known() && m.gated():
-		m.spec.Readiness = j.probe(m.container, "readinessProbe", readiness)
+	if m.gated() || m.tookPostStart() {
+		t.postStart = postStart(m, n)
 	}
-	for _, p := range []*spec.Probe{m.spec.Liveness, m.spec.Readiness} {
-		if p != nil { // the kubelet keeps these
-			p.InitialDelaySeconds, p.SuccessThreshold = 0, 0
-		}
+	if m.gated() && m.LivenessProbe != nil {
+		t.livenessDelay = time.Duration(m.LivenessProbe.InitialDelaySeconds) * time.Second
 	}
+	already := m.Lifecycle != nil && m.Lifecycle.PreStop != nil && isPreStop(m.Lifecycle.PreStop)
+	if len(m.stopDeps) > 0 || m.gated() || held || already {
+		t.preStop = preStop(m, n)
+	}
+	t.liveness = undelayed(liveness(m, n))
+	t.readiness = undelayed(readiness(m, n))
+	return t
+}
+
+// within is a spec with what is taken over.
+func (t taken) within(s spec.Spec) spec.Spec {
+	s.StartupProbe, s.Liveness, s.Readiness = t.startup, t.liveness, t.readiness
+	s.PostStart, s.PreStop, s.LivenessDelay = t.postStart, t.preStop, t.livenessDelay
+	return s
+}
+
+// undelayed is a probe whose delay and number of successes the kubelet keeps.
+func undelayed(p *spec.Probe) *spec.Probe {
+	if p == nil {
+		return nil
+	}
+	own := *p
+	own.InitialDelaySeconds, own.SuccessThreshold = 0, 0
+	return &own
+}
+
+// liveness is the liveness probe if the wrapper knows better about it: where the
+// container waits or the wrapper ends it. One of a kind that koordinator cannot run
+// is left to the kubelet.
+func liveness(m *member, n *Notes) *spec.Probe {
+	ends := len(m.stopDeps)+len(m.wish.Spec.ExitHTTP) > 0 && !m.wish.NoGate && !m.runsToEnd()
+	p := livenessOf(m)
+	if p.of != nil && p.known() && !asksElsewhere(p.of) && (m.gated() || ends) {
+		return newProbe(m.container, "livenessProbe", p, n)
+	}
+	return p.taken
+}
+
+// readiness is the readiness probe, likewise, where it would pass although the
+// command does not run.
+func readiness(m *member, n *Notes) *spec.Probe {
+	p := readinessOf(m)
+	if p.of != nil && p.of.Exec != nil && p.known() && m.gated() {
+		return newProbe(m.container, "readinessProbe", p, n)
+	}
+	return p.taken
 }
 
 // asksElsewhere reports whether a probe names another host than the pod. It says
@@ -75,28 +118,33 @@ func asksElsewhere(p *corev1.Probe) bool {
 	return p.HTTPGet != nil && p.HTTPGet.Host != "" || p.TCPSocket != nil && p.TCPSocket.Host != ""
 }
 
-// answerProbes has the kubelet ask "koordinator probe".
-func (j *job) answerProbes(m *member) {
-	j.answer(m, "livenessProbe", m.LivenessProbe, m.spec.Liveness, spec.LivenessProbe)
-	if m.ReadinessProbe == nil && m.gated() {
-		j.patch.set(answeredReadiness(), m.pointer("readinessProbe")...)
-		return
+// checkAnswer refuses a probe that asks "koordinator probe" without a probe that it
+// could run.
+func checkAnswer(c container, field string, have *corev1.Probe, own *spec.Probe, kind string, n *Notes) {
+	if own == nil && isAnswered(have, kind) && !sameProbe(have, answeredReadiness()) {
+		n.refuse(c.place(), fmt.Sprintf("%s: %s is koordinator's own: write the real probe, or none", field, spec.Binary))
 	}
-	j.answer(m, "readinessProbe", m.ReadinessProbe, m.spec.Readiness, spec.ReadinessProbe)
 }
 
-func (j *job) answer(m *member, place string, have *corev1.Probe, own *spec.Probe, kind string) {
-	switch {
-	case isAnswered(have, kind) && own == nil && !sameProbe(have, answeredReadiness()):
-		j.refuse(m.place(), fmt.Sprintf("%s: %s is koordinator's own: write the real probe, or none", place, spec.Binary))
-	case own == nil, isAnswered(have, kind):
-	default:
-		at := m.pointer(place)
-		j.replaceHandler(at, have.Exec != nil, map[string]bool{
-			"httpGet": have.HTTPGet != nil, "tcpSocket": have.TCPSocket != nil, "grpc": have.GRPC != nil,
-		}, answerCommand(kind))
-		j.patch.set(max(1, have.TimeoutSeconds)+probeMargin, append(at, "timeoutSeconds")...)
+// answerProbes has the kubelet ask "koordinator probe".
+func (p *patch) answerProbes(m *instructed) {
+	p.answer(m.container, "livenessProbe", m.LivenessProbe, m.spec.Liveness, spec.LivenessProbe)
+	if m.ReadinessProbe == nil && m.gated() {
+		p.set(answeredReadiness(), m.pointer("readinessProbe")...)
+		return
 	}
+	p.answer(m.container, "readinessProbe", m.ReadinessProbe, m.spec.Readiness, spec.ReadinessProbe)
+}
+
+func (p *patch) answer(c container, field string, have *corev1.Probe, own *spec.Probe, kind string) {
+	if own == nil || isAnswered(have, kind) {
+		return
+	}
+	at := c.pointer(field)
+	p.handler(at, have.Exec != nil, map[string]bool{
+		"httpGet": have.HTTPGet != nil, "tcpSocket": have.TCPSocket != nil, "grpc": have.GRPC != nil,
+	}, answerCommand(kind))
+	p.set(max(1, have.TimeoutSeconds)+probeMargin, append(at, "timeoutSeconds")...)
 }
 
 // answeredReadiness is written out in full, as the API server would fill it in.

@@ -40,10 +40,22 @@ func shopPod(change func(main, proxy *corev1.Container)) *corev1.Pod {
 	return pod
 }
 
+// result is what comes of a pod whose commands are not looked up.
+type result struct {
+	Completed
+
+	Patch []jsonpatch.Operation
+}
+
+func inject(pod *corev1.Pod, asked Asked) result {
+	c := Complete(Plan(pod, asked, Settings{}), Found{})
+	return result{c, Rewrite(c)}
+}
+
 // injected is the result and the specs it writes, by container.
-func injected(t *testing.T, pod *corev1.Pod, wishes map[string]Wish) (Result, map[string]spec.Spec) {
+func injected(t *testing.T, pod *corev1.Pod, wishes map[string]Wish) (result, map[string]spec.Spec) {
 	t.Helper()
-	r := Inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}}, Commands{}, Settings{})
+	r := inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}})
 	if len(r.Problems) > 0 {
 		t.Fatalf("refused: %v", r.Problems)
 	}
@@ -222,12 +234,12 @@ func TestA10OptionsOnOurMountsAreRefused(t *testing.T) {
 		main.VolumeMounts = []corev1.VolumeMount{{Name: BinVolume, MountPath: spec.BinDir, ReadOnly: true, BindMountOptions: []string{"noexec"}}}
 	})
 	wishes := map[string]Wish{"main": wished("main", func(s *spec.Spec) { s.StopDeps = dependsOn("proxy", spec.Exited) })}
-	r := Inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}}, Commands{}, Settings{})
+	r := inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}})
 	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.Text, `bindMountOptions ["noexec"]`) }) {
 		t.Errorf("problems %v", r.Problems)
 	}
 	pod.Spec.Containers[0].VolumeMounts[0].BindMountOptions = nil
-	if r := Inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}}, Commands{}, Settings{}); len(r.Problems) > 0 {
+	if r := inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}}); len(r.Problems) > 0 {
 		t.Errorf("without them: %v", r.Problems)
 	}
 }

@@ -12,35 +12,45 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// mounts adds ours and refuses others' under the reserved directory.
-func (j *job) mounts(m *member) {
-	missing := j.mountsOf(m.Name)
-	if !m.mountsToken() {
-		missing = missing[:len(missing)-1]
+// checkMounts refuses what others have under the reserved directory.
+func checkMounts(m *member, byImage bool, n *Notes) {
+	if slices.ContainsFunc(m.VolumeMounts, func(own corev1.VolumeMount) bool { return reserved(own.MountPath) }) {
+		checkReservedMounts(m, byImage, n)
 	}
+	for _, d := range m.VolumeDevices {
+		if reserved(d.DevicePath) {
+			n.refuse(m.place(), fmt.Sprintf("volumeDevice %q at %s: the directory %s is reserved for koordinator: choose another path", d.Name, d.DevicePath, spec.Root))
+		}
+	}
+	if at := cmp.Or(m.TerminationMessagePath, spec.Message); reserved(at) {
+		n.refuse(m.place(), fmt.Sprintf("terminationMessagePath %s: the directory %s is reserved for koordinator, and the kubelet would mount a file there: choose another path", at, spec.Root))
+	}
+}
+
+func checkReservedMounts(m *member, byImage bool, n *Notes) {
+	missing := m.mounts(byImage)
 	for _, own := range m.VolumeMounts {
 		if !reserved(own.MountPath) {
 			continue
 		}
 		i := slices.IndexFunc(missing, func(our corev1.VolumeMount) bool { return sameMount(own, our) })
 		if i < 0 {
-			j.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: the directory %s is reserved for koordinator: mount it elsewhere", own.Name, own.MountPath, spec.Root))
+			n.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: the directory %s is reserved for koordinator: mount it elsewhere", own.Name, own.MountPath, spec.Root))
 			continue
 		}
 		missing = slices.Delete(missing, i, i+1)
 		if len(own.BindMountOptions) > 0 {
-			j.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: bindMountOptions %q: koordinator has to be executed from its mounts as they are: remove them", own.Name, own.MountPath, own.BindMountOptions))
+			n.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: bindMountOptions %q: koordinator has to be executed from its mounts as they are: remove them", own.Name, own.MountPath, own.BindMountOptions))
 		}
 	}
-	for _, d := range m.VolumeDevices {
-		if reserved(d.DevicePath) {
-			j.refuse(m.place(), fmt.Sprintf("volumeDevice %q at %s: the directory %s is reserved for koordinator: choose another path", d.Name, d.DevicePath, spec.Root))
-		}
-	}
-	if at := cmp.Or(m.TerminationMessagePath, spec.Message); reserved(at) {
-		j.refuse(m.place(), fmt.Sprintf("terminationMessagePath %s: the directory %s is reserved for koordinator, and the kubelet would mount a file there: choose another path", at, spec.Root))
-	}
-	push(&j.patch, len(m.VolumeMounts), missing, m.pointer("volumeMounts")...)
+}
+
+// mounts adds those of ours that the container does not have.
+func (p *patch) mounts(m *member, byImage bool) {
+	missing := slices.DeleteFunc(m.mounts(byImage), func(our corev1.VolumeMount) bool {
+		return slices.ContainsFunc(m.VolumeMounts, func(own corev1.VolumeMount) bool { return sameMount(own, our) })
+	})
+	push(p, len(m.VolumeMounts), missing, m.pointer("volumeMounts")...)
 }
 
 // reserved reports whether a path in a container is ours. To the kubelet a
@@ -56,13 +66,22 @@ func sameMount(m, our corev1.VolumeMount) bool {
 		m.SubPath == our.SubPath && m.SubPathExpr == ""
 }
 
+// mounts are all mounts that a member has of us.
+func (m *member) mounts(byImage bool) []corev1.VolumeMount {
+	all := mountsOf(m.Name, byImage)
+	if !m.mountsToken() {
+		return all[:len(all)-1]
+	}
+	return all
+}
+
 // mountsOf are all mounts that a container of that name may have of us, the API
 // access last. Its record is the only thing it may write. The wrapper's image has the binary in /bin and a place
 // for each of the other mounts, so that no part of it has to be mounted alone:
 // containerd before 2.2 mounts all of an image where a subPath is asked for.
-func (j *job) mountsOf(name string) []corev1.VolumeMount {
+func mountsOf(name string, byImage bool) []corev1.VolumeMount {
 	bin := corev1.VolumeMount{Name: BinVolume, MountPath: spec.BinDir, ReadOnly: true}
-	if j.byImage() {
+	if byImage {
 		bin.MountPath = spec.Root
 	}
 	return []corev1.VolumeMount{
@@ -79,18 +98,17 @@ func recordMount(name string) corev1.VolumeMount {
 	return corev1.VolumeMount{Name: RecordVolume, MountPath: spec.RecordDir, SubPath: name}
 }
 
-// reserve refuses mounts of our volumes that are not as ours: a container that
+// checkReserved refuses mounts of our volumes that are not as ours: a container that
 // could write them could change what others are told and run. A container may
 // have ours without being wrapped, in the copy of a pod.
-func (j *job) reserve() {
-	for _, c := range j.containers {
-		ours := j.mountsOf(c.Name)
+func (in *input) checkReserved(all members, n *Notes) {
+	for _, c := range in.containers {
 		for _, m := range c.VolumeMounts {
 			switch {
-			case !slices.ContainsFunc(ours, func(our corev1.VolumeMount) bool { return our.Name == m.Name }):
-			case j.member(c.Name) != nil && reserved(m.MountPath): // said with its other mounts
-			case !slices.ContainsFunc(ours, func(our corev1.VolumeMount) bool { return sameMount(m, our) }):
-				j.refuse(c.place(), fmt.Sprintf("volumeMount %q at %s: the volume is koordinator's own: mount another", m.Name, m.MountPath))
+			case !slices.Contains(ourVolumeNames, m.Name):
+			case all.named(c.Name) != nil && reserved(m.MountPath): // said with its other mounts
+			case !slices.ContainsFunc(mountsOf(c.Name, in.byImage), func(our corev1.VolumeMount) bool { return sameMount(m, our) }):
+				n.refuse(c.place(), fmt.Sprintf("volumeMount %q at %s: the volume is koordinator's own: mount another", m.Name, m.MountPath))
 			}
 		}
 	}

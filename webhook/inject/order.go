@@ -12,23 +12,35 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
+// pair is a container and another that it depends on.
+type pair [2]string
+
+// order is what is asked for the order of a pod's containers, and what is said
+// of it.
+type order struct {
+	*input
+	*Notes
+
+	specs   map[string]spec.Spec
+	stops   stops
+	refused map[pair]bool // dependencies that are refused already
+}
+
 // checkOrder refuses orders that no run of the pod gets past, and warns of those
 // that some run does not.
-func (j *job) checkOrder() {
-	specs := j.specs() // for other containers they have been refused
-	j.holds = spec.HoldGraph(specs)
+func (in *input) checkOrder(specs map[string]spec.Spec, holds spec.Graph, refused map[pair]bool, n *Notes) {
+	o := order{in, n, specs, stopsOf(specs), refused}
 	cycles := spec.StartGraph(specs).Cycles()
-	found, explored := j.explore(specs)
+	found, explored := o.explore(len(cycles) > 0)
 	for _, path := range cycles {
-		j.checkCycle(path, found, explored)
+		o.checkCycle(path, found, explored)
 	}
 	if len(cycles) > 0 {
 		return // what follows from a cycle says nothing new
 	}
-	for _, path := range j.holds.Cycles() {
-		j.refuse(j.holdPlace(path), fmt.Sprintf("cycle %s: each would stop only after the next has exited: remove one of these dependencies", arrows(path)))
+	for _, path := range holds.Cycles() {
+		o.refuse(o.holdPlace(path), fmt.Sprintf("cycle %s: each would stop only after the next has exited: remove one of these dependencies", arrows(path)))
 	}
-	o := order{j, specs, stopsOf(specs)}
 	if !explored {
 		o.checkPairs()
 		return
@@ -45,21 +57,21 @@ func (j *job) checkOrder() {
 
 // checkCycle refuses a cycle of start dependencies, unless something else ends
 // the wait.
-func (j *job) checkCycle(path []string, found explore.Result, explored bool) {
-	place := j.wishes[path[0]].Places["startDeps"]
+func (o order) checkCycle(path []string, found explore.Result, explored bool) {
+	place := o.asked.Wishes[path[0]].Places["startDeps"]
 	stuck := func(name string) bool { return !found.Starts[name] }
 	if explored && !slices.ContainsFunc(path, stuck) {
-		j.warn(place, fmt.Sprintf("cycle %s: each waits for the next, until a start timeout or a stop dependency ends the wait of one: remove one of these dependencies", arrows(path)))
+		o.warn(place, fmt.Sprintf("cycle %s: each waits for the next, until a start timeout or a stop dependency ends the wait of one: remove one of these dependencies", arrows(path)))
 		return
 	}
-	j.refuse(place, fmt.Sprintf("cycle %s: each waits for the next, so none ever starts: remove one of these dependencies", arrows(path)))
+	o.refuse(place, fmt.Sprintf("cycle %s: each waits for the next, so none ever starts: remove one of these dependencies", arrows(path)))
 }
 
 // holdPlace is where one of the stop dependencies of a cycle is written. There
 // is one, since start dependencies alone that go round are refused before.
-func (j *job) holdPlace(path []string) string {
+func (o order) holdPlace(path []string) string {
 	for _, name := range path {
-		if place, found := j.wishes[name].Places["stopDeps"]; found {
+		if place, found := o.asked.Wishes[name].Places["stopDeps"]; found {
 			return place
 		}
 	}
@@ -68,18 +80,20 @@ func (j *job) holdPlace(path []string) string {
 
 // explore finds out what can become of the containers that depend on each
 // other. It is not ok when there are too many, and empty where there is nothing
-// to find out.
-func (j *job) explore(specs map[string]spec.Spec) (found explore.Result, ok bool) {
+// to find out: no cycle, no exit that matters.
+func (o order) explore(matters bool) (found explore.Result, ok bool) {
 	var pod []spec.Spec
 	named := map[string]bool{}
-	matters := len(spec.StartGraph(specs).Cycles()) > 0
-	for _, c := range j.containers {
-		if _, asked := specs[c.Name]; !asked || c.runsToEnd() {
+	for _, c := range o.containers {
+		asked, found := o.specs[c.Name]
+		if !found || c.runsToEnd() {
 			continue
 		}
-		s := j.explorable(c, specs[c.Name])
-		for _, d := range slices.Concat(s.StartDeps, s.StopDeps) {
-			named[d.Container] = true
+		s := o.explorable(c, asked)
+		for _, deps := range [][]spec.Dependency{s.StartDeps, s.StopDeps} {
+			for _, d := range deps {
+				named[d.Container] = true
+			}
 		}
 		matters = matters || len(s.StopDeps) > 0 || slices.ContainsFunc(s.StartDeps, isExit)
 		pod = append(pod, s)
@@ -91,17 +105,17 @@ func (j *job) explore(specs map[string]spec.Spec) (found explore.Result, ok bool
 		delete(named, s.Container)
 	}
 	for _, name := range slices.Sorted(maps.Keys(named)) {
-		pod = append(pod, j.bystander(name))
+		pod = append(pod, o.bystander(name))
 	}
 	return explore.Pod(pod)
 }
 
 // explorable is a container's spec as far as it is known before anything is
 // compiled, without what can never matter.
-func (j *job) explorable(c container, s spec.Spec) spec.Spec {
+func (o order) explorable(c container, s spec.Spec) spec.Spec {
 	s.Container, s.Restart = c.Name, c.restart()
 	all := len(s.StopDeps)
-	s.StartDeps, s.StopDeps = j.sound(c, s.StartDeps), slices.DeleteFunc(j.sound(c, s.StopDeps), j.neverExits)
+	s.StartDeps, s.StopDeps = o.sound(c, s.StartDeps), slices.DeleteFunc(o.sound(c, s.StopDeps), o.neverExits)
 	if c.init() || s.StopWhen == spec.StopAll && len(s.StopDeps) < all {
 		s.StopDeps = nil
 	}
@@ -109,14 +123,14 @@ func (j *job) explorable(c container, s spec.Spec) spec.Spec {
 }
 
 // sound are the dependencies of a container that are not refused already.
-func (j *job) sound(c container, deps []spec.Dependency) []spec.Dependency {
-	return slices.DeleteFunc(j.open(deps), func(d spec.Dependency) bool { return j.refused[[2]string{c.Name, d.Container}] })
+func (o order) sound(c container, deps []spec.Dependency) []spec.Dependency {
+	return slices.DeleteFunc(o.open(deps), func(d spec.Dependency) bool { return o.refused[pair{c.Name, d.Container}] })
 }
 
 // neverExits reports whether a dependency is on a container that is restarted for
 // ever.
-func (j *job) neverExits(d spec.Dependency) bool {
-	on, found := j.find(d.Container)
+func (o order) neverExits(d spec.Dependency) bool {
+	on, found := o.find(d.Container)
 	return found && on.restarts() == corev1.RestartPolicyAlways && len(on.restart().Rules) == 0
 }
 
@@ -127,21 +141,13 @@ func isExit(d spec.Dependency) bool {
 
 // bystander is the spec of a container that others only depend on. Of one that
 // another webhook adds nothing is known: it may exit for good.
-func (j *job) bystander(name string) spec.Spec {
+func (o order) bystander(name string) spec.Spec {
 	s := spec.Default()
 	s.Container, s.Restart.Policy = name, spec.RestartNever
-	if c, found := j.find(name); found {
+	if c, found := o.find(name); found {
 		s.Restart = c.restart()
 	}
 	return s
-}
-
-// order is what is said of the order of a pod's containers.
-type order struct {
-	*job
-
-	specs map[string]spec.Spec
-	stops stops
 }
 
 // checkStarts refuses a container that starts in no run of the pod, and warns of
@@ -155,7 +161,7 @@ func (o order) checkStarts(name string, found explore.Result) {
 		})
 	}
 	starts, explored := found.Starts[name]
-	place := o.wishes[name].Places["startDeps"]
+	place := o.asked.Wishes[name].Places["startDeps"]
 	switch {
 	case !explored:
 	case !starts && !follows(found.Starts):
@@ -196,7 +202,7 @@ func (o order) whyHardly(name string) string {
 // checkHang warns of a run after which a container never ends, or never starts.
 func (o order) checkHang(h explore.Hang) {
 	if h.Waits {
-		o.warn(o.wishes[h.Container].Places["startDeps"], fmt.Sprintf("%s%q never starts: it waits for %s indefinitely%s",
+		o.warn(o.asked.Wishes[h.Container].Places["startDeps"], fmt.Sprintf("%s%q never starts: it waits for %s indefinitely%s",
 			conditions(h), h.Container, listed(o.specs[h.Container].StartDeps, "and"), o.because(h)))
 		return
 	}
@@ -209,15 +215,15 @@ func (o order) because(h explore.Hang) string {
 	if len(o.stops[h.Forever][h.Container]) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and %q is stopped only after %q has exited (%s)", h.Forever, h.Container, o.wishes[h.Forever].Places["stopDeps"])
+	return fmt.Sprintf(", and %q is stopped only after %q has exited (%s)", h.Forever, h.Container, o.asked.Wishes[h.Forever].Places["stopDeps"])
 }
 
 // stopPlace is where it was said how a container stops.
 func (o order) stopPlace(name string) string {
-	if place := o.placeOf(name, "stoppedExitCode"); place != "" {
+	if place := o.asked.placeOf(name, "stoppedExitCode"); place != "" {
 		return place
 	}
-	return o.wishes[name].Places["stopDeps"]
+	return o.asked.Wishes[name].Places["stopDeps"]
 }
 
 // conditions are the beginning of a sentence: what has happened in a run before

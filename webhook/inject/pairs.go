@@ -23,11 +23,11 @@ func (o order) checkPairs() {
 
 // checkExit refuses what can never follow an exit, and warns of what hardly can.
 func (o order) checkExit(name string, exit spec.Exit) {
-	place := o.wishes[name].Places["startDeps"]
+	place := o.asked.Wishes[name].Places["startDeps"]
 	if o.stops.by(name, exit.Dependency) {
 		o.refuse(place, o.asItStarts(name, exit))
 	}
-	if len(o.result.Warnings) >= mostTold {
+	if o.fullOfWarnings() {
 		return // the texts alone would take much memory
 	}
 	for _, d := range o.specs[name].StartDeps {
@@ -37,19 +37,19 @@ func (o order) checkExit(name string, exit spec.Exit) {
 	}
 	if o.stops[exit.Container][name] != nil {
 		o.warn(place, fmt.Sprintf("%q starts only after %q (%s), but %q is stopped by the exit of %q (%s): if %q does not exit by itself, %q never starts",
-			name, exit.Dependency, arrows(exit.Path), exit.Container, name, o.wishes[exit.Container].Places["stopDeps"], exit.Container, name))
+			name, exit.Dependency, arrows(exit.Path), exit.Container, name, o.asked.Wishes[exit.Container].Places["stopDeps"], exit.Container, name))
 	}
 }
 
 // asItStarts says that an exit comes before a start and keeps it from happening.
 func (o order) asItStarts(name string, exit spec.Exit) string {
-	return fmt.Sprintf("%q starts after %q (%s) and is stopped by it (%s): it would be stopped as it starts: remove one of the two", name, exit.Dependency, arrows(exit.Path), o.wishes[name].Places["stopDeps"])
+	return fmt.Sprintf("%q starts after %q (%s) and is stopped by it (%s): it would be stopped as it starts: remove one of the two", name, exit.Dependency, arrows(exit.Path), o.asked.Wishes[name].Places["stopDeps"])
 }
 
 // hardlyEver says that an exit that comes before a start stops a container that
 // has to be ready.
 func (o order) hardlyEver(name, on string, exit spec.Exit) string {
-	return fmt.Sprintf("%q starts when %q is ready and after %q (%s), whose exit stops %q (%s): the two hardly ever hold at once: remove one of them", name, on, exit.Dependency, arrows(exit.Path), on, o.wishes[on].Places["stopDeps"])
+	return fmt.Sprintf("%q starts when %q is ready and after %q (%s), whose exit stops %q (%s): the two hardly ever hold at once: remove one of them", name, on, exit.Dependency, arrows(exit.Path), on, o.asked.Wishes[on].Places["stopDeps"])
 }
 
 // stops says of each container which others it stops with, and when. One that

@@ -114,8 +114,7 @@ func TestA11EveryFieldOfAHandlerIsCopiedOrMakesItUnknown(t *testing.T) {
 // copyOf is a probe in the spec's words, nil where koordinator cannot run it.
 func copyOf(p *corev1.Probe) *spec.Probe {
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}}}}
-	j := &job{pod: pod, containers: list(pod, nil), told: map[Problem]bool{}}
-	return j.probe(j.containers[0], "livenessProbe", probe{of: p})
+	return newProbe(list(pod, nil)[0], "livenessProbe", probe{of: p}, &Notes{})
 }
 
 func TestA11AFieldThatNobodyKnowsIsNotLost(t *testing.T) {
@@ -142,10 +141,10 @@ func TestA11AFieldThatNobodyKnowsIsNotLost(t *testing.T) {
 				{Name: "main", Command: []string{"/main"}}, {Name: "proxy", Command: []string{"/proxy"}},
 			}}}
 			tt.change(&pod.Spec.Containers[0])
-			if r := Inject(pod, asked("spec.containers[1].image.new"), Commands{}, Settings{}); len(r.Problems) > 0 || !touches(r, "Probe/exec") && !touches(r, "preStop/exec") {
+			if r := inject(pod, asked("spec.containers[1].image.new")); len(r.Problems) > 0 || !touches(r, "Probe/exec") && !touches(r, "preStop/exec") {
 				t.Fatalf("without it: problems %v, patch %v", r.Problems, r.Patch)
 			}
-			r := Inject(pod, asked(tt.unread), Commands{}, Settings{})
+			r := inject(pod, asked(tt.unread))
 			switch {
 			case tt.refuse == "" && (len(r.Problems) > 0 || touches(r, "livenessProbe")):
 				t.Errorf("problems %v, patch %v", r.Problems, r.Patch)
@@ -157,7 +156,7 @@ func TestA11AFieldThatNobodyKnowsIsNotLost(t *testing.T) {
 }
 
 // touches reports whether a patch has an operation on such a path.
-func touches(r Result, path string) bool {
+func touches(r result, path string) bool {
 	for _, o := range r.Patch {
 		if strings.Contains(o.Path, path) {
 			return true

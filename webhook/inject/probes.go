@@ -57,27 +57,69 @@ func startupOf(m *member) probe {
 	return probe{of: m.StartupProbe, unread: m.unread("startupProbe")}
 }
 
+// tellsReady reports whether a container's own probes, if any, can be run in
+// the container.
+func tellsReady(m *member) bool {
+	for _, p := range []probe{startupOf(m), readinessOf(m)} {
+		if p.given() && (m.wish.Spec.Mode == spec.ExecMode || !p.known()) {
+			return false
+		}
+	}
+	return true
+}
+
+// readyProbes are the probes that have to pass before others may take the
+// container for ready from its record, or before the gate need not wait for the
+// liveness probe's delay any longer.
+func readyProbes(m *member, all members, t taken, n *Notes) []spec.Probe {
+	asked := slices.ContainsFunc(all, func(o *member) bool { return o.waitsFor(m.Name, spec.Ready) && o.believes(m) })
+	own := readinessOf(m)
+	delayed := t.livenessDelay > 0 && t.startup == nil && own.given() && tellsReady(m)
+	if !asked && !delayed {
+		return nil
+	}
+	var probes []spec.Probe
+	if p := startupProbe(m, n); p != nil {
+		probes = append(probes, *p)
+	}
+	if p := readyProbe(m, own, n); p != nil {
+		probes = append(probes, *p)
+	}
+	return probes
+}
+
+// readyProbe is the container's own readiness probe with the delay and the number
+// of successes that the kubelet keeps, nil when it has none.
+func readyProbe(m *member, own probe, n *Notes) *spec.Probe {
+	if own.taken == nil {
+		return newProbe(m.container, "readinessProbe", own, n)
+	}
+	p := *own.taken
+	p.InitialDelaySeconds, p.SuccessThreshold = int(m.ReadinessProbe.InitialDelaySeconds), int(m.ReadinessProbe.SuccessThreshold)
+	return &p
+}
+
 // startupProbe is the container's own, nil when it has none.
-func (j *job) startupProbe(m *member) *spec.Probe {
+func startupProbe(m *member, n *Notes) *spec.Probe {
 	own := startupOf(m)
 	if own.taken != nil {
 		return own.taken
 	}
-	p := j.probe(m.container, "startupProbe", own)
+	p := newProbe(m.container, "startupProbe", own, n)
 	if p != nil {
 		p.PeriodSeconds = int(own.of.PeriodSeconds)
 	}
 	return p
 }
 
-// probe puts a probe into the spec's words.
-func (j *job) probe(c container, place string, from probe) *spec.Probe {
+// newProbe puts a probe into the spec's words.
+func newProbe(c container, place string, from probe, n *Notes) *spec.Probe {
 	p := from.of
 	if p == nil {
 		return nil
 	}
 	if !from.known() {
-		j.refuse(c.place(), place+": koordinator cannot run a probe of this kind: use exec, httpGet with HTTP/1.1, tcpSocket, or grpc without TLS")
+		n.refuse(c.place(), place+": koordinator cannot run a probe of this kind: use exec, httpGet with HTTP/1.1, tcpSocket, or grpc without TLS")
 		return nil
 	}
 	own := spec.Probe{
@@ -89,9 +131,9 @@ func (j *job) probe(c container, place string, from probe) *spec.Probe {
 	case p.Exec != nil:
 		own.Exec = &spec.Exec{Command: expandAll(p.Exec.Command, c.Env)}
 	case p.HTTPGet != nil:
-		own.HTTP = j.httpGet(c, place, p.HTTPGet)
+		own.HTTP = httpGet(c, place, p.HTTPGet, n)
 	case p.TCPSocket != nil:
-		own.TCP = &spec.TCPSocket{Port: j.port(c, place, p.TCPSocket.Port), Host: p.TCPSocket.Host}
+		own.TCP = &spec.TCPSocket{Port: portOf(c, place, p.TCPSocket.Port, n), Host: p.TCPSocket.Host}
 	default:
 		own.GRPC = &spec.GRPC{Port: int(p.GRPC.Port)}
 		if p.GRPC.Service != nil {
@@ -101,17 +143,17 @@ func (j *job) probe(c container, place string, from probe) *spec.Probe {
 	return &own
 }
 
-func (j *job) httpGet(c container, place string, g *corev1.HTTPGetAction) *spec.HTTPGet {
-	own := &spec.HTTPGet{Path: g.Path, Port: j.port(c, place, g.Port), Host: g.Host, Scheme: string(g.Scheme)}
+func httpGet(c container, place string, g *corev1.HTTPGetAction, n *Notes) *spec.HTTPGet {
+	own := &spec.HTTPGet{Path: g.Path, Port: portOf(c, place, g.Port, n), Host: g.Host, Scheme: string(g.Scheme)}
 	for _, h := range g.HTTPHeaders {
 		own.Headers = append(own.Headers, spec.Header{Name: h.Name, Value: h.Value})
 	}
 	return own
 }
 
-// port is a port's number. As for the kubelet, a name is one of the container's
+// portOf is a port's number. As for the kubelet, a name is one of the container's
 // own ports, and only then a number written as text.
-func (j *job) port(c container, place string, p intstr.IntOrString) int {
+func portOf(c container, place string, p intstr.IntOrString, n *Notes) int {
 	if p.Type == intstr.Int {
 		return p.IntValue()
 	}
@@ -124,33 +166,33 @@ func (j *job) port(c container, place string, p intstr.IntOrString) int {
 			names = append(names, strconv.Quote(own.Name))
 		}
 	}
-	if n, err := strconv.Atoi(p.StrVal); err == nil {
-		return n
+	if number, err := strconv.Atoi(p.StrVal); err == nil {
+		return number
 	}
 	has := "none has a name"
 	if len(names) > 0 {
 		has = "has: " + strings.Join(names, ", ")
 	}
-	j.refuse(c.place(), fmt.Sprintf("%s: no port %q among the container's ports (%s): name one of them or write a number", place, p.StrVal, has))
+	n.refuse(c.place(), fmt.Sprintf("%s: no port %q among the container's ports (%s): name one of them or write a number", place, p.StrVal, has))
 	return 1
 }
 
-// hook puts a hook into the spec's words. The kubelet expands no $(VAR) in
+// newHook puts a hook into the spec's words. The kubelet expands no $(VAR) in
 // hooks.
-func (j *job) hook(c container, place string, h *corev1.LifecycleHandler) *spec.Handler {
+func newHook(c container, place string, h *corev1.LifecycleHandler, n *Notes) *spec.Handler {
 	if c.unread(place) || h.HTTPGet != nil && !speaksHTTP1(h.HTTPGet) {
-		j.refuse(c.place(), place+": koordinator cannot run a hook with these fields: use exec, httpGet with HTTP/1.1, or sleep")
+		n.refuse(c.place(), place+": koordinator cannot run a hook with these fields: use exec, httpGet with HTTP/1.1, or sleep")
 		return nil
 	}
 	switch {
 	case h.Exec != nil:
 		return &spec.Handler{Exec: &spec.Exec{Command: h.Exec.Command}}
 	case h.HTTPGet != nil:
-		return &spec.Handler{HTTP: j.httpGet(c, place, h.HTTPGet)}
+		return &spec.Handler{HTTP: httpGet(c, place, h.HTTPGet, n)}
 	case h.Sleep != nil:
 		return &spec.Handler{Sleep: &spec.Sleep{Seconds: int(h.Sleep.Seconds)}}
 	}
-	j.refuse(c.place(), place+": koordinator cannot run a hook of this kind, and for tcpSocket the kubelet cannot either: use exec, httpGet or sleep")
+	n.refuse(c.place(), place+": koordinator cannot run a hook of this kind, and for tcpSocket the kubelet cannot either: use exec, httpGet or sleep")
 	return nil
 }
 

@@ -1,12 +1,9 @@
-package admission
+package sketch
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"strings"
-	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,8 +12,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// pods makes up pods of few containers with every kind of probe, hook and
-// annotation.
+// pods makes up the parts of pods.
 type pods struct{ *rand.Rand }
 
 // one is any of the values.
@@ -47,7 +43,7 @@ func (p pods) hook() *corev1.LifecycleHandler {
 	)
 }
 
-func (p pods) container(name string, init bool) corev1.Container {
+func (p pods) made(name string, init bool) corev1.Container {
 	c := corev1.Container{
 		Name: name, Image: name, Env: []corev1.EnvVar{{Name: "A", Value: "$x"}},
 		Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 80}},
@@ -101,7 +97,7 @@ func (p pods) annotations(names []string) map[string]string {
 		{"stop-delay", 8, func(_, _ []string) string { return "1s" }},
 		{"exit-http", 8, func(_, _ []string) string { return "GET http://a/$b" }},
 	} {
-		lines := ""
+		var lines strings.Builder
 		for i, name := range names {
 			before, after := names[:i], names[i+1:]
 			if i == 0 {
@@ -111,11 +107,11 @@ func (p pods) annotations(names []string) map[string]string {
 				after = []string{"istio-proxy"}
 			}
 			if p.chance(a.percent) {
-				lines += fmt.Sprintf("%s: %q\n", name, a.value(before, after))
+				fmt.Fprintf(&lines, "%s: %q\n", name, a.value(before, after))
 			}
 		}
-		if lines != "" {
-			annotations["koordinator.io/"+a.name] = lines
+		if lines.Len() > 0 {
+			annotations["koordinator.io/"+a.name] = lines.String()
 		}
 	}
 	if p.chance(15) {
@@ -124,9 +120,12 @@ func (p pods) annotations(names []string) map[string]string {
 	return annotations
 }
 
-func (p pods) pod() corev1.Pod {
+// Any is a pod with every kind of probe, hook and annotation, another for each
+// number, series by series.
+func Any(number, series uint64) *corev1.Pod {
+	p := pods{rand.New(rand.NewPCG(number, series))}
 	names := []string{"a", "b", "c", "d", "e"}[:2+p.IntN(4)]
-	pod := corev1.Pod{
+	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "web", Annotations: p.annotations(names)},
 		Spec:       corev1.PodSpec{RestartPolicy: one(p, corev1.RestartPolicyAlways, corev1.RestartPolicyNever, corev1.RestartPolicyNever, corev1.RestartPolicyOnFailure)},
 	}
@@ -135,78 +134,11 @@ func (p pods) pod() corev1.Pod {
 	}
 	inits := p.IntN(2)
 	for i, name := range names {
-		if c := p.container(name, i < inits); i < inits {
+		if c := p.made(name, i < inits); i < inits {
 			pod.Spec.InitContainers = append(pod.Spec.InitContainers, c)
 		} else {
 			pod.Spec.Containers = append(pod.Spec.Containers, c)
 		}
 	}
 	return pod
-}
-
-// Whatever a pod asks for, it is refused or injected, and then a second call
-// has nothing to do, and every spec is one that the wrapper reads.
-func TestAnyPod(t *testing.T) {
-	injected, refused := 0, 0
-	for seed := range uint64(5000) {
-		made := pods{rand.New(rand.NewPCG(seed, 1))}.pod()
-		raw, err := json.Marshal(made)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp := ask(t, raw)
-		if !resp.Allowed {
-			refused++
-			continue
-		}
-		result := patched(t, raw, resp)
-		if again := ask(t, result); again.Patch != nil || words(again) != words(resp) {
-			t.Fatalf("seed %d: the second call is no no-op: patch %s, words %s, not %s\n%s", seed, again.Patch, words(again), words(resp), result)
-		}
-		var pod corev1.Pod
-		if err := json.Unmarshal(result, &pod); err != nil {
-			t.Fatal(err)
-		}
-		if len(pod.Spec.InitContainers) > 0 && pod.Spec.InitContainers[0].Name == "koordinator-install" {
-			injected++
-			checkWrapped(t, seed, &pod)
-		}
-	}
-	if injected < 500 || refused < 500 {
-		t.Errorf("%d injected and %d refused say little", injected, refused)
-	}
-}
-
-// checkWrapped compares the specs of a pod with each other and with the pod.
-func checkWrapped(t *testing.T, seed uint64, pod *corev1.Pod) {
-	t.Helper()
-	wrapped := pod.Spec.InitContainers[0].Args[2:]
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		if len(c.Command) == 0 || c.Command[0] != spec.Binary {
-			if slices.Contains(wrapped, c.Name) {
-				t.Errorf("seed %d: %s gets a record and is not wrapped", seed, c.Name)
-			}
-			continue
-		}
-		i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == spec.Env })
-		s, err := spec.Parse(strings.ReplaceAll(c.Env[i].Value, "$$", "$"))
-		if err != nil {
-			t.Errorf("seed %d: %s: %v", seed, c.Name, err)
-		}
-		for _, name := range s.Wrapped {
-			if !slices.Contains(wrapped, name) {
-				t.Errorf("seed %d: %s looks for the record of %s, which has none", seed, c.Name, name)
-			}
-		}
-		needsToken := s.Source == spec.SourcePod && len(s.StartDeps)+len(s.StopDeps)+len(s.HoldFor) > 0
-		hasToken := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
-			return m.MountPath == spec.APIAccess || m.MountPath == spec.OwnAPIAccess
-		})
-		if needsToken && !hasToken {
-			t.Errorf("seed %d: %s has no token", seed, c.Name)
-		}
-		if s.Source == spec.SourceLocal && len(s.Wrapped) < len(s.StartDeps) {
-			t.Errorf("seed %d: %s knows nothing of some of its dependencies: %s", seed, c.Name, s.Encode())
-		}
-	}
 }

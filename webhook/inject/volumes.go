@@ -1,15 +1,12 @@
 package inject
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
-
-	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // recordLimit bounds the records of a pod: a few KiB for each container, and
@@ -19,39 +16,49 @@ const recordLimit = 16 << 20
 // fileMode is the API server's default mode of downward API and projected files.
 const fileMode = 0o644
 
+// ourVolumeNames are the names of the volumes that only we add.
+var ourVolumeNames = []string{BinVolume, PodinfoVolume, RecordVolume, APIVolume}
+
 // byImage reports whether the wrapper's image is a volume of the pod, which is
 // as it was in an earlier call. Nobody clears the records of an earlier sandbox
 // then, and in the node's network nothing tells sandboxes apart: there it is
 // the init container's task.
-func (j *job) byImage() bool {
-	if j.pod.Spec.HostNetwork {
+func byImage(pod *corev1.Pod, settings Settings) bool {
+	if pod.Spec.HostNetwork {
 		return false
 	}
-	for _, v := range j.pod.Spec.Volumes {
+	for _, v := range pod.Spec.Volumes {
 		if v.Name == BinVolume {
 			return v.Image != nil
 		}
 	}
-	return j.settings.Delivery == ByImageVolume
+	return settings.Delivery == ByImageVolume || settings.Delivery == ByNodes && settings.ImageVolumes()
 }
 
-// volumes adds ours to the pod and refuses others of their names.
-func (j *job) volumes() {
-	missing := j.ourVolumes()
-	for _, v := range j.pod.Spec.Volumes {
-		i := slices.IndexFunc(missing, func(our corev1.Volume) bool { return our.Name == v.Name })
-		if i < 0 {
-			continue
+// checkVolumes refuses others of our names.
+func (in *input) checkVolumes(n *Notes) {
+	var ours []corev1.Volume
+	for i, v := range in.pod.Spec.Volumes {
+		isSame := func(other corev1.Volume) bool { return other.Name == v.Name }
+		if !slices.Contains(ourVolumeNames, v.Name) || slices.ContainsFunc(in.pod.Spec.Volumes[:i], isSame) {
+			continue // the API server refuses the second of a name
 		}
-		if !serves(v, missing[i]) {
-			j.refuse(fmt.Sprintf("volume %q", v.Name), "the name is reserved for koordinator: give this volume another one")
+		if ours == nil {
+			ours = in.ourVolumes()
 		}
-		missing = slices.Delete(missing, i, i+1)
+		if our := ours[slices.IndexFunc(ours, isSame)]; !serves(v, our) {
+			n.refuse(fmt.Sprintf("volume %q", v.Name), "the name is reserved for koordinator: give this volume another one")
+		}
 	}
-	if !slices.ContainsFunc(j.members, (*member).mountsToken) {
-		missing = slices.DeleteFunc(missing, func(our corev1.Volume) bool { return our.Name == APIVolume })
+}
+
+// volumes adds those of ours that the pod does not have.
+func (p *patch) volumes(in *input, all members) {
+	needless := func(our corev1.Volume) bool {
+		return our.Name == APIVolume && !slices.ContainsFunc(all, (*member).mountsToken) ||
+			slices.ContainsFunc(in.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == our.Name })
 	}
-	push(&j.patch, len(j.pod.Spec.Volumes), missing, "spec", "volumes")
+	push(p, len(in.pod.Spec.Volumes), slices.DeleteFunc(in.ourVolumes(), needless), "spec", "volumes")
 }
 
 // serves reports whether a volume does what ours does. Others may have changed
@@ -70,10 +77,10 @@ func serves(v, our corev1.Volume) bool {
 
 // ourVolumes are written out in full, as the API server would fill them in, so
 // that they are known again.
-func (j *job) ourVolumes() []corev1.Volume {
+func (in *input) ourVolumes() []corev1.Volume {
 	bin := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
-	if j.byImage() {
-		bin = corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: j.settings.Image, PullPolicy: j.settings.PullPolicy}}
+	if in.byImage {
+		bin = corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: in.settings.Image, PullPolicy: in.settings.PullPolicy}}
 	}
 	return []corev1.Volume{
 		{Name: BinVolume, VolumeSource: bin},
@@ -95,24 +102,4 @@ func podField(name string) corev1.DownwardAPIVolumeFile {
 		Path:     name,
 		FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata." + name},
 	}
-}
-
-// marks label the pod for the reconciler and people. Nothing relies on them
-// when a pod comes in; the grant relies on the label, in enabled namespaces.
-func (j *job) marks() {
-	mark := Status{Version: j.settings.Version, Wrapped: j.result.Wrapped, LookedUp: j.lookedUp()}
-	if j.allLocal() {
-		mark.Source = spec.SourceLocal
-	}
-	j.patch.put(j.pod.Labels, InjectedLabel, "true", "metadata", "labels")
-	j.status(mark)
-}
-
-// status writes the status annotation.
-func (j *job) status(s Status) {
-	text, err := json.Marshal(s)
-	if err != nil {
-		panic("encode strings: " + err.Error()) // cannot happen
-	}
-	j.patch.put(j.pod.Annotations, StatusAnnotation, string(text), "metadata", "annotations")
 }

@@ -1,12 +1,12 @@
-package admission
+package inject_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/sketch"
 )
 
 func TestB3OptionalDependencyOnAContainerThatThePodDoesNotHave(t *testing.T) {
@@ -34,24 +34,14 @@ func TestB3OptionalDependencyOnAContainerThatThePodDoesNotHave(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			annotations := given(tt.key, tt.value)
-			pod := podOf(t, "Never main proxy", annotations)
-			if diff := cmp.Diff(tt.want, strings.TrimSpace(words(ask(t, pod)))); diff != "" {
-				t.Fatalf("(-want +have):\n%s", diff)
-			}
-			var injected corev1.Pod
-			if err := json.Unmarshal(patched(t, pod, ask(t, pod)), &injected); err != nil {
-				t.Fatal(err)
-			}
+			pod := sketch.Pod("Never main proxy", sketch.Annotations(tt.key, tt.value))
+			check(t, pod, tt.want)
 			var deps []string
-			for _, d := range specOf(t, &injected, "main").StartDeps {
+			for _, d := range specsOf(t, pod)["main"].StartDeps {
 				deps = append(deps, d.String())
 			}
 			if diff := cmp.Diff(tt.deps, deps); diff != "" {
 				t.Errorf("the wrapper waits for (-want +have):\n%s", diff)
-			}
-			if diff := cmp.Diff(strings.Replace(tt.want, "Warning: ", "Warning: spec.template: ", 1), template(t, "Never main proxy", annotations, nil)); diff != "" {
-				t.Errorf("in a template (-want +have):\n%s", diff)
 			}
 		})
 	}
@@ -59,10 +49,11 @@ func TestB3OptionalDependencyOnAContainerThatThePodDoesNotHave(t *testing.T) {
 
 func TestB3DependenciesThatHaveToBeThere(t *testing.T) {
 	for _, annotations := range []map[string]string{
-		given("start-deps", "main: cache"), given("stop-deps", "main: cache"), given("essential", "cache"), given("start-deps", "cache: 'main?'"),
+		sketch.Annotations("start-deps", "main: cache"), sketch.Annotations("stop-deps", "main: cache"), sketch.Annotations("essential", "cache"), sketch.Annotations("start-deps", "cache: 'main?'"),
 	} {
-		if have := words(ask(t, podOf(t, "Never main proxy", annotations))); !strings.Contains(have, `422 `) || !strings.Contains(have, `no container "cache" in this pod`) {
-			t.Errorf("%v: %s, want it refused", annotations, have)
+		problems := plan(sketch.Pod("Never main proxy", annotations)).Problems
+		if len(problems) == 0 || !strings.Contains(problems[0].Text, `no container "cache" in this pod`) {
+			t.Errorf("%v: %v, want it refused", annotations, problems)
 		}
 	}
 }
