@@ -40,6 +40,7 @@ func TestRulesBite(t *testing.T) {
 		{Name: "a", Probe: true},
 		{Name: "b", StartDeps: []Dep{{"a", Ready, false}}, Code: 3, Runs: time.Second},
 		{Name: "c", StopDeps: []Dep{{"b", Exited, false}, {"a", Exited, false}}, StopAll: true},
+		{Name: "e", StopDeps: []Dep{{"c", Exited, false}, {"b", Exited, false}}},
 	}}
 	for _, tt := range []struct {
 		name, log, want string
@@ -54,6 +55,8 @@ func TestRulesBite(t *testing.T) {
 		{"another code", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "reported code 0", 0, map[string]Fate{"b": {true, 0}}, false},
 		{"out of order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.00 a term\n5.10 b term\n5.20 b ends 0\n", "which needs it", 4 * time.Second, nil, false},
 		{"in order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.10 b term\n5.20 b ends 0\n5.30 a term\n5.40 a ends 0\n", "", 4 * time.Second, nil, false},
+		{"stopped for a dependency as the deletion begins", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n2.20 e runs\n4.50 b ends 3\n4.51 e term\n", "", 4 * time.Second, nil, false},
+		{"stopped for a dependency long after it", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n2.20 e runs\n8.50 b ends 3\n8.51 e term\n", "which needs it", 4 * time.Second, nil, false},
 		{"started after the deletion", "1.00 a runs\n2.00 a ready\n9.00 b runs\n", "after the pod was deleted", 4 * time.Second, nil, false},
 		{"twice", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n4.00 b runs\n", "started twice", 0, nil, false},
 		{"left", "1.00 a runs\n", "are left", 0, nil, true},

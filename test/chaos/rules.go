@@ -85,7 +85,8 @@ func (s Story) Violations() []string {
 }
 
 // late is how long after the deletion was asked for a container may still be
-// started: the API server, the kubelet and the runtime have to hear of it.
+// started, or stopped for a stop dependency: the API server, the kubelet and the
+// runtime have to hear of it.
 const late = 3 * time.Second
 
 // of are the events of one kind of a container; "ends" is any end.
@@ -141,6 +142,12 @@ func (s Story) unasked(c Container, at time.Duration) string {
 	if s.Deleted > 0 && at+grain >= s.Deleted {
 		return ""
 	}
+	return s.unheld(c, at)
+}
+
+// unheld says why the stop dependencies of a container cannot have stopped it by
+// then.
+func (s Story) unheld(c Container, at time.Duration) string {
 	if s.Pod.Policy == "Always" {
 		return "nothing ends for good under restartPolicy Always, and the pod was not deleted"
 	}
@@ -185,8 +192,8 @@ func (s Story) order(c Container) []string {
 		return nil
 	}
 	for _, stop := range s.of(c.Name, "term") {
-		if stop.At < s.Deleted {
-			continue
+		if stop.At < s.Deleted || stop.At < s.Deleted+late && s.unheld(c, stop.At) == "" {
+			continue // the kubelet may not have begun to stop the pod
 		}
 		for _, other := range s.holders(c) {
 			running := s.before(other.Name, "runs", s.Deleted) && !s.before(other.Name, "ends", stop.At)
