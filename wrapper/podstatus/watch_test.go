@@ -75,6 +75,38 @@ func TestWatchWaitsLongerAfterEachFailure(t *testing.T) {
 	})
 }
 
+func TestDelaysGrowAndVary(t *testing.T) {
+	for failures, most := range map[int]time.Duration{1: firstDelay, 2: 2 * firstDelay, 4: 8 * firstDelay, 7: mostDelay, 1000: mostDelay} {
+		least, highest := time.Hour, time.Duration(0)
+		for range 1000 {
+			d := delay(failures)
+			least, highest = min(least, d), max(highest, d)
+		}
+		// Half of the delay is certain; of the other half all occurs.
+		if least < most/2 || least > most*6/10 || highest > most || highest < most*9/10 {
+			t.Errorf("after %d failures the delays are %s to %s, want %s to %s", failures, least, highest, most/2, most)
+		}
+	}
+}
+
+func TestAWatchThatNeverFailedIsNotRunningAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		out, logs, stop := watching(t, func(_ int, line func([]byte) error) error {
+			err := line([]byte(`{}`))
+			<-hold
+			return err
+		})
+		<-out
+		synctest.Wait()
+		if logs.Len() > 0 {
+			t.Errorf("logged: %s", logs)
+		}
+		close(hold)
+		stop()
+	})
+}
+
 func TestWatchEndsWithAReportThatNobodyTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, _, stop := watching(t, func(_ int, line func([]byte) error) error { return line([]byte(`{}`)) })
