@@ -84,6 +84,8 @@ const (
 	UnheardMoment = 10 * time.Second
 	// LeaveLimit is how long one request of exitHTTP is retried.
 	LeaveLimit = time.Minute
+	// leaveMargin is how much longer all of them may take than their limits.
+	leaveMargin = time.Second
 )
 
 // Timer names what a SetTimer is for. Setting it again replaces it.

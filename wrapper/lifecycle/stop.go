@@ -338,7 +338,7 @@ func (m *Machine) leave() []Action {
 		return []Action{m.exit}
 	}
 	m.state = Leaving
-	most := time.Duration(len(m.spec.ExitHTTP)) * LeaveLimit
+	most := time.Duration(len(m.spec.ExitHTTP))*LeaveLimit + leaveMargin // each request ends by itself, and says so
 	if m.asked != 0 {
 		most = m.leaveBudget()
 	}
