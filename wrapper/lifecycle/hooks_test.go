@@ -91,7 +91,7 @@ func TestStopHTTP(t *testing.T) {
 func TestExitHTTP(t *testing.T) {
 	const requests = `"exitHTTP":["POST http://127.0.0.1:1/quit","POST http://127.0.0.1:2/quit"]`
 	exits := func(code int) step { return on(Exited{code}, SetTimer{SweepTimer, SweepTimeout}, Sweep{term}) }
-	send := []Action{SetTimer{LeaveTimer, 2 * LeaveLimit}, SendExit{}}
+	send := []Action{SetTimer{LeaveTimer, 2*LeaveLimit + leaveMargin}, SendExit{}}
 	tell(t, []story{
 		{
 			"sent after the command has exited for good, and before our end", `{` + requests + `,"restart":{"policy":"Never"}}`,
