@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,28 +20,31 @@ func TestKubernetesSeesTheTruthWhileAContainerWaits(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
 	apply(t, ns, "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {e2e: ''}, ports: [{port: 80, targetPort: 8080}]}")
-	slices, stdout := streaming(t, "-n", ns, "get", "endpointslices", "-l", "kubernetes.io/service-name=web", "--watch", "-o", "json")
-	apply(t, ns, podOf("waits", notes{"start-deps": "main: beside=exited"}, `
+	watch, stdout := streaming(t, "-n", ns, "get", "endpointslices", "-l", "kubernetes.io/service-name=web", "--watch", "-o", "json")
+	apply(t, ns, podOf("waits", notes{"start-deps": "main: beside"}, `
   restartPolicy: OnFailure
   containers:
     - name: main
       image: busybox:1.37
       command: [sh, -c, "touch /tmp/alive; trap 'exit 0' TERM; SAY main runs; sleep 3600 & wait"]
       livenessProbe: {exec: {command: [test, -e, /tmp/alive]}, periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 300}
-    - {name: beside, image: "busybox:1.37", command: [sh, -c, "until test -e /tmp/end; do sleep 0.1; done; SAY beside ends"]}
+    - name: beside
+      image: busybox:1.37
+      command: [sh, -c, "trap 'exit 0' TERM; until test -e /tmp/end; do sleep 0.1; done; SAY beside is ready; touch /tmp/ready; sleep 3600 & wait"]
+      readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1, timeoutSeconds: 60}
 `))
 	eventually(t, "an event that says what is waited for", func() (bool, string) {
 		out := kubectl(t, "-n", ns, "describe", "pod", "waits")
-		return strings.Contains(out, "waiting for beside to exit"), out
+		return strings.Contains(out, "waiting for beside to be ready"), out
 	})
-	if n := unhealthy(t, ns); n > 5 {
+	if n := unhealthy(t, ns, "main"); n > 5 {
 		t.Errorf("%d events about probes, want one after half a minute: there are few to give", n)
 	}
 	inside(t, ns, "waits", "beside", "touch", "/tmp/end")
 
 	before, first := untilServed(t, json.NewDecoder(stdout))
-	_ = slices.Process.Kill()
-	_ = slices.Wait()
+	_ = watch.Process.Kill()
+	_ = watch.Wait()
 	main := logs(t, ns, "waits", "main")
 	pod := onePod(t, ns, "e2e")
 	t.Run("kube-probe-02 kube-probe-04 a Service sends no traffic to a pod while it waits", func(t *testing.T) {
@@ -48,7 +52,7 @@ func TestKubernetesSeesTheTruthWhileAContainerWaits(t *testing.T) {
 			t.Error("the watch never saw the pod as one that is not ready")
 		}
 		inOrder(t,
-			moment{"beside ends", logs(t, ns, "waits", "beside").when(t, "beside ends")},
+			moment{"beside is ready", logs(t, ns, "waits", "beside").when(t, "beside is ready")},
 			moment{"main runs", main.when(t, "main runs")},
 			moment{"the Service has an address", first},
 		)
@@ -62,11 +66,11 @@ func TestKubernetesSeesTheTruthWhileAContainerWaits(t *testing.T) {
 
 // untilServed reads a watch of endpoint slices until one has a ready address:
 // how many addresses that were not ready came before, and when the ready one did.
-func untilServed(t *testing.T, slices *json.Decoder) (before int, first time.Time) {
+func untilServed(t *testing.T, events *json.Decoder) (before int, first time.Time) {
 	t.Helper()
 	for {
 		var slice discoveryv1.EndpointSlice
-		if err := slices.Decode(&slice); err != nil {
+		if err := events.Decode(&slice); err != nil {
 			t.Fatalf("read the watch of endpoint slices: %v", err)
 		}
 		for _, e := range slice.Endpoints {
@@ -78,8 +82,9 @@ func untilServed(t *testing.T, slices *json.Decoder) (before int, first time.Tim
 	}
 }
 
-// unhealthy is how many times the kubelet has told of failed probes.
-func unhealthy(t *testing.T, ns string) int32 {
+// unhealthy is how many events the kubelet has sent about failed probes of these
+// containers, or of all where none is named.
+func unhealthy(t *testing.T, ns string, containers ...string) int32 {
 	t.Helper()
 	var list corev1.EventList
 	out := kubectl(t, "-n", ns, "get", "events", "--field-selector", "reason=Unhealthy", "-o", "json")
@@ -88,7 +93,10 @@ func unhealthy(t *testing.T, ns string) int32 {
 	}
 	var n int32
 	for _, e := range list.Items {
-		n += max(e.Count, 1)
+		name := strings.TrimSuffix(strings.TrimPrefix(e.InvolvedObject.FieldPath, "spec.containers{"), "}")
+		if len(containers) == 0 || slices.Contains(containers, name) {
+			n += max(e.Count, 1)
+		}
 	}
 	return n
 }
