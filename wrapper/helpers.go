@@ -96,24 +96,10 @@ func (l *loop) network(ctx context.Context, task string, input []byte, line func
 	}
 	select {
 	case e := <-ended:
-		return networkFailure(ctx, e.Code, err)
+		return spec.NetworkFailure(ctx, err, e.Code)
 	case <-l.ctx.Done():
 		return l.ctx.Err()
 	}
-}
-
-// networkFailure is why a run of the network program failed: first its context,
-// then what was wrong with its lines, then its exit code.
-func networkFailure(ctx context.Context, code int, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return err
-	case code != 0:
-		return fmt.Errorf("%s: exit code %d", spec.NetworkName, code)
-	}
-	return nil
 }
 
 // reapHelpers hands on the ends of helpers.

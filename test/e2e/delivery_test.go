@@ -3,18 +3,12 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-
-	"koordinator.io/koordinator/test/setup"
-	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // TestDeliveryByImageVolume runs while no other test does: it changes the one
@@ -82,29 +76,6 @@ func delivered(t *testing.T, ns, kind string) {
 	eventually(t, "delivery by "+kind, func() (bool, string) {
 		out, err := try(t, waitingPod, "-n", ns, "create", "--dry-run=server", "-o", `jsonpath={.spec.volumes[?(@.name=="koordinator-bin")]}`, "-f", "-")
 		return err == nil && strings.Contains(out, `"`+kind+`":`), out + fmt.Sprint(err)
-	})
-}
-
-// install installs koordinator, or changes the installation's settings, and waits
-// until the replicas that were there before answer no more and the others do: it
-// takes the node a while to know a new service's address.
-func install(t *testing.T, more ...string) {
-	t.Helper()
-	if err := cluster.Install(context.Background(), slices.Concat(forTests, more)...); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the end of the replicas before", func() (bool, string) {
-		var d appsv1.Deployment
-		if err := json.Unmarshal([]byte(kubectl(t, "-n", setup.Namespace, "get", "deployment", "koordinator", "-o", "json")), &d); err != nil {
-			t.Fatal(err)
-		}
-		names := strings.Fields(kubectl(t, "-n", setup.Namespace, "get", "pod", "-l", ours, "-o", "name"))
-		return len(names) == int(*d.Spec.Replicas), strings.Join(names, " ")
-	})
-	ns := namespace(t, enabled)
-	eventually(t, "an answer of the webhook", func() (bool, string) {
-		out, err := try(t, waitingPod, "-n", ns, "create", "--dry-run=server", "-o", "yaml", "-f", "-")
-		return err == nil && strings.Contains(out, spec.Binary), out + fmt.Sprint(err)
 	})
 }
 

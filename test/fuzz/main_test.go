@@ -27,7 +27,7 @@ func TestOnlyAFailureWithoutAFindingIsForgiven(t *testing.T) {
 	}
 }
 
-func TestEveryTargetIsFound(t *testing.T) {
+func TestTargetsOfAllPackagesBelowAreFound(t *testing.T) {
 	targets, err := find("../../wrapper")
 	if err != nil {
 		t.Fatal(err)

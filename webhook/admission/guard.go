@@ -12,9 +12,9 @@ import (
 )
 
 // Bounds of what is read for one pod, far above any use: the API server checks
-// sizes only after us.
+// sizes only after the webhook has answered.
 const (
-	maxAnnotations = 64 << 10 // bytes of all annotations of ours
+	maxAnnotations = 64 << 10 // bytes of all koordinator annotations
 	maxContainers  = 200
 )
 
@@ -42,8 +42,8 @@ func guard(pod *corev1.Pod) obstacle {
 	return obstacle{}
 }
 
-// untouchable says in a word and in a sentence why a pod cannot be injected
-// however much it asks for it; both are "" where it can.
+// untouchable is a word and a sentence for why a pod cannot be injected, whatever
+// its annotations; both are "" where it can.
 func untouchable(pod *corev1.Pod) (reason, text string) {
 	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
 		return "mirror", "this is the mirror of a static pod, which the kubelet has started already"

@@ -43,7 +43,7 @@ func (h *Handler) Handle(ctx context.Context, req admission.Request) admission.R
 	return d.response
 }
 
-// What became of a review.
+// The outcomes of a review.
 const (
 	injected = "injected" // patched
 	skipped  = "skipped"  // allowed, without a patch or with nothing but a mark

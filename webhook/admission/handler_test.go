@@ -24,10 +24,10 @@ func TestOnlyNewPodsAreLookedAt(t *testing.T) {
 		Object:    runtime.RawExtension{Raw: pod},
 	}
 	for name, change := range map[string]func(r *admissionv1.AdmissionRequest){
-		"an update":         func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Update },
-		"a subresource":     func(r *admissionv1.AdmissionRequest) { r.SubResource = "ephemeralcontainers" },
-		"another resource":  func(r *admissionv1.AdmissionRequest) { r.Resource.Resource = "podtemplates" },
-		"a pod not of ours": func(r *admissionv1.AdmissionRequest) { r.Object.Raw = podOf(t, "Never main", nil) },
+		"an update":                             func(r *admissionv1.AdmissionRequest) { r.Operation = admissionv1.Update },
+		"a subresource":                         func(r *admissionv1.AdmissionRequest) { r.SubResource = "ephemeralcontainers" },
+		"another resource":                      func(r *admissionv1.AdmissionRequest) { r.Resource.Resource = "podtemplates" },
+		"a pod without koordinator annotations": func(r *admissionv1.AdmissionRequest) { r.Object.Raw = podOf(t, "Never main", nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			req := create

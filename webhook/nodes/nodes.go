@@ -2,8 +2,8 @@
 // mount an image as a volume wherever it is scheduled.
 //
 // It reads what "kubectl get nodes -o wide" prints: some 300 bytes a node, where
-// the nodes themselves have 10 to 20 KiB each. A column that is missing, and a
-// version that it cannot read, count as a node that cannot.
+// the nodes themselves have 10 to 20 KiB each. A version that is missing or that it
+// cannot read counts as too old.
 package nodes
 
 import (
@@ -44,18 +44,19 @@ const (
 // tableOf asks the API server for what kubectl prints.
 const tableOf = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
-// Watcher keeps looking. The zero value reports that nodes cannot.
+// Watcher keeps looking.
 type Watcher struct {
 	api rest.Interface // for the core group
 	log *slog.Logger
 
 	able   atomic.Bool
 	reason string // why not, as it was logged last
-	looked bool
 }
 
 // New is a watcher that has not looked yet. api is a client for the core group.
-func New(api rest.Interface, log *slog.Logger) *Watcher { return &Watcher{api: api, log: log} }
+func New(api rest.Interface, log *slog.Logger) *Watcher {
+	return &Watcher{api: api, log: log, reason: "not looked yet"}
+}
 
 // ImageVolumes reports whether every schedulable node mounts images as volumes,
 // as of the last look. It is false before the first one, and while looks fail.
@@ -84,10 +85,10 @@ func (w *Watcher) look(ctx context.Context) {
 	if err := w.check(ctx); err != nil {
 		reason = err.Error()
 	}
-	if ctx.Err() == nil && (!w.looked || reason != w.reason) {
+	if ctx.Err() == nil && reason != w.reason {
 		w.log.Info("looked at the nodes", "imageVolumes", reason == "", "reason", reason)
 	}
-	w.looked, w.reason = true, reason
+	w.reason = reason
 	w.able.Store(reason == "")
 }
 

@@ -80,7 +80,7 @@ func TestANodeThatCannotMountImagesIsNamedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestATableWithoutAColumnIsNoPermission(t *testing.T) {
+func TestATableWithoutAColumnOfVersionsIsNoPermission(t *testing.T) {
 	for i, name := range columns {
 		if name == "Name" || name == "Status" || name == "OS-Image" {
 			continue
@@ -141,7 +141,6 @@ func TestEveryPageIsRead(t *testing.T) {
 
 func TestTheReportFollowsTheLastLook(t *testing.T) {
 	fails := true
-	able := serve(t, table(fit))
 	w := watch(t, func(w http.ResponseWriter, r *http.Request) {
 		if fails {
 			http.Error(w, "no", http.StatusForbidden)
@@ -167,10 +166,13 @@ func TestTheReportFollowsTheLastLook(t *testing.T) {
 	if w.ImageVolumes() {
 		t.Error("the look before the last one counts")
 	}
+}
+
+func TestTheEndOfTheContextEndsTheWatchWithoutAnError(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := able.Start(ended); err != nil {
-		t.Errorf("the end of the context is an error: %v", err)
+	if err := serve(t, table(fit)).Start(ended); err != nil {
+		t.Error(err)
 	}
 }
 

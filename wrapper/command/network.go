@@ -44,15 +44,7 @@ func (c command) network(ctx context.Context, task string, input []byte, line fu
 		return err
 	}
 	code, err := process.Converse(ctx, networkCommand(c.networkPath(), task, d), line)
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case err != nil:
-		return err
-	case code != 0:
-		return fmt.Errorf("%s: exit code %d", spec.NetworkName, code)
-	}
-	return nil
+	return spec.NetworkFailure(ctx, err, code)
 }
 
 // program is a run of the network program beside the wrapper's loop.

@@ -185,7 +185,7 @@ func (w *world) expand(step stepped[world]) error {
 	needs := w.machine.Needs()
 	take := func(e Event, peers [2]stage) {
 		var err error
-		next, err = w.after(e, peers)
+		next, err = w.becomes(e, peers)
 		step(e, &next, errors.Join(err, w.heedless(needs, e, &next)))
 	}
 	for _, e := range w.due() {
@@ -235,8 +235,8 @@ func (w *world) expand(step stepped[world]) error {
 	return w.settles()
 }
 
-// after is what an event makes of it.
-func (w *world) after(e Event, peers [2]stage) (world, error) {
+// becomes is what an event makes of it.
+func (w *world) becomes(e Event, peers [2]stage) (world, error) {
 	next := world{w.clone(), peers, w.hearsay}
 	err := next.take(e)
 	next.timers |= w.timers & mayFireLate
@@ -266,7 +266,7 @@ func (w *world) heedless(needs []string, e Event, next *world) error {
 	changed := *w
 	changed.run = w.clone()
 	changed.machine.facts = h.facts[other[0]][other[1]]
-	have, err := changed.after(e, other)
+	have, err := changed.becomes(e, other)
 	if err == nil && next.moved(&have) {
 		err = fmt.Errorf("it needs only %v, and on %T%+v acts on others, were they as %v", needs, e, e, changed.machine.facts)
 	}

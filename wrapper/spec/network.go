@@ -2,6 +2,7 @@ package spec
 
 import (
 	"context"
+	"fmt"
 	"slices"
 )
 
@@ -27,6 +28,20 @@ const (
 // the process is gone. An error is why it could not be started, that of line or
 // of ctx, or its exit code where that is not 0.
 type Network func(ctx context.Context, task string, input []byte, line func([]byte) error) error
+
+// NetworkFailure is why a run of the network program failed, nil where it did not:
+// ctx has ended, a line was wrong, or the exit code is not 0, in this order.
+func NetworkFailure(ctx context.Context, line error, code int) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case line != nil:
+		return line
+	case code != 0:
+		return fmt.Errorf("%s: exit code %d", NetworkName, code)
+	}
+	return nil
+}
 
 // MayNeedNetwork reports whether a run by this spec may come to need the network
 // program: for the pod's status, which is the last resort for every dependency
