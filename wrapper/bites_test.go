@@ -35,7 +35,7 @@ func TestATimerThatWasSetAgainDoesNotFireForItsPredecessor(t *testing.T) {
 			machine: lifecycle.New(s, false), timers: map[lifecycle.Timer]*time.Timer{}, calls: make(chan func()),
 		}
 		l.act(lifecycle.Begin{})
-		time.Sleep(2 * time.Second) // it has fired, and waits for the loop
+		time.Sleep(2 * time.Second) // it has fired and waits for the loop
 		l.setTimer(lifecycle.SetTimer{Timer: lifecycle.StartTimeout, After: time.Hour})
 		(<-l.calls)()
 		if l.machine.State() != lifecycle.Waiting {
@@ -146,5 +146,5 @@ func TestARecordIsNotInheritedAfterAnExecThatFailed(t *testing.T) {
 	}
 }
 
-// errSilent is what a server that does not answer comes to.
+// errSilent is the error of a request to a server that does not answer.
 var errSilent = errors.New("no answer")

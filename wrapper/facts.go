@@ -16,33 +16,69 @@ import (
 // wrapper, as the kubelet reports it.
 const KilledCode = 137
 
-// knowledge is what is known of the other containers, and from where.
+// knowledge is the state of the other containers as far as it is known, per
+// source.
 type knowledge struct {
 	spec    spec.Spec
 	records record.Snapshot    // of wrapped containers
-	status  podstatus.Snapshot // nil: nothing has been heard of the API server
-	late    bool               // a wrapped container without a record has none to come
+	status  podstatus.Snapshot // nil: the API server has not reported anything
+	late    bool               // wrapped containers without a record will not get one
 	mute    bool               // the pod's status cannot be read at all
-	other   lifecycle.Facts    // what another system says; before all else
+	other   lifecycle.Facts    // from another system; overrides every other source
+	leaving bool               // the exit is published: only records show whether others exited before
+
+	answered map[string]bool   // endpoints that have answered, by URL
+	trouble  map[string]string // why the others did not answer the last time
 }
 
-// wrapped tells whether a container keeps a record.
+// wrapped reports whether a container keeps a record.
 func (k knowledge) wrapped(name string) bool { return slices.Contains(k.spec.Wrapped, name) }
 
-// facts is what is known of each container that the spec names.
+// facts returns the facts about each container that the spec names.
 func (k knowledge) facts() lifecycle.Facts {
 	f := lifecycle.Facts{}
 	for _, name := range k.names() {
-		f[name] = k.fact(name)
+		one := k.fact(name)
+		if slices.Contains(k.spec.RestartWith, name) {
+			one.Ends = k.ends(name)
+		}
+		f[name] = one
+	}
+	for _, e := range k.spec.StartEndpoints {
+		f[e.URL] = k.endpoint(e.URL)
 	}
 	return f
 }
 
-// names are the containers that the spec names.
+// ends returns how often a container's command has ended. A container's records
+// count its starts, so a container without a record so far has not ended.
+func (k knowledge) ends(name string) lifecycle.Ends {
+	p, there := k.records[name]
+	c, reported := k.status[name]
+	switch {
+	case there:
+		return lifecycle.Ends{Counter: lifecycle.ByRecord, Number: p.Ended(!k.local() && !c.Exited)}
+	case k.wrapped(name) && !k.late:
+		return lifecycle.Ends{Counter: lifecycle.ByRecord}
+	case k.local() || !reported:
+		return lifecycle.Ends{}
+	default:
+		return lifecycle.Ends{Counter: lifecycle.ByStatus, Number: c.Ends}
+	}
+}
+
+// names returns the containers that the spec names.
 func (k knowledge) names() []string {
-	names := slices.Clone(k.spec.HoldFor)
+	names := slices.Concat(k.spec.HoldFor, k.spec.RestartWith)
 	for _, d := range slices.Concat(k.spec.StartDeps, k.spec.StopDeps) {
 		names = append(names, d.Container)
+	}
+	for _, delegation := range k.spec.Delegated {
+		for _, d := range delegation.StopDeps {
+			if d.Container != k.spec.Container {
+				names = append(names, d.Container)
+			}
+		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -54,25 +90,25 @@ func (k knowledge) fact(name string) lifecycle.Fact {
 	}
 	p, there := k.records[name]
 	switch {
-	case k.spec.Source == spec.SourcePod:
+	case k.spec.Source == spec.SourcePod && (!k.leaving || !there):
 		return k.corrected(name)
 	case there && !k.local() && p.Gone() && p.Process != nil:
 		return k.replaced(name)
 	case there:
 		return k.completed(name, recorded(p))
-	case k.wrapped(name) && !k.late:
+	case k.wrapped(name) && !k.late && !k.leaving:
 		return lifecycle.Fact{}
 	}
-	return k.told(name)
+	return k.byEndpoint(name, k.told(name))
 }
 
-// local reports whether records have to do alone.
+// local reports whether records are the only source.
 func (k knowledge) local() bool { return k.spec.Source == spec.SourceLocal || k.mute }
 
-// corrected is what the status reports, but for what the record of a wrapper
-// that lives contradicts: the kubelet takes a container that waits for one that
-// runs when it has lost its startup probe's result, and it writes no container
-// statuses while it terminates a pod.
+// corrected returns the facts from the pod's status, except where the record of
+// a running wrapper contradicts them. The kubelet reports a waiting container
+// as started after it has lost the result of its startup probe, and it writes
+// no container statuses while it terminates a pod.
 func (k knowledge) corrected(name string) lifecycle.Fact {
 	f := k.told(name)
 	p, there := k.records[name]
@@ -85,16 +121,16 @@ func (k knowledge) corrected(name string) lifecycle.Fact {
 	return f
 }
 
-// replaced is what is known of a container whose command has taken the wrapper's
-// place and no longer holds the record: it may be gone, or only have closed the
-// record. The status knows.
+// replaced returns the facts about a container whose command has replaced the
+// wrapper and no longer holds the record. It may have exited, or only have
+// closed the record, so the facts come from the pod's status.
 func (k knowledge) replaced(name string) lifecycle.Fact {
 	f := k.told(name)
 	f.Started = true
 	return f
 }
 
-// told is what the pod's status says.
+// told returns the facts from the pod's status.
 func (k knowledge) told(name string) lifecycle.Fact {
 	if k.local() {
 		return lifecycle.Fact{}
@@ -113,8 +149,8 @@ func (k knowledge) told(name string) lifecycle.Fact {
 	}
 }
 
-// completed takes the end of a container that is gone without a word from the
-// status, where that knows it already.
+// completed takes the end of a container that left no exit in its record from
+// the pod's status, if the status has it already.
 func (k knowledge) completed(name string, f lifecycle.Fact) lifecycle.Fact {
 	if c := k.status[name]; k.records[name].Gone() && c.Exited {
 		return k.told(name)
@@ -122,36 +158,42 @@ func (k knowledge) completed(name string, f lifecycle.Fact) lifecycle.Fact {
 	return f
 }
 
-// recorded is what a record says. A container whose wrapper is gone without a
-// word was killed together with it.
+// recorded returns the facts from a record. A container whose wrapper is gone
+// without having recorded an exit was killed together with it.
 func recorded(p record.Peer) lifecycle.Fact {
 	f := lifecycle.Fact{Started: p.Started || p.Before, Stopping: p.Stopping}
+	inPlace := p.Process != nil && p.Exit == nil
 	switch {
 	case p.Exit != nil:
+		f.Left = !p.Alive
 		f.Exited, f.Stopped, f.Code, f.Reason = p.Exit.ForGood, p.Exit.Stopped, p.Exit.Code, p.Exit.Reason
 	case !p.Alive:
 		f.Exited, f.Code, f.Reason = p.KilledForGood, KilledCode, "killed together with its wrapper"
+		f.Mute = inPlace
 	default:
 		f.Ready, f.Runs = p.Ready, p.Started
-		f.Stopping = f.Stopping || p.Process != nil // the command in the wrapper's place cannot say
+		if p.Trouble == spec.NoNotice { // the text of a probe's failure changes with each try
+			f.Trouble = p.Trouble
+		}
+		f.Stopping = f.Stopping || inPlace // a command that replaced the wrapper cannot report a stop request
 	}
 	return f
 }
 
-// needsStatus tells whether one of the named containers is known through the
-// pod's status alone.
+// needsStatus reports whether the pod's status is needed for one of the named
+// containers.
 func (k knowledge) needsStatus(names []string) bool {
 	if k.local() {
 		return false
 	}
 	return slices.ContainsFunc(names, func(name string) bool {
-		if _, told := k.other[name]; told {
+		if _, told := k.other[name]; told || spec.IsEndpoint(name) || k.leftToEndpoint(name) {
 			return false
 		}
 		p, there := k.records[name]
 		if there && k.spec.Source != spec.SourcePod {
 			return p.Gone() && (p.KilledForGood || p.Process != nil) && !k.status[name].Exited
 		}
-		return k.spec.Source == spec.SourcePod || !k.wrapped(name) || k.late
+		return k.spec.Source == spec.SourcePod || !k.wrapped(name) || k.late || k.leaving
 	})
 }

@@ -33,7 +33,7 @@ func TestFactsComeFromRecordsAndElseFromTheStatus(t *testing.T) {
 		late      bool
 		status    podstatus.Snapshot
 		want      lifecycle.Fact
-		asks      bool // for the status
+		asks      bool // the status is needed
 	}{
 		"a wrapped container without a record is waited for":         {want: lifecycle.Fact{}},
 		"after a while the status is asked for one without a record": {late: true, want: lifecycle.Fact{Unseen: true, Unheard: true}, asks: true},
@@ -49,8 +49,8 @@ func TestFactsComeFromRecordsAndElseFromTheStatus(t *testing.T) {
 		"a command in the wrapper's place that closed the record, or is gone":      {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), want: lifecycle.Fact{Started: true, Unseen: true, Unheard: true}, asks: true},
 		"and which of them the status tells":                                       {record: new(dead(func(s *record.State) { s.Process, s.Ready = &record.Process{}, true })), status: podstatus.Snapshot{"a": oom}, want: lifecycle.Fact{Started: true, Exited: true, Code: 139, Reason: "out of memory", Unseen: true}},
 		"one that exited for good":                                                 {record: new(lives(exit(3, true))), want: lifecycle.Fact{Started: true, Exited: true, Code: 3, Reason: "so"}},
-		"and its wrapper, too":                                                     {record: new(dead(exit(3, true))), want: lifecycle.Fact{Started: true, Exited: true, Code: 3, Reason: "so"}},
-		"one that will be started again has not exited":                            {record: new(dead(exit(3, false))), want: lifecycle.Fact{Started: true, Code: 3, Reason: "so"}},
+		"and its wrapper, too":                                                     {record: new(dead(exit(3, true))), want: lifecycle.Fact{Started: true, Exited: true, Code: 3, Reason: "so", Left: true}},
+		"one that will be started again has not exited":                            {record: new(dead(exit(3, false))), want: lifecycle.Fact{Started: true, Code: 3, Reason: "so", Left: true}},
 		"ecsu-05 started stays true in the next incarnation":                       {record: new(lives(func(s *record.State) { s.Phase, s.Started, s.Before = "waiting", false, true })), want: lifecycle.Fact{Started: true}},
 		"argo-09 a killed one that is started again":                               {record: new(dead(nothing)), want: lifecycle.Fact{Started: true, Code: 137, Reason: "killed together with its wrapper"}},
 		"argo-09 a killed one that is not, before the status tells":                {record: new(dead(func(s *record.State) { s.KilledForGood = true })), want: lifecycle.Fact{Started: true, Exited: true, Code: 137, Reason: "killed together with its wrapper"}, asks: true},
@@ -76,5 +76,15 @@ func TestFactsComeFromRecordsAndElseFromTheStatus(t *testing.T) {
 				t.Error("needs the status with source local")
 			}
 		})
+	}
+}
+
+// TestTheEndOfACommandInTheWrappersPlaceMayBeThePodsEnd checks this where the
+// status cannot be read.
+func TestTheEndOfACommandInTheWrappersPlaceMayBeThePodsEnd(t *testing.T) {
+	gone := record.Peer{State: record.State{Phase: "running", Started: true, Process: &record.Process{}}}
+	k := knowledge{spec: spec.Spec{Source: spec.SourceLocal, RestartWith: []string{"a"}, Wrapped: []string{"a"}}, records: record.Snapshot{"a": gone}}
+	if f := k.facts()["a"]; !f.Mute || f.Stopping {
+		t.Errorf("mute %t, stopping %t, want true, false", f.Mute, f.Stopping)
 	}
 }

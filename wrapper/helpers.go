@@ -12,22 +12,24 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// helper is a process that runs beside the command: a hook, a probe, or the
+// helper is a process that runs alongside the command: a hook, a probe, or the
 // network program.
 type helper struct {
 	Child
 
 	network bool
-	ended   chan<- process.Exit // holds one
+	ended   chan<- process.Exit // capacity 1
 }
 
 // runner runs helpers.
 func (l *loop) runner() probe.Runner { return probe.Runner{Command: l.exec, Network: l.network} }
 
-// errOver is a helper that does not start because the run has ended.
+// errOver is the error of a helper that does not start because the run has
+// ended.
 var errOver = errors.New("the run is over")
 
-// begin has the loop start a helper, and returns what reports its end.
+// begin starts a helper in the loop and returns the channel that reports its
+// end.
 func (l *loop) begin(network bool, start func() (Child, error)) (<-chan process.Exit, error) {
 	ended := make(chan process.Exit, 1)
 	began := make(chan error, 1)
@@ -44,8 +46,8 @@ func (l *loop) begin(network bool, start func() (Child, error)) (<-chan process.
 	return ended, <-began
 }
 
-// exec runs a command beside the container's own and returns its failure, with
-// the end of its output. It is killed when ctx ends.
+// exec runs a command alongside the container's own and returns its failure
+// with the last line of its output. The command is killed when ctx ends.
 func (l *loop) exec(ctx context.Context, argv []string) error {
 	var h Helper
 	ended, err := l.begin(false, func() (_ Child, err error) {
@@ -65,7 +67,8 @@ func (l *loop) exec(ctx context.Context, argv []string) error {
 	}
 }
 
-// result is the failure of a command that has ended, nil for a success.
+// result returns the failure of a command that has ended, or nil if it
+// succeeded.
 func result(argv []string, code int, lastLine string) error {
 	switch {
 	case code == 0:
@@ -77,8 +80,8 @@ func result(argv []string, code int, lastLine string) error {
 	}
 }
 
-// network is spec.Network: it runs the network program beside the command. With
-// the run's end it returns before the program is gone.
+// network implements spec.Network: it runs the network program alongside the
+// command. When the run ends, it returns before the program has exited.
 func (l *loop) network(ctx context.Context, task string, input []byte, line func([]byte) error) error {
 	var p Program
 	ended, err := l.begin(true, func() (_ Child, err error) {
@@ -102,7 +105,7 @@ func (l *loop) network(ctx context.Context, task string, input []byte, line func
 	}
 }
 
-// reapHelpers hands on the ends of helpers.
+// reapHelpers passes on the exits of helpers.
 func (l *loop) reapHelpers(exits []process.Exit) {
 	running := l.helpers[:0]
 	for _, h := range l.helpers {
@@ -115,7 +118,7 @@ func (l *loop) reapHelpers(exits []process.Exit) {
 	l.helpers = running
 }
 
-// killPrograms kills every run of the network program.
+// killPrograms kills all running network programs.
 func (l *loop) killPrograms() {
 	for _, h := range l.helpers {
 		if h.network {
@@ -124,9 +127,9 @@ func (l *loop) killPrograms() {
 	}
 }
 
-// endPrograms ends every run of the network program and waits until it is gone:
-// the command that is to take the wrapper's place must not find a child it knows
-// nothing of.
+// endPrograms kills all running network programs and waits until they are gone.
+// The command that is about to replace the wrapper must not inherit children
+// that it does not know.
 func (l *loop) endPrograms() {
 	l.sources.watchStatus(false)
 	l.killPrograms()

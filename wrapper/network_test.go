@@ -17,14 +17,14 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// program is a run of the network program in a rig.
+// program is one run of the network program in a rig.
 type program struct {
 	*rig
 
 	pid    int
 	task   string
 	input  []byte
-	prints chan []byte // closed at its end
+	prints chan []byte // closed when it ends
 	over   bool        // it has ended
 }
 
@@ -39,7 +39,8 @@ func (r *rig) Network(task string, input []byte) (Program, error) {
 	return p, nil
 }
 
-// program is the run of the network program with that number, nil before it.
+// program returns the nth run of the network program, or nil if it has not
+// started.
 func (r *rig) program(n int) *program {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +50,7 @@ func (r *rig) program(n int) *program {
 	return r.programs[n]
 }
 
-// mend lets the network program start from now on.
+// mend makes the network program start from now on.
 func (r *rig) mend() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,7 +91,7 @@ func (p *program) exit(code int) {
 	}
 }
 
-// report prints a snapshot.
+// report prints a snapshot on the program's behalf.
 func (p *program) report(s podstatus.Snapshot) {
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -99,7 +100,7 @@ func (p *program) report(s podstatus.Snapshot) {
 	p.prints <- text
 }
 
-// alive is how many network programs run.
+// alive returns the number of network programs that run.
 func (r *rig) alive() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,7 +113,7 @@ func (r *rig) alive() int {
 	return n
 }
 
-// byProgram is a Status that the network program reads.
+// byProgram returns a Status that reads through the network program.
 func byProgram(log *slog.Logger) Status {
 	return func(ctx context.Context, network spec.Network, out chan<- podstatus.Snapshot) error {
 		podstatus.Config{Pod: "web-0"}.Watch(ctx, network, log, out)
@@ -168,7 +169,7 @@ func TestANetworkProgramThatDiesIsStartedAgain(t *testing.T) {
 			time.Sleep(time.Minute)
 			r.mend()
 			time.Sleep(time.Minute)
-			r.program(0).exit(2) // as a Go program without memory
+			r.program(0).exit(2) // like a Go program that runs out of memory
 			time.Sleep(time.Minute)
 			r.program(1).report(podstatus.Snapshot{"proxy": ready})
 			time.Sleep(time.Second)
@@ -196,7 +197,7 @@ func TestTheEndOfTheRunEndsTheNetworkProgram(t *testing.T) {
 	})
 }
 
-// TestARunOfTheNetworkProgram is about one run from the side of who asks.
+// TestARunOfTheNetworkProgram covers one run from the caller's side.
 func TestARunOfTheNetworkProgram(t *testing.T) {
 	errNo := errors.New("no")
 	for name, tt := range map[string]struct {

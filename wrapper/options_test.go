@@ -15,6 +15,7 @@ import (
 	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 var (
@@ -23,7 +24,7 @@ var (
 	recDone    = record.Peer{State: record.State{Phase: "exited", Started: true, Exit: &record.Exit{ForGood: true}}}
 )
 
-// stopping is p when it has been asked to stop.
+// stopping returns p after it has received a stop request.
 func stopping(p record.Peer) record.Peer {
 	p.Stopping = true
 	return p
@@ -52,7 +53,7 @@ func TestTheStatusIsWatchedOnlyWhileItIsNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{}
 		r.run(t, `{"startDeps":["proxy","cache"],"wrapped":["proxy","cache"]}`, func() {
-			r.peers <- record.Snapshot{"proxy": recReady} // no word of cache
+			r.peers <- record.Snapshot{"proxy": recReady} // nothing about cache
 			time.Sleep(12 * time.Second)
 			r.pod <- podstatus.Snapshot{"proxy": running, "cache": ready}
 			time.Sleep(5 * time.Second)
@@ -73,9 +74,10 @@ func TestTheStatusIsWatchedOnlyWhileItIsNeeded(t *testing.T) {
 
 func TestAStopRequestIsHeldForTheDependents(t *testing.T) {
 	const text = `{"holdFor":["main"],"wrapped":["main"],"gracePeriod":"30s","stopTimeout":"30s"}`
+	const outOfTime = "own-05 until the grace period leaves just the time to end"
 	for name, tc := range map[string]struct {
 		script func(r *rig)
-		want   time.Duration // of SIGTERM
+		want   time.Duration // when SIGTERM is sent
 	}{
 		"kube-term-01 until they have exited": {func(r *rig) {
 			r.signals <- syscall.SIGTERM
@@ -83,7 +85,7 @@ func TestAStopRequestIsHeldForTheDependents(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			r.peers <- record.Snapshot{"main": recDone}
 		}, 6 * time.Second},
-		"own-05 until the grace period leaves just the time to end": {func(r *rig) {
+		outOfTime: {func(r *rig) {
 			r.signals <- syscall.SIGTERM
 			r.peers <- record.Snapshot{"main": stopping(recRunning)}
 		}, 1*time.Second + 22500*time.Millisecond},
@@ -113,7 +115,11 @@ func TestAStopRequestIsHeldForTheDependents(t *testing.T) {
 					time.Sleep(time.Second)
 					tc.script(r)
 				})
-				if want := (outcome{0, "", tc.want}); got != want {
+				want := outcome{after: tc.want}
+				if name == outOfTime {
+					want.message = spec.HeldTooLong
+				}
+				if got != want {
 					t.Fatalf("have %+v, want %+v; sent %v", got, want, r.sent)
 				}
 			})
@@ -264,7 +270,7 @@ func TestA31ExitRequestsAreSentUntilTheyAreAnswered(t *testing.T) {
 		script func(r *rig)
 		want   outcome
 		tries  int
-		end    string // what is logged in the end
+		end    string // the last log line
 	}{
 		"the server listens later": {func(r *rig) {
 			time.Sleep(2 * time.Second)

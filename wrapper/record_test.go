@@ -16,7 +16,7 @@ import (
 	"koordinator.io/koordinator/wrapper/record"
 )
 
-// said is what a record says, in one line.
+// said returns the content of a record in one line.
 func said(t *testing.T, dir string) string {
 	t.Helper()
 	p, err := record.Read(dir)
@@ -36,7 +36,7 @@ func said(t *testing.T, dir string) string {
 	return strings.Join(words, " ")
 }
 
-// place is a directory for a container's record.
+// place returns a directory for a container's record.
 func place(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "main")

@@ -2,6 +2,7 @@ package wrapper
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"koordinator.io/koordinator/wrapper/lifecycle"
@@ -10,51 +11,56 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Records are the records of Spec.Wrapped: package record, or a script of it in
-// tests.
+// Records reads the records of Spec.Wrapped. Package record implements it;
+// tests use a script.
 type Records interface {
-	// Now is what they are at this moment.
+	// Now returns their current content.
 	Now() record.Snapshot
-	// Watch sends them until ctx ends: within seconds of a change or, if urgent, at
-	// once.
+	// Watch sends the records until ctx ends: immediately after each change if
+	// urgent, otherwise within minutes.
 	Watch(ctx context.Context, urgent bool, out chan<- record.Snapshot)
 }
 
-// Tombstones are what another system reports of containers, before anything
-// that koordinator knows of them.
+// Tombstones reports the state of containers that another system publishes. It
+// takes precedence over koordinator's own sources.
 type Tombstones interface {
 	Now() lifecycle.Facts
 	Watch(ctx context.Context, out chan<- lifecycle.Facts)
 }
 
-// Status sends what the pod's status reports of its containers until ctx ends:
-// network reads it. It returns an error immediately where the status cannot be
-// read at all.
+// Status sends the state of the pod's containers from the pod's status until
+// ctx ends. It reads the status through network. It returns an error
+// immediately if the status cannot be read at all.
 type Status func(ctx context.Context, network spec.Network, out chan<- podstatus.Snapshot) error
 
-// recordGrace is how long a wrapped container may take to have a record: one
-// that has none then never ran, or ran in an earlier sandbox.
+// recordGrace is how long a wrapped container may take to write a record. A
+// container without a record after that never ran, or ran in an earlier
+// sandbox. It is also how long the ready endpoint of a container without a
+// wrapper may be silent before the pod's status is read.
 const recordGrace = 10 * time.Second
 
-// sources are the places that facts about other containers come from. Each is
-// watched only while something is needed that it alone reports. The loop owns
-// them, and takes what comes from their channels.
+// sources are the origins of facts about other containers. Each is watched only
+// while it is the only source of something needed. The loop owns them and
+// receives from their channels.
 type sources struct {
 	ctx        context.Context // ends with the run
 	records    Records
 	status     Status
 	network    spec.Network // for status
-	tombstones Tombstones   // nil: no other system
+	tombstones Tombstones   // nil: there is no other system
 
 	know     knowledge
 	recorded chan record.Snapshot
 	reported chan podstatus.Snapshot
-	carved   chan lifecycle.Facts // by tombstones
+	carved   chan lifecycle.Facts // from tombstones
 	learned  chan func(*knowledge)
+	ask      func(ctx context.Context, endpoint string) error
+	log      *slog.Logger
 
-	closeRecords context.CancelFunc // nil: they are not watched
-	urgent       bool               // how they are
-	closeStatus  context.CancelFunc // nil: it is not watched
+	closeRecords context.CancelFunc            // nil: the records are not watched
+	urgent       bool                          // how the records are watched
+	closeStatus  context.CancelFunc            // nil: the status is not watched
+	asking       map[string]context.CancelFunc // the endpoints that are being checked
 }
 
 func newSources(ctx context.Context, c Config, network spec.Network) *sources {
@@ -63,8 +69,9 @@ func newSources(ctx context.Context, c Config, network spec.Network) *sources {
 		know:     knowledge{spec: c.Spec},
 		recorded: make(chan record.Snapshot), reported: make(chan podstatus.Snapshot),
 		carved: make(chan lifecycle.Facts), learned: make(chan func(*knowledge)),
+		log: c.Log, asking: map[string]context.CancelFunc{},
 	}
-	if len(c.Spec.Wrapped) > 0 {
+	if len(c.Spec.Wrapped)+len(c.Spec.ReadyEndpoints) > 0 {
 		time.AfterFunc(recordGrace, func() { s.learn(func(k *knowledge) { k.late = true }) })
 	}
 	if s.tombstones != nil {
@@ -73,7 +80,8 @@ func newSources(ctx context.Context, c Config, network spec.Network) *sources {
 	return s
 }
 
-// learn has the loop change what is known, from another goroutine.
+// learn makes the loop change its knowledge. It is called from other
+// goroutines.
 func (s *sources) learn(apply func(*knowledge)) {
 	select {
 	case s.learned <- apply:
@@ -81,7 +89,7 @@ func (s *sources) learn(apply func(*knowledge)) {
 	}
 }
 
-// now looks up what can be known without waiting, and returns all facts.
+// now reads the sources that answer without waiting, and returns all facts.
 func (s *sources) now() lifecycle.Facts {
 	if len(s.know.spec.Wrapped) > 0 {
 		s.know.records = s.records.Now()
@@ -92,13 +100,15 @@ func (s *sources) now() lifecycle.Facts {
 	return s.know.facts()
 }
 
-// stale reports whether records are watched in a way that leaves them seconds
-// behind.
+// stale reports whether the records may be minutes old because of the way they
+// are watched.
 func (s *sources) stale() bool { return s.closeRecords != nil && !s.urgent }
 
-// need watches what the facts about these containers come from, and nothing
-// else. It reports whether a watch ended.
-func (s *sources) need(names []string, urgent bool) (closed bool) {
+// need watches the sources of facts about these containers and endpoints, and
+// no others. Endpoints are checked only while the command waits. It reports
+// whether the watch of the pod's status ended.
+func (s *sources) need(names []string, urgent, waits bool) (closed bool) {
+	s.askEndpoints(names, waits)
 	s.watchRecords(len(names) > 0 && len(s.know.spec.Wrapped) > 0, urgent)
 	return s.watchStatus(s.know.needsStatus(names))
 }

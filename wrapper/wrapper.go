@@ -1,7 +1,7 @@
-// Package wrapper runs one container's command: it waits for what the command
-// must wait for, supervises it, and stops it when it should stop. What to do
-// is decided in lifecycle; this package feeds it events and performs its
-// actions, in one loop that owns all state.
+// Package wrapper runs one container's command: it waits until the command's
+// dependencies are met, supervises the command, and stops it when its stop
+// conditions are met. Package lifecycle makes the decisions. This package sends
+// it events and performs its actions, in one loop that owns all state.
 package wrapper
 
 import (
@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"koordinator.io/koordinator/wrapper/envfile"
 	"koordinator.io/koordinator/wrapper/lifecycle"
 	"koordinator.io/koordinator/wrapper/probe"
 	"koordinator.io/koordinator/wrapper/process"
@@ -20,22 +21,24 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Kernel starts processes and collects what has ended: package process, or a
-// script of one in tests.
+// Kernel starts processes and collects their exits. Package process implements
+// it; tests use a script.
 type Kernel interface {
-	Start() (Child, error) // the command; the error is a *process.StartError
-	// Replace puts the command in the wrapper's place. Right before each try it
-	// asks goOn, and returns nil if that says no; else it returns only where it is
-	// impossible.
-	Replace(goOn func() bool) error
+	// Start starts the command with variables added to its environment. The error
+	// is a *process.StartError.
+	Start(variables []envfile.Variable) (Child, error)
+	// Replace replaces the wrapper with the command. It calls goOn right before
+	// each try and returns nil if goOn returns false. Otherwise it returns only if
+	// the replacement is impossible.
+	Replace(variables []envfile.Variable, goOn func() bool) error
 	Run(argv []string) (Helper, error) // a hook or probe
-	// Network starts the network program for one task with its input.
+	// Network starts the network program for one task with the given input.
 	Network(task string, input []byte) (Program, error)
-	Reap() []process.Exit // every process that ended since; never blocks
+	Reap() []process.Exit // every process that has ended since the last call; never blocks
 }
 
-// Child is a started process. Every result of Reap is shown to Ended, which
-// picks its own exit.
+// Child is a started process. Each result of Reap is passed to Ended, which
+// picks the child's own exit.
 type Child interface {
 	Ended([]process.Exit) (process.Exit, bool)
 	Signal(syscall.Signal) error
@@ -46,32 +49,35 @@ type Child interface {
 // Helper is a hook or probe that runs as a process.
 type Helper interface {
 	Child
-	LastLine() string // the last line it printed; called once, when it has ended or is given up
+	LastLine() string // the last line it printed; called once, after it has ended or has been given up
 }
 
 // Program is the network program while it performs a task.
 type Program interface {
 	Child
-	// Lines gives each line it prints to line, until its output ends or line returns
-	// an error. Called once.
+	// Lines calls line with each line the program prints, until its output ends or
+	// line returns an error. Called once.
 	Lines(line func([]byte) error) error
 }
 
-// Handlers run a container's probes and hooks and send its requests: package
-// probe, or a script of it in tests. run runs other programs for them.
+// Handlers runs a container's probes and hooks, sends its requests and checks
+// endpoints. It runs other programs with run. Package probe implements it;
+// tests use a script.
 type Handlers interface {
 	Check(ctx context.Context, h spec.Handler, run probe.Runner) error // a probe, once
 	Hook(ctx context.Context, h spec.Handler, run probe.Runner) error
 	Send(ctx context.Context, r spec.Request, run probe.Runner) error
+	Ask(ctx context.Context, endpoint string, run probe.Runner) error // once; the error is only the reason
 }
 
-// Config is what a run needs. Spec has been parsed, so it is valid.
+// Config is the input of a run. Spec has been parsed, so it is valid.
 type Config struct {
 	Spec     spec.Spec
 	Terminal bool // the command has a terminal
 
 	Kernel   Kernel
 	Signals  <-chan os.Signal // sent to the wrapper
+	CatchAll func()           // called when the command runs or the container waits: catches the signals that Signals lacks until then; may be nil
 	Children <-chan os.Signal // SIGCHLD; one pending is enough
 	Handlers Handlers
 
@@ -79,18 +85,21 @@ type Config struct {
 	Status     Status
 	Tombstones Tombstones // nil: there is no other system
 
-	OnStart func() error   // called right after the command's start; may be nil
-	Record  *record.Record // nil where there is none
+	Files   func() ([]envfile.Variable, error) // reads Spec.EnvFiles; may block
+	Noticed <-chan struct{}                    // closed when the command has sent READY=1; for Spec.ReadyWhen
+	OnStart func() error                       // called right after the command's start; may be nil
+	Record  *record.Record                     // nil: there is no record
 	Log     *slog.Logger
 }
 
 // settled is how long after the start, or after the end of a watch, the wrapper
-// has nothing to do.
+// becomes idle.
 const settled = time.Second
 
-// Run runs the command to its end and returns the exit code to report and, when
-// the wrapper and not the command decided it, why. Its goroutine must be locked
-// to a thread that lives as long as the program: the command dies with it.
+// Run runs the command until it ends. It returns the exit code to report and,
+// if the wrapper rather than the command decided the exit, the reason. Its
+// goroutine must be locked to a thread that lives as long as the program,
+// because the command is killed when that thread ends.
 func Run(c Config) (code int, message string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -102,8 +111,12 @@ func Run(c Config) (code int, message string) {
 		calls:   make(chan func()),
 	}
 	l.sources = newSources(ctx, c, l.network)
+	l.sources.ask = func(ctx context.Context, endpoint string) error { return l.Handlers.Ask(ctx, endpoint, l.runner()) }
 	l.handle(lifecycle.Begin{Facts: l.sources.now()})
 	l.settle()
+	if c.CatchAll != nil {
+		go c.CatchAll()
+	}
 	l.freeMemory()
 	for l.machine.State() != lifecycle.Done {
 		l.next()
@@ -114,16 +127,27 @@ func Run(c Config) (code int, message string) {
 	return l.exit.Code, l.exit.Message
 }
 
-// logEnd logs why the wrapper and not the command decided the end.
+// logEnd logs the reason if the wrapper rather than the command decided the
+// exit.
 func (l *loop) logEnd() {
+	log := func(level slog.Level, message, prefix string) {
+		l.Log.Log(l.ctx, level, message, event("ended"), "exitCode", l.exit.Code, "reason", strings.TrimPrefix(l.exit.Message, prefix))
+	}
 	switch {
-	case l.exit.Message == "":
+	case l.exit.Message == "", l.exit.Message == spec.HeldTooLong: // the command decided
 	case strings.HasPrefix(l.exit.Message, spec.StoppedBy):
-		l.Log.Info("command stopped", "code", l.exit.Code, "reason", l.exit.Message)
+		log(slog.LevelInfo, "command stopped", spec.StoppedBy)
+	case strings.HasPrefix(l.exit.Message, spec.NotStarted):
+		log(slog.LevelError, "command not started", spec.NotStarted)
 	default:
-		l.Log.Error("ended by koordinator", "code", l.exit.Code, "reason", l.exit.Message)
+		log(slog.LevelError, "command killed", spec.KilledBy)
 	}
 }
+
+// event returns the attribute by which programs distinguish log lines. Its
+// values and the attributes that follow it are part of the interface:
+// docs/reference/wrapper.md lists them.
+func event(name string) slog.Attr { return slog.String("event", name) }
 
 // loop is the state of one run.
 type loop struct {
@@ -133,20 +157,23 @@ type loop struct {
 	sources *sources
 	child   Child
 	helpers []helper // hooks, probes and the network program, while they run
-	ready   bool     // the probes have passed
-	trouble string   // why they have not
-	noted   bool     // the container's preStop hook was seen to run
+	waited  string   // the dependencies of the last wait, as logged
+	ready   bool     // the command counts as ready
+	trouble string   // why the command is not ready
+	noted   bool     // the container's preStop hook has been seen to run
 	exit    lifecycle.Exit
 
-	timers map[lifecycle.Timer]*time.Timer
-	calls  chan func() // what goroutines beside the loop have for it
+	variables []envfile.Variable // read from files; kept until the command's start
 
-	written   record.State // by the record's last update
-	unwritten bool         // it failed, and is tried again
+	timers map[lifecycle.Timer]*time.Timer
+	calls  chan func() // functions that other goroutines want the loop to run
+
+	written   record.State // by the last update of the record
+	unwritten bool         // the update failed and will be repeated
 }
 
-// next takes one event. A signal that has come goes before what came with it:
-// the command is not started when it need not be any more.
+// next handles one event. A pending signal takes precedence over other pending
+// events, so that a command that is no longer needed is not started.
 func (l *loop) next() {
 	select {
 	case s := <-l.Signals:
@@ -175,8 +202,8 @@ func (l *loop) next() {
 	}
 }
 
-// learnStopSignal takes the stop signal of this container that the kubelet reports
-// (Kubernetes 1.33 and later), where there was no other way to know it.
+// learnStopSignal takes the stop signal of this container from the pod's status
+// (Kubernetes 1.33 and later), if the spec does not set one.
 func (l *loop) learnStopSignal() {
 	own, there := l.sources.know.status[l.Spec.Container]
 	if !there || own.StopSignal == "" || l.Spec.RequestSignal != 0 {
@@ -187,8 +214,8 @@ func (l *loop) learnStopSignal() {
 	}
 }
 
-// call has the loop do something, from another goroutine. It reports whether
-// the loop does: not when the run is over.
+// call makes the loop run a function. It is called from other goroutines. It
+// returns false if the run is over and the function does not run.
 func (l *loop) call(do func()) bool {
 	select {
 	case l.calls <- do:
@@ -198,8 +225,8 @@ func (l *loop) call(do func()) bool {
 	}
 }
 
-// signal takes a signal. What it means may depend on the other containers, so
-// their records are read first where they may be seconds behind.
+// signal handles a signal. Its effect may depend on the other containers, so
+// their records are read first if they may be out of date.
 func (l *loop) signal(s os.Signal) {
 	n, ok := s.(syscall.Signal)
 	if !ok {
@@ -211,49 +238,49 @@ func (l *loop) signal(s os.Signal) {
 	l.handle(lifecycle.Signal{Number: n})
 }
 
-// handle lets the machine decide and does what it says. Before it decides
-// anything, it is told whether the kubelet has begun to stop the container.
+// handle passes an event to the machine and performs the resulting actions. It
+// first notifies the machine if the kubelet has begun to stop the container.
 func (l *loop) handle(e lifecycle.Event) {
 	l.note()
 	l.act(e)
 }
 
-// note tells the machine once that the container's preStop hook runs.
+// note notifies the machine, once, that the container's preStop hook runs.
 func (l *loop) note() {
 	if !l.noted && l.Record != nil && l.Record.Noted() {
 		l.noted = true
-		l.Log.Info("preStop hook runs: the container is being stopped")
+		l.Log.Info("preStop hook runs: the container is being stopped", event("stop-requested"))
 		l.act(lifecycle.Noted{})
 	}
 }
 
-// act hands an event to the machine and does what it says.
+// act passes an event to the machine and performs the resulting actions.
 func (l *loop) act(e lifecycle.Event) {
 	for _, a := range l.machine.Handle(e) {
 		l.perform(a)
 	}
 }
 
-// settle follows what has changed: the record is updated, and what is no longer
-// needed is no longer watched.
+// settle follows up on changes: it updates the record and ends watches that are
+// no longer needed.
 func (l *loop) settle() {
 	l.tell()
-	if l.sources.need(l.machine.Needs(), l.machine.Urgent()) {
+	if l.sources.need(l.machine.Needs(), l.machine.Urgent(), l.machine.State() == lifecycle.Waiting) {
 		l.freeMemory()
 	}
 }
 
-// freeMemory gives back, in a moment, what is needed no longer.
+// freeMemory returns unused memory to the system, shortly afterwards.
 func (l *loop) freeMemory() {
 	time.AfterFunc(settled, process.FreeMemory)
 }
 
-// rewrite is how long after a failure the record is written again.
+// rewrite is how long after a failure the wrapper writes the record again.
 const rewrite = time.Second
 
-// tell writes the record anew when something in it has changed. A record that
-// cannot be written costs only what it would have said: the container runs in
-// order, and the gate opens.
+// tell writes the record when its content has changed. A record that cannot be
+// written costs only its information: the container still runs in order, and
+// the gate opens.
 func (l *loop) tell() {
 	s := l.state()
 	if l.Record == nil || l.unwritten || reflect.DeepEqual(s, l.written) {
@@ -268,10 +295,12 @@ func (l *loop) tell() {
 	l.written = s
 }
 
-// state is what the record is to say.
+// state returns the content of the record.
 func (l *loop) state() record.State {
 	r := l.machine.Report()
-	s := record.State{Phase: r.State.String(), For: r.For, Started: r.Started, Stopping: r.Stopping, Ending: r.Ending}
+	s := record.State{
+		Phase: r.State.String(), For: r.For, Started: r.Started, Stopping: r.Stopping, Ending: r.Ending, StoppedBy: r.StoppedBy,
+	}
 	s.Ready = l.ready && r.State >= lifecycle.Running && r.State < lifecycle.Sweeping
 	if r.State >= lifecycle.Leaving {
 		s.Exit = &record.Exit{
@@ -284,7 +313,7 @@ func (l *loop) state() record.State {
 	return s
 }
 
-// reap collects every process that ended: the command, its helpers, and
+// reap collects every process that has ended: the command, its helpers, and
 // orphans.
 func (l *loop) reap() {
 	exits := l.Kernel.Reap()
@@ -293,7 +322,7 @@ func (l *loop) reap() {
 		return
 	}
 	if e, ok := l.child.Ended(exits); ok {
-		l.Log.Info("command exited", "code", e.Code)
+		l.Log.Info("command exited", event("exited"), "exitCode", e.Code)
 		l.handle(lifecycle.Exited{Code: e.Code})
 	}
 	l.checkSwept()

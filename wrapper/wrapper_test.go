@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"koordinator.io/koordinator/wrapper/envfile"
 	"koordinator.io/koordinator/wrapper/lifecycle"
 	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/probe"
@@ -19,8 +20,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// rig is a run against a scripted kernel and a scripted pod, on a clock that
-// moves only when everything waits.
+// rig is a run with a scripted kernel and a scripted pod, on a clock that
+// advances only when every goroutine waits.
 type rig struct {
 	began    time.Time
 	signals  chan os.Signal
@@ -28,41 +29,47 @@ type rig struct {
 	pod      chan podstatus.Snapshot
 	peers    chan record.Snapshot
 	look     record.Snapshot // the last of them
-	changed  chan struct{}   // closed when another one comes
-	mu       sync.Mutex      // of look, changed, urgency, exits and asked
-	watches  []time.Duration // when the pod's status began to be watched
-	closed   []time.Duration // and when it ended
+	changed  chan struct{}   // closed when the next one comes
+	mu       sync.Mutex      // of look, changed, urgency, exits, asked, answers, endpoints, programs and noProgram
+	watches  []time.Duration // when watches of the pod's status began
+	closed   []time.Duration // when they ended
 
 	startedAfter time.Duration // -1: not started
 	startError   error
 	sent         []signalled
-	onSignal     map[syscall.Signal]int // exit code the command ends with when it gets the signal
+	onSignal     map[syscall.Signal]int // exit code with which the command ends when it receives the signal
 	exits        []process.Exit
 	leftovers    bool      // the command leaves a process that only SIGKILL ends
 	signalError  error     // of every signal to the command
-	atStart      os.Signal // comes while the command is being started
+	atStart      os.Signal // arrives while the command is being started
 
 	ran       []string          // hooks and probes, by the name of their program
-	helperEnd map[string]int    // exit codes of those that end at once
+	helperEnd map[string]int    // exit codes of those that end immediately
 	printed   map[string]string // their last lines
-	asked     []string          // over the network
+	asked     []string          // requests sent over the network
 	answers   map[string]error  // by request, "" or nil: success
+	endpoints []time.Duration   // when endpoints were checked
 	replaced  bool
-	beside    int // network programs that were there then
+	beside    int // network programs that ran at that time
+
+	files     func() ([]envfile.Variable, error) // returns the variables from files; nil: none
+	variables []envfile.Variable                 // what the command was started with
+
+	noticed chan struct{} // closed when the command has sent READY=1
 
 	programs  []*program // runs of the network program
 	noProgram error      // why it cannot be started
-	status    Status     // nil: pod and first
+	status    Status     // nil: sends first and pod
 
 	log         *slog.Logger
 	first       podstatus.Snapshot // what the pod's status reports at first; nil: nothing
-	statusError error              // it cannot be read
+	statusError error              // the status cannot be read
 	silent      bool               // requests get no answer
 	record      *record.Record     // nil: there is none
-	urgency     []bool             // how the records were watched, one time after the other
+	urgency     []bool             // the urgency of each watch of the records
 }
 
-// helper is a hook or probe of a rig.
+// helperChild is a hook or probe of a rig.
 type helperChild struct {
 	*rig
 
@@ -72,7 +79,7 @@ type helperChild struct {
 
 func (h helperChild) Ended(exits []process.Exit) (process.Exit, bool) { return pick(exits, h.pid) }
 
-// LastLine is what it prints.
+// LastLine returns the line it prints.
 func (h helperChild) LastLine() string { return h.printed[h.program] }
 
 func (r *rig) Run(argv []string) (Helper, error) {
@@ -87,7 +94,8 @@ func (r *rig) Run(argv []string) (Helper, error) {
 	return h, nil
 }
 
-func (r *rig) Replace(goOn func() bool) error {
+func (r *rig) Replace(variables []envfile.Variable, goOn func() bool) error {
+	r.variables = variables
 	if !goOn() {
 		return nil
 	}
@@ -119,6 +127,17 @@ func (r *rig) Send(ctx context.Context, req spec.Request, _ probe.Runner) error 
 	return err
 }
 
+func (r *rig) Ask(ctx context.Context, endpoint string, _ probe.Runner) error {
+	if r.silent {
+		<-ctx.Done()
+		return errSilent
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.endpoints = append(r.endpoints, time.Since(r.began))
+	return r.answers[endpoint]
+}
+
 func (r *rig) answer(request string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -126,7 +145,7 @@ func (r *rig) answer(request string) error {
 	return r.answers[request]
 }
 
-// signalled is a signal the command or its group got, and when.
+// signalled is a signal that the command or its group received, and when.
 type signalled struct {
 	signal syscall.Signal
 	after  time.Duration
@@ -135,7 +154,8 @@ type signalled struct {
 
 const pid = 42
 
-func (r *rig) Start() (Child, error) {
+func (r *rig) Start(variables []envfile.Variable) (Child, error) {
+	r.variables = variables
 	if r.startError != nil {
 		return nil, r.startError
 	}
@@ -184,7 +204,7 @@ func (r *rig) SignalGroup(s syscall.Signal) error {
 
 func (r *rig) GroupGone() bool { return !r.leftovers }
 
-// end lets the command exit.
+// end makes the command exit.
 func (r *rig) end(code int) {
 	r.mu.Lock()
 	r.exits = append(r.exits, process.Exit{PID: pid, Code: code})
@@ -195,14 +215,15 @@ func (r *rig) end(code int) {
 	}
 }
 
-// outcome is what a run came to.
+// outcome is the result of a run.
 type outcome struct {
 	code    int
 	message string
 	after   time.Duration
 }
 
-// run runs text's spec while script acts, and returns when the run has ended.
+// run runs the spec in text while script acts, and returns when the run has
+// ended.
 func (r *rig) run(t *testing.T, text string, script func()) outcome {
 	t.Helper()
 	s, err := spec.Parse(text)
@@ -235,10 +256,12 @@ func (r *rig) run(t *testing.T, text string, script func()) outcome {
 		Spec: s, Kernel: r, Signals: r.signals, Children: r.children,
 		Handlers: r, Status: status,
 		Records: r, Record: r.record,
-		Log: r.logger(),
+		Files:   r.files,
+		Noticed: r.noticed,
+		Log:     r.logger(),
 	})
 	got := outcome{code, message, time.Since(r.began)}
-	time.Sleep(time.Minute) // the script ends, too
+	time.Sleep(time.Minute) // lets the script end, too
 	close(over)
 	return got
 }
@@ -250,14 +273,14 @@ func (r *rig) logger() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// Now is the records that were sent last.
+// Now returns the records that were sent last.
 func (r *rig) Now() record.Snapshot {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.look
 }
 
-// Watch sends the records: those that are there, and then each change.
+// Watch sends the current records, and then each change.
 func (r *rig) Watch(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
 	r.mu.Lock()
 	r.urgency = append(r.urgency, urgent)
@@ -281,7 +304,7 @@ func (r *rig) Watch(ctx context.Context, urgent bool, out chan<- record.Snapshot
 	}
 }
 
-// keep takes the records as they come, until the run is over.
+// keep stores the records as they arrive, until the run is over.
 func (r *rig) keep(over <-chan struct{}) {
 	for {
 		select {
@@ -297,7 +320,7 @@ func (r *rig) keep(over <-chan struct{}) {
 	}
 }
 
-// relay passes on until ctx ends.
+// relay forwards values until ctx ends.
 func relay[T any](ctx context.Context, in <-chan T, out chan<- T) {
 	for {
 		select {
@@ -322,7 +345,8 @@ var (
 // mainRuns is a pod's status in which main runs.
 var mainRuns = podstatus.Snapshot{"main": running}
 
-// mainExited is the message of a container that was stopped as main had exited.
+// mainExited is the message of a container that was stopped because main
+// exited.
 const mainExited = "koordinator: stopped: main exited with code 0"
 
 func TestTheCommandStartsWhenItsDependencyIsReady(t *testing.T) {
@@ -353,7 +377,7 @@ func TestAStopDependencyStopsTheCommand(t *testing.T) {
 		"that does not end": {
 			`{"stopDeps":["main"],"stopTimeout":"7s"}`,
 			map[syscall.Signal]int{syscall.SIGKILL: 137},
-			outcome{137, "koordinator: killed: the command did not end within 7s of being asked to", 8 * time.Second},
+			outcome{137, "koordinator: killed: the command did not end within 7s of the stop request", 8 * time.Second},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -460,7 +484,7 @@ func TestAStopRequestGoesBeforeWhatCameWithIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 50 { // a choice among what has come would be random
+	for range 50 { // a select among pending events would be random
 		r := &rig{startedAfter: -1}
 		signals, known := make(chan os.Signal, 1), make(chan podstatus.Snapshot, 1)
 		l := &loop{

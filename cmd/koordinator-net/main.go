@@ -1,7 +1,8 @@
-// Command koordinator-net is koordinator with the network in it: the program that
-// koordinator runs as a child process for what takes TLS. Under any other name it
-// is koordinator, with itself as that child: one file that does everything, for
-// the manifests of koordinator's predecessors, which copy one file.
+// Command koordinator-net is koordinator with the network code included.
+// koordinator runs it as a child process for everything that needs TLS. Under any
+// other name, it behaves as koordinator and runs itself as that child. This
+// single file does everything, for manifests of koordinator's predecessors, which
+// copy one file.
 package main
 
 import (

@@ -1,20 +1,21 @@
-// Command koordinator runs a container's command at its time: it waits for the
-// containers it depends on, supervises it, and stops it when it should stop.
+// Command koordinator runs and supervises a container's command: it waits until
+// the container's dependencies are met, starts the command, and stops it when its
+// stop conditions are met.
 //
-//	koordinator [--] COMMAND [ARGUMENT…]          run COMMAND as KOORDINATOR_SPEC says
+//	koordinator [--] COMMAND [ARGUMENT…]          run COMMAND according to KOORDINATOR_SPEC
 //	koordinator install [--without-network] DIR [RECORDS [NAME…]]
 //	                                              copy koordinator and koordinator-net to DIR;
-//	                                              make places for records in RECORDS, emptied
-//	koordinator gate                              block until this container's command runs
+//	                                              clear RECORDS, and create a directory for each NAME
+//	koordinator gate                              wait until this container's command runs
 //	koordinator prestop                           run this container's preStop hook
-//	koordinator probe liveness|readiness          answer this container's probe
-//	koordinator status [-o json]                  print what the containers of the pod do
+//	koordinator probe liveness|readiness          run this container's probe
+//	koordinator status [-o json]                  print the state of the pod's containers
 //	koordinator version                           print the version
 //
-// A command that is itself called as one of these is run with "--".
+// Use "--" to run a command whose own name is one of these subcommands.
 //
-// It has no TLS in it. What takes TLS, the watch of the pod at the API server and
-// requests over HTTPS, it leaves to koordinator-net, which lies beside it.
+// The binary contains no TLS code. It leaves the watch of the pod at the API
+// server and HTTPS requests to koordinator-net, which is installed alongside it.
 package main
 
 import (

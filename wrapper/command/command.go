@@ -1,6 +1,6 @@
-// Package command is the command line of koordinator: what its first argument,
-// or the name by which it is called, asks for. Both programs are made of it; one
-// of them has the network linked in.
+// Package command is the command line of koordinator. Its first argument, or
+// the name by which it is called, selects the task. Both programs use it; only
+// one of them has the network linked in.
 package command
 
 import (
@@ -18,43 +18,44 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// command is one invocation and what it may touch.
+// command is one invocation with its environment.
 type command struct {
-	name           string   // by which it was called, argv[0]
-	args           []string // the rest
+	name           string   // the name by which it was called, argv[0]
+	args           []string // the other arguments
 	getenv         func(string) string
 	environ        []string
 	stdout, stderr io.Writer
-	recordDir      string // where the webhook mounts the place of this container's record
-	peersDir       string // and those of all containers
-	message        string // the default termination message's file
+	recordDir      string // where the webhook mounts the directory of this container's record
+	peersDir       string // where it mounts the directories of all records
+	message        string // the file of the default termination message
 	api            func(getenv func(string) string) (podstatus.Config, error)
-	linked         Network // nil: it is another program
+	linked         Network // nil: only the other program has it
 }
 
-// Network performs a task of the network program: package network.
+// Network performs a task of the network program. Package network implements
+// it.
 type Network func(task string, in io.Reader, out, stderr io.Writer, logger func(container, level string) *slog.Logger) int
 
-const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]          run COMMAND as KOORDINATOR_SPEC says
+const usage = `usage: koordinator [--] COMMAND [ARGUMENT…]          run COMMAND according to KOORDINATOR_SPEC
        koordinator install [--without-network] DIR [RECORDS [NAME…]]
                                                      copy koordinator and koordinator-net to DIR;
-                                                     make places for records in RECORDS, emptied
-       koordinator gate                              block until this container's command runs
+                                                     clear RECORDS, and create a directory for each NAME
+       koordinator gate                              wait until this container's command runs
        koordinator prestop                           run this container's preStop hook
-       koordinator probe liveness|readiness          answer this container's probe
-       koordinator status [-o json]                  print what the containers of the pod do
+       koordinator probe liveness|readiness          run this container's probe
+       koordinator status [-o json]                  print the state of the pod's containers
        koordinator version                           print the version
 `
 
-// Main runs this process's invocation and returns its exit code. A program that
-// has the network linked in gives it.
+// Main runs this process's invocation and returns its exit code. linked is not
+// nil in the program that has the network linked in.
 func Main(linked Network) int {
 	c := fromProcess()
 	c.linked = linked
 	return c.main()
 }
 
-// fromProcess is the invocation this process is.
+// fromProcess returns the invocation of this process.
 func fromProcess() command {
 	return command{
 		name:      os.Args[0],
@@ -77,14 +78,14 @@ func (c command) main() int {
 		return c.task()
 	case filepath.Base(c.name) == "cp":
 		return c.copy()
-	case filepath.Base(c.name) == "copy": // HBT koordinator's image has it
+	case filepath.Base(c.name) == "copy": // in HBT koordinator's image
 		return c.install(c.args)
 	case compat.IsProa(c.name):
 		return c.proa()
 	case compat.IsKubexit(c.name, c.getenv):
 		return c.kubexit()
 	}
-	if other := c.other(); other != nil { // these end by signals as programs do
+	if other := c.other(); other != nil { // signals end these, like ordinary programs
 		if asksForHelp(c.args[1:]) {
 			other = c.help
 		}
@@ -101,7 +102,8 @@ func (c command) main() int {
 	return c.run(argv)
 }
 
-// other is what the first argument names if it is not a command to run.
+// other returns the function for the first argument, or nil if that is a
+// command to run.
 func (c command) other() func(args []string) int {
 	if len(c.args) == 0 {
 		return nil
@@ -135,29 +137,31 @@ func asksForHelp(args []string) bool {
 	return slices.Contains(args, "--help") || slices.Contains(args, "-h")
 }
 
-// complain writes a sentence to standard error where signals are caught: it gives
-// up if nobody reads, and at once when a signal comes.
+// complain writes a sentence to standard error while signals are caught. It
+// gives up if nothing reads the sentence, and immediately when a signal
+// arrives.
 func (c command) complain(sentence string, signals <-chan os.Signal) {
 	w := newLogWriter(c.stderr)
 	fmt.Fprintln(w, "koordinator: "+sentence)
 	w.flushUntil(time.After(refusalFlush), signals)
 }
 
-// fail ends a command that catches no signal.
+// fail ends an invocation that does not catch signals.
 func (c command) fail(code int, sentence string) int {
 	fmt.Fprintln(c.stderr, "koordinator: "+sentence)
 	return code
 }
 
-// install makes ready what the containers of a pod need: the programs, and a
-// place for the record of each, without what an earlier sandbox left.
+// install prepares the volumes that the containers of a pod need: it copies the
+// programs, and creates a directory for each record without leftovers from an
+// earlier sandbox.
 func (c command) install(args []string) int {
 	without := len(args) > 0 && args[0] == spec.WithoutNetwork
 	if without {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return c.fail(spec.ExitBadConfig, "install wants a directory\n"+usage)
+		return c.fail(spec.ExitBadConfig, "install requires a directory\n"+usage)
 	}
 	err := install(self, args[0], spec.BinaryName)
 	if err == nil && !without && c.linked == nil {

@@ -10,19 +10,19 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// How long the gate blocks before it fails once with a sentence. The first comes
-// soon, for whoever looks; the others seldom, since the kubelet has few events
-// per pod to give.
+// How long the gate blocks before it fails once with a sentence. The first
+// failure comes soon, so that users see it; later ones are rare, because the
+// kubelet emits only a limited number of events per pod.
 const (
 	gateFirst = 2 * time.Second
 	gateFor   = 30 * time.Second
 )
 
-// readyPoll is how often the gate looks whether its own container is ready.
+// readyPoll is how often the gate checks whether its own container is ready.
 const readyPoll = 200 * time.Millisecond
 
-// gate speaks on stdout: the kubelet shows a failed probe's output in the pod's
-// events.
+// gate blocks until this container's command runs. It prints to stdout, because
+// the kubelet shows the output of a failed probe in the pod's events.
 func (c command) gate([]string) int {
 	if err := c.passGate(time.Now().Add(gateFor)); err != nil {
 		fmt.Fprintln(c.stdout, err)
@@ -31,9 +31,11 @@ func (c command) gate([]string) int {
 	return 0
 }
 
-// passGate blocks until the command runs, and then until its liveness probe may
-// begin or its own startup probe has been asked. Where it has one, every failure
-// counts for that one's threshold, so the gate waits without end.
+// passGate blocks until the command runs, and then until the container's own
+// startup probe has run, the command has reported that it is ready, or the
+// delay of its liveness probe is over. If the container has its own startup
+// probe, every failure counts toward that probe's threshold, so the gate then
+// waits for the command without a limit.
 func (c command) passGate(end time.Time) error {
 	s, err := c.spec()
 	if err != nil {
@@ -48,15 +50,22 @@ func (c command) passGate(end time.Time) error {
 		return err
 	}
 	if s.StartupProbe != nil {
-		return c.startup(s.StartupProbe, called, started.Add(s.StartupProbe.InitialDelay()))
+		if err := c.startup(s.StartupProbe, called, started.Add(s.StartupProbe.InitialDelay())); err != nil {
+			return err
+		}
+		return c.noticed(s)
+	}
+	if s.ReadyWhen == spec.ReadyByNotice {
+		return c.awaitNotice(s, started, end)
 	}
 	return c.liveness(s, started, end)
 }
 
-// startup asks the container's own startup probe from the time given. After a
-// call that it was kept waiting in, the kubelet asks again at once, and then at
-// its own next tick: two periods less than the failures it counts should take.
-// They are spent here.
+// startup runs the container's own startup probe, but not before from. After a
+// call that had to wait for that time, the kubelet calls again immediately, and
+// then at its next tick: it would count the allowed number of failures two
+// periods too early. Such a call therefore spends these two periods here, on
+// further tries.
 func (c command) startup(p *spec.Probe, called, from time.Time) error {
 	time.Sleep(time.Until(from))
 	err := c.once(p)
@@ -70,16 +79,16 @@ func (c command) startup(p *spec.Probe, called, from time.Time) error {
 	return err
 }
 
-// once asks a probe once.
+// once runs a probe once.
 func (c command) once(p *spec.Probe) error {
 	check := func(ctx context.Context, h spec.Handler) error { return c.handlers().Check(ctx, h, c.runner()) }
 	return probe.Try(context.Background(), *p, check)
 }
 
-// liveness waits until the liveness probe's initial delay has passed since the
-// command was started: the kubelet counts it from the container's start, and
-// asks as soon as the gate is open. A container that is ready needs no more
-// delay.
+// liveness waits until the initial delay of the liveness probe has passed since
+// the command's start. The kubelet counts the delay from the container's start,
+// and runs the probe as soon as the gate is open. A container whose ready
+// probes have passed needs no further delay.
 func (c command) liveness(s spec.Spec, started, end time.Time) error {
 	over := started.Add(s.LivenessDelay)
 	for time.Now().Before(over) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,9 +12,9 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// clockSetBack changes the record in dir to one that was written before somebody
-// set the clock back by an hour: what it says of the clock is in the future. The
-// file stays the same, so its locks do.
+// clockSetBack changes the record in dir into one that was written before the
+// clock was set back by an hour: its clock times are in the future. The file
+// stays the same, and so do its locks.
 func clockSetBack(t *testing.T, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, "record")
@@ -37,8 +38,8 @@ func clockSetBack(t *testing.T, dir string) {
 	}
 }
 
-// inPod is an invocation in a container with a spec and a record, which started
-// its command.
+// inPod returns an invocation in a container with a spec and a record, whose
+// command has started.
 func inPod(t *testing.T, text string) (command, *record.Record) {
 	t.Helper()
 	dir := t.TempDir()
@@ -85,4 +86,57 @@ func TestA16ClockSetBackAfterTheStart(t *testing.T) {
 			t.Fatalf("have %v", err)
 		}
 	})
+}
+
+// TestTheGateWaitsForTheReport calls the gate before and after the command's
+// notification.
+func TestTheGateWaitsForTheReport(t *testing.T) {
+	c, r := inPod(t, `{"readyWhen":"notify"}`)
+	if err := r.Update(record.State{Phase: "running", Started: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.passGate(time.Now()); err == nil || !strings.HasSuffix(err.Error(), " ago, "+spec.NoNotice) || !strings.HasPrefix(err.Error(), "started ") {
+		t.Errorf("have %v, want that it has not reported", err)
+	}
+	if err := r.Update(record.State{Phase: "running", Started: true, Ready: true}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.passGate(time.Now()); err != nil {
+		t.Errorf("have %v, want an open gate", err)
+	}
+}
+
+// TestTheGateKeepsTheLivenessProbesDelay uses a delay that outlasts the call,
+// and a container that is ready earlier.
+func TestTheGateKeepsTheLivenessProbesDelay(t *testing.T) {
+	const delay = `"livenessDelay":"1h"`
+	for name, tt := range map[string]struct {
+		text  string
+		ready bool
+		want  string
+	}{
+		"it is not over":                 {`{` + delay + `}`, false, "the liveness probe begins 1h0m0s after the start"},
+		"it is ready, but has no probes": {`{` + delay + `}`, true, "the liveness probe begins 1h0m0s after the start"},
+		"it has probes that fail":        {`{` + delay + `,"readyProbes":[{"exec":{"command":["true"]}}]}`, false, "the liveness probe begins 1h0m0s after the start"},
+		"it has probes that have passed": {`{` + delay + `,"readyProbes":[{"exec":{"command":["true"]}}]}`, true, ""},
+		"there is none":                  {`{}`, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, r := inPod(t, tt.text)
+			if err := r.Update(record.State{Phase: "running", Started: true, Ready: tt.ready}); err != nil {
+				t.Fatal(err)
+			}
+			err := c.passGate(time.Now().Add(-time.Second))
+			if (err == nil) != (tt.want == "") || err != nil && !strings.HasSuffix(err.Error(), tt.want) {
+				t.Errorf("have %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestTheGateReportsAWrongSpec(t *testing.T) {
+	i := invoke(t, `{"mode":7}`, "koordinator", "gate")
+	if code := i.main(); code != 1 || !strings.HasPrefix(i.out.String(), `KOORDINATOR_SPEC: mode: "7" is not a valid value`) || i.err.Len() > 0 {
+		t.Errorf("code %d, printed %q and %q", code, i.out.String(), i.err.String())
+	}
 }

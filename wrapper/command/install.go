@@ -10,8 +10,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// install copies the program at source to dir under a name, mode 0555. The copy
-// appears there complete or not at all, also in place of one that is running.
+// install copies the program at source to dir under a name, with mode 0555. The
+// copy appears complete or not at all, and can replace a running program.
 func install(source, dir, name string) error {
 	target := filepath.Join(dir, name)
 	if err := copyTo(source, dir, target); err != nil {
@@ -28,9 +28,10 @@ func (c command) installNetwork(dir string) error {
 	return install(c.networkPath(), dir, spec.NetworkName)
 }
 
-// copy is "cp SOURCE TARGET" for the images of other systems, whose init
-// containers copy their program out of an image that is ours now. One file has
-// to do everything there, under their names: the program with the network in it.
+// copy implements "cp SOURCE TARGET" for the images of other systems, whose
+// init containers copy their program out of an image that koordinator's now
+// replaces. A single file has to do everything there under their names: the
+// program with the network linked in.
 func (c command) copy() int {
 	if len(c.args) != 2 {
 		return c.fail(spec.ExitBadConfig, fmt.Sprintf("cp wants a source and a target, have %q", c.args))
@@ -59,15 +60,15 @@ func copyTo(source, dir, target string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(out.Name()) // nothing is left there once it was renamed
+	defer os.Remove(out.Name()) // does nothing after the rename
 	if err := fill(out, in); err != nil {
 		return err
 	}
 	return os.Rename(out.Name(), target)
 }
 
-// fill writes, seals and closes the copy: it may be executed only when no
-// descriptor can write to it any more.
+// fill writes, seals and closes the copy: it can be executed only after no
+// descriptor can write to it any longer.
 func fill(out *os.File, in io.Reader) error {
 	_, err := io.Copy(out, in)
 	if err == nil {

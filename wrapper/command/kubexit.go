@@ -14,13 +14,13 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// kubexit runs a command as kubexit's variables say. Whatever comes of it, the
-// tombstone tells those that wait for it.
+// kubexit runs a command according to kubexit's variables. Regardless of the
+// result, the tombstone reports it to the containers that wait for it.
 func (c command) kubexit() int {
 	heard := process.Signals()
 	args := c.args
 	if filepath.Base(c.name) != compat.KubexitName && len(args) > 0 && args[0] == "--" {
-		args = args[1:] // of our own command line, which kubexit's does not have
+		args = args[1:] // part of koordinator's command line, not of kubexit's
 	}
 	argv, version := compat.KubexitCommand(args)
 	if version {
@@ -29,7 +29,7 @@ func (c command) kubexit() int {
 	}
 	k, err := compat.ParseKubexit(c.getenv)
 	if err == nil {
-		k.Dir, err = filepath.Abs(k.Dir) // the wrapper leaves the directory it was started in
+		k.Dir, err = filepath.Abs(k.Dir) // the wrapper leaves its initial directory
 	}
 	if err != nil {
 		return c.refuse(k.Spec, err, heard)
@@ -50,7 +50,8 @@ func (c command) kubexit() int {
 	return code
 }
 
-// podOf is getenv with the pod's name and namespace as kubexit is told them.
+// podOf returns getenv with the pod's name and namespace from kubexit's
+// variables.
 func podOf(k compat.Kubexit, getenv func(string) string) func(string) string {
 	return func(name string) string {
 		switch {
@@ -63,7 +64,8 @@ func podOf(k compat.Kubexit, getenv func(string) string) func(string) string {
 	}
 }
 
-// tombstones are those of the death dependencies, for a run that began at since.
+// tombstones reads the tombstones of the death dependencies for a run that
+// began at since.
 type tombstones struct {
 	kubexit compat.Kubexit
 	since   time.Time
@@ -77,12 +79,12 @@ func (t tombstones) names() []string {
 	return names
 }
 
-// Now is what they say at this moment.
+// Now returns their present content.
 func (t tombstones) Now() lifecycle.Facts {
 	return tombstoneFacts(t.kubexit.Spec, compat.Read(t.kubexit.Dir, t.names()), t.since)
 }
 
-// Watch sends what they say until ctx ends.
+// Watch sends their content until ctx ends.
 func (t tombstones) Watch(ctx context.Context, out chan<- lifecycle.Facts) {
 	stones := make(chan map[string]compat.Tombstone)
 	go compat.Watch(ctx, t.kubexit.Dir, t.names(), stones)
@@ -100,8 +102,9 @@ func (t tombstones) Watch(ctx context.Context, out chan<- lifecycle.Facts) {
 	}
 }
 
-// tombstoneFacts is what tombstones say of the death dependencies. One that is
-// alive and a birth dependency, too, is the pod's status to know.
+// tombstoneFacts returns the facts about the death dependencies from their
+// tombstones. If a living death dependency is also a birth dependency, its
+// facts come from the pod's status instead.
 func tombstoneFacts(s spec.Spec, stones map[string]compat.Tombstone, since time.Time) lifecycle.Facts {
 	f := lifecycle.Facts{}
 	for _, d := range s.StopDeps {

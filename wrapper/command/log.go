@@ -12,27 +12,29 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Bounds of the log: how many lines wait for a reader, how long the end of the
-// wrapper waits for them to be written, and how long a refusal does, which has
-// nothing else to tell.
+// Limits of the log: how many lines wait for a reader, how long the wrapper
+// waits at its end for them to be written, and how long it waits after a
+// refusal, which has no other output.
 const (
 	logLines     = 256
 	logFlush     = 100 * time.Millisecond
 	refusalFlush = 10 * time.Second
 )
 
-// logWriter writes lines from a goroutine of its own. Standard error may block
-// for ever, when its reader is stuck or a terminal is held, and the wrapper has
-// a command to look after: lines that find no room are dropped, and counted.
+// logWriter writes lines in a separate goroutine. Standard error may block
+// indefinitely, for example if its reader is stuck or a terminal is stopped,
+// and the wrapper must still supervise its command. Lines that do not fit are
+// dropped and counted.
 type logWriter struct {
 	to      io.Writer
-	begin   sync.Once // of the goroutine, with the first line
+	begin   sync.Once // starts the goroutine, with the first line
 	begun   atomic.Bool
 	lines   chan logLine
 	dropped int
 }
 
-// logLine is a line to write, or a mark to close when all before it are.
+// logLine is a line to write, or a mark to close after all lines before it have
+// been written.
 type logLine struct {
 	text []byte
 	mark chan<- struct{}
@@ -42,18 +44,18 @@ func newLogWriter(to io.Writer) *logWriter {
 	return &logWriter{to: to, lines: make(chan logLine, logLines)}
 }
 
-// run writes what is queued.
+// run writes the queued lines.
 func (w *logWriter) run() {
 	for line := range w.lines {
 		if line.mark != nil {
 			close(line.mark)
 			continue
 		}
-		_, _ = w.to.Write(line.text) // there is nobody to tell
+		_, _ = w.to.Write(line.text) // an error cannot be reported anywhere
 	}
 }
 
-// Write queues one line. Never blocks; slog calls it for one line at a time.
+// Write queues one line. It never blocks. slog calls it for one line at a time.
 func (w *logWriter) Write(line []byte) (int, error) {
 	w.begin.Do(func() {
 		w.begun.Store(true)
@@ -72,11 +74,11 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// flush gives the lines so far a moment to be written. Others may come: what
-// runs beside the wrapper's loop ends with the process.
+// flush waits a moment for the lines so far to be written. More lines may
+// follow: goroutines outside the wrapper's loop end only with the process.
 func (w *logWriter) flush() { w.flushUntil(time.After(logFlush), nil) }
 
-// flushUntil gives them time until over, or until a signal comes.
+// flushUntil waits for them until over, or until a signal arrives.
 func (w *logWriter) flushUntil(over <-chan time.Time, signals <-chan os.Signal) {
 	if !w.begun.Load() {
 		return
@@ -96,7 +98,8 @@ func (w *logWriter) flushUntil(over <-chan time.Time, signals <-chan os.Signal) 
 	}
 }
 
-// logger logs to w, which is stderr in the end: stdout belongs to the command.
+// logger returns a logger to w, which writes to stderr: stdout belongs to the
+// command.
 func logger(w io.Writer, s spec.Spec) *slog.Logger {
 	level := slog.LevelInfo
 	switch s.LogLevel {
@@ -112,11 +115,16 @@ func logger(w io.Writer, s spec.Spec) *slog.Logger {
 	return log.With("from", "koordinator")
 }
 
-// inUTC spares the wrapper the image's time zone, which may not be there, and
-// the reading of it at every start.
+// logTime is RFC 3339 with nanoseconds and a fixed number of digits, so that
+// events within one millisecond of a pod can still be ordered.
+const logTime = "2006-01-02T15:04:05.000000000Z07:00"
+
+// inUTC formats times in UTC. The wrapper therefore does not depend on the
+// image's time zone, which may be missing, and does not have to read it at
+// every start.
 func inUTC(groups []string, a slog.Attr) slog.Attr {
 	if len(groups) == 0 && a.Key == slog.TimeKey {
-		a.Value = slog.TimeValue(a.Value.Time().UTC())
+		a.Value = slog.StringValue(a.Value.Time().UTC().Format(logTime))
 	}
 	return a
 }

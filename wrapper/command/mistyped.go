@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -9,15 +10,17 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// subcommands are what the first argument can name instead of a program.
+// subcommands are the names that the first argument can have instead of a
+// program's.
 var subcommands = []string{"install", "gate", "prestop", "probe", "status", "version", "help"}
 
-// typos is the most letters by which a mistyped subcommand differs from it.
+// typos is the maximum number of letters by which a mistyped subcommand differs
+// from the correct one.
 const typos = 2
 
-// mistyped is why the first argument is a mistake and no program: it is an
-// option, or nearly a subcommand and not to be found. A program of any name can
-// be run after "--".
+// mistyped returns the reason why the first argument is a mistake rather than a
+// program: it is an option, or it resembles a subcommand and no program of that
+// name exists. After "--", a program of any name can be run.
 func (c command) mistyped() error {
 	if len(c.args) == 0 || c.args[0] == "--" {
 		return nil
@@ -29,8 +32,8 @@ func (c command) mistyped() error {
 	if strings.Contains(word, "/") {
 		return nil
 	}
-	if _, err := process.Find(word, c.environ, ""); err != syscall.ENOENT {
-		return nil // it is there, or running it says what is wrong with it
+	if _, err := process.Find(word, c.environ, ""); !errors.Is(err, syscall.ENOENT) {
+		return nil // it exists, or running it reports the problem
 	}
 	for _, name := range subcommands {
 		if spec.Distance(word, name) <= typos {

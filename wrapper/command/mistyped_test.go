@@ -1,9 +1,9 @@
 package command
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
-
-	"koordinator.io/koordinator/wrapper/spec"
 )
 
 func TestB17WhatIsTakenForAMistake(t *testing.T) {
@@ -20,13 +20,35 @@ func TestB17WhatIsTakenForAMistake(t *testing.T) {
 	}
 }
 
-func TestTheDistanceOfWords(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "gate", 4}, {"gate", "", 4}, {"gate", "gate", 0}, {"gaet", "gate", 2}, {"gat", "gate", 1}, {"stauts", "status", 2}, {"kitten", "sitting", 3}} {
-		if have := spec.Distance(test.a, test.b); have != test.want {
-			t.Errorf("%q to %q: %d, want %d", test.a, test.b, have, test.want)
+func TestAMistypedCommandIsReportedWithASuggestion(t *testing.T) {
+	for word, want := range map[string]string{
+		"stauts": `unknown command "stauts": did you mean "status"? Write koordinator -- stauts to run a program of that name`,
+		"instal": `unknown command "instal": did you mean "install"? Write koordinator -- instal to run a program of that name`,
+		"heps":   `unknown command "heps": did you mean "help"? Write koordinator -- heps to run a program of that name`,
+		"-o":     `unknown option "-o": see koordinator --help, or write koordinator -- -o to run a program of that name`,
+		"--":     "",
+		"-":      `unknown option "-": see koordinator --help, or write koordinator -- - to run a program of that name`,
+	} {
+		err := command{args: []string{word, "status"}, environ: []string{"PATH=/nowhere"}}.mistyped()
+		if (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%q: have %v, want %q", word, err, want)
+		}
+	}
+}
+
+// TestAnExistingProgramIsNotMistyped uses programs with such names in PATH, one
+// of which cannot be run.
+func TestAnExistingProgramIsNotMistyped(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"gat": 0o700, "prob": 0o600} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := (command{args: []string{name}, environ: []string{"PATH=" + dir}}).mistyped(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := (command{args: []string{name}, environ: []string{"PATH=/nowhere"}}).mistyped(); err == nil {
+			t.Errorf("%s is not in PATH, but is accepted", name)
 		}
 	}
 }

@@ -11,25 +11,26 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// self is this process's own program, also after its file was replaced.
+// self is this process's own program, even after its file has been replaced.
 const self = "/proc/self/exe"
 
-// networkPath is the file of the network program: this program if it has the
-// network linked in, otherwise the file next to it.
+// networkPath returns the file of the network program: this program if it has
+// the network linked in, otherwise the file next to it.
 func (c command) networkPath() string {
 	if c.linked != nil {
 		return self
 	}
 	own, err := os.Readlink(self)
 	if err != nil {
-		own = spec.Binary // where the webhook puts it
+		own = spec.Binary // the webhook's choice
 	}
 	return filepath.Join(filepath.Dir(own), spec.NetworkName)
 }
 
-// networkCommand runs the network program. The container's environment is not
-// passed on: it may name proxies, and values that the Go runtime does not accept.
-// One processor is enough for one connection.
+// networkCommand returns the command that runs the network program. It does not
+// inherit the container's environment, which may contain proxies, and values
+// that the Go runtime does not accept. One processor is enough for one
+// connection.
 func networkCommand(path, task string, d *process.Dialog) process.Command {
 	return process.Command{
 		Argv: []string{spec.NetworkName, task}, Path: path, Dir: "/",
@@ -37,7 +38,7 @@ func networkCommand(path, task string, d *process.Dialog) process.Command {
 	}
 }
 
-// network is spec.Network for an invocation without the wrapper's loop.
+// network implements spec.Network for an invocation without the wrapper's loop.
 func (c command) network(ctx context.Context, task string, input []byte, line func([]byte) error) error {
 	d, err := process.NewDialog(input)
 	if err != nil {
@@ -47,14 +48,14 @@ func (c command) network(ctx context.Context, task string, input []byte, line fu
 	return spec.NetworkFailure(ctx, err, code)
 }
 
-// program is a run of the network program beside the wrapper's loop.
+// program is a run of the network program alongside the wrapper's loop.
 type program struct {
 	*process.Child
 	*process.Dialog
 }
 
-// task is what the network program does: one task, whose input is on standard
-// input.
+// task runs as the network program: it performs one task, whose input is on
+// standard input.
 func (c command) task() int {
 	if c.linked == nil {
 		return c.fail(spec.ExitBadConfig, fmt.Sprintf("%s: this program has no network support: use the file %s of koordinator's image", c.name, spec.NetworkName))

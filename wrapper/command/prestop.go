@@ -11,8 +11,9 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// prestop runs the container's preStop hook, and lets the containers that hold
-// for this one know before: the kubelet asks it to stop only after the hook.
+// prestop runs the container's preStop hook. Before that, it notifies the
+// containers that hold for this one, because the kubelet sends the stop request
+// only after the hook.
 func (c command) prestop([]string) int {
 	s, err := c.spec()
 	if err != nil {
@@ -33,7 +34,7 @@ func (c command) prestop([]string) int {
 	return 0
 }
 
-// exitError is a command that ended with another code than 0.
+// exitError is the error for a command that ended with a code other than 0.
 type exitError struct {
 	program string
 	code    int
@@ -42,8 +43,7 @@ type exitError struct {
 // Error names the program and the code.
 func (e exitError) Error() string { return fmt.Sprintf("%q: exit code %d", e.program, e.code) }
 
-// exec runs a hook or probe outside the wrapper. What it prints is the kubelet's
-// to show.
+// exec runs a hook or probe outside the wrapper. The kubelet shows its output.
 func (c command) exec(ctx context.Context, argv []string) error {
 	s, err := c.spec()
 	if err != nil {
@@ -61,10 +61,11 @@ func (c command) exec(ctx context.Context, argv []string) error {
 	return nil
 }
 
-// runner runs other programs outside the wrapper, where nothing else reaps them.
+// runner returns the Runner for invocations outside the wrapper, where nothing
+// else reaps processes.
 func (c command) runner() probe.Runner { return probe.Runner{Command: c.exec, Network: c.network} }
 
-// handlers runs a container's probes and hooks.
+// handlers returns the functions that run a container's probes and hooks.
 func (c command) handlers() handlers { return handlers{c.getenv(spec.EnvPodIP)} }
 
 // handlers is package probe with the pod's address.
@@ -76,6 +77,10 @@ func (n handlers) Check(ctx context.Context, h spec.Handler, run probe.Runner) e
 
 func (n handlers) Hook(ctx context.Context, h spec.Handler, run probe.Runner) error {
 	return probe.Hook(ctx, h, n.podIP, run)
+}
+
+func (n handlers) Ask(ctx context.Context, endpoint string, run probe.Runner) error {
+	return probe.Ask(ctx, endpoint, run)
 }
 
 func (n handlers) Send(ctx context.Context, r spec.Request, run probe.Runner) error {

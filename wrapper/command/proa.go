@@ -20,11 +20,12 @@ import (
 )
 
 // othersTimeout is how long proa waits for the other containers to exit after
-// its own command has, where the pod's grace period is not known.
+// its own command, if the pod's grace period is not known.
 const othersTimeout = 30 * time.Second
 
-// proa runs a command as proa's command line says: when all other containers
-// are ready, and ends them after it.
+// proa runs a command according to proa's command line: after all other
+// containers are ready. After the command has exited, it stops the other
+// containers.
 func (c command) proa() int {
 	heard := process.Signals()
 	p, err := compat.ParseProa(c.args, c.getenv)
@@ -57,8 +58,9 @@ func (c command) proa() int {
 	return code
 }
 
-// hostPod is getenv with the pod's name and namespace as proa finds them: a
-// pod's host name is its name, and the namespace lies beside the token.
+// hostPod returns getenv with the pod's name and namespace as proa finds them:
+// a pod's host name is its name, and the namespace is in a file next to the
+// token.
 func hostPod(getenv func(string) string) func(string) string {
 	return func(name string) string {
 		if value := getenv(name); value != "" {
@@ -77,20 +79,21 @@ func hostPod(getenv func(string) string) func(string) string {
 	}
 }
 
-// proaRun is what surrounds the supervision of proa's command.
+// proaRun is the part of a proa invocation around the supervision of its
+// command.
 type proaRun struct {
 	log     *slog.Logger
 	signals <-chan os.Signal
 	api     podstatus.Config
 	network spec.Network
-	pod     chan podstatus.Snapshot // while it is watched
+	pod     chan podstatus.Snapshot // receives snapshots while the pod is watched
 	last    podstatus.Snapshot
 	others  []string // the other regular containers
 }
 
-// watch watches the pod until stop is called, which returns when the network
-// program is gone: the wrapper's loop, which reaps every process, would take its
-// exit.
+// watch watches the pod until stop is called. stop returns after the network
+// program has exited; otherwise the wrapper's loop, which reaps every process,
+// would take its exit.
 func (r *proaRun) watch() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
@@ -101,8 +104,8 @@ func (r *proaRun) watch() (stop func()) {
 	return func() { cancel(); <-over }
 }
 
-// find waits until it is known which containers the pod has, and reports
-// whether nobody asked us to stop before.
+// find waits until the pod's containers are known. It returns false if a stop
+// request arrives first.
 func (r *proaRun) find() bool {
 	defer r.watch()()
 	for {
@@ -118,9 +121,10 @@ func (r *proaRun) find() bool {
 	}
 }
 
-// others are the regular containers but our own, whose name the mount of its
-// termination message tells. Where nothing tells it we are among them: ready as
-// soon as we run, and waited for in vain at the end.
+// others returns the regular containers except this one, whose name is in the
+// mount of its termination message. If it cannot be found there, this container
+// is in the list: it is ready as soon as it runs, and at the end is waited for
+// in vain.
 func others(s podstatus.Snapshot) []string {
 	own := ""
 	if f, err := os.Open("/proc/self/mountinfo"); err == nil {
@@ -137,8 +141,8 @@ func others(s podstatus.Snapshot) []string {
 	return names
 }
 
-// end stops the other containers as far as signals are to do it, and waits
-// until they have exited, or somebody asks us to stop.
+// end stops the other containers, if signals are to do that, and waits until
+// they have exited or a stop request arrives.
 func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
 	if p.KillAll || len(p.KillNames) > 0 {
 		n, err := compat.Kill(p.KillNames, p.KillAll, syscall.SIGTERM)
@@ -150,7 +154,7 @@ func (r *proaRun) end(p compat.Proa, children <-chan os.Signal) {
 	defer r.watch()()
 	most := othersTimeout
 	for _, c := range r.last {
-		most = cmp.Or(c.Grace, most) // the pod's, and the same for each
+		most = cmp.Or(c.Grace, most) // the pod's, which is the same for each container
 	}
 	over := time.After(most)
 	runs := func(name string) bool { return r.last[name].Runs }

@@ -14,15 +14,16 @@ import (
 	"syscall"
 
 	"koordinator.io/koordinator/wrapper"
+	"koordinator.io/koordinator/wrapper/envfile"
 	"koordinator.io/koordinator/wrapper/podstatus"
 	"koordinator.io/koordinator/wrapper/process"
 	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// run runs the container's command as its spec says.
+// run runs the container's command according to its spec.
 func (c command) run(argv []string) int {
-	heard := process.Signals() // first: until then a signal would end us
+	heard := process.Signals() // first: before that, a signal would end this process
 	s, err := c.spec()
 	if err != nil {
 		return c.refuse(s, err, heard)
@@ -34,21 +35,21 @@ func (c command) run(argv []string) int {
 	return c.supervise(wrapper.Config{Spec: s}, slices.Concat(words, argv), heard)
 }
 
-// supervise runs a command to its end. config has what the caller gives to the
-// run beside the spec.
+// supervise runs a command until it ends. config contains the caller's part of
+// the configuration.
 func (c command) supervise(config wrapper.Config, argv []string, heard process.Heard) int {
 	s := config.Spec
-	runtime.LockOSThread() // the command dies with the thread that started it
+	runtime.LockOSThread() // the command is killed when the thread that started it ends
 	if s.RequestSignal != 0 {
 		heard.Also(s.RequestSignal)
 	}
-	if s.Mode != spec.ExecMode || len(s.StartDeps) > 0 { // else there is nobody to pass them on to
+	if s.Mode != spec.ExecMode || s.Waits() { // otherwise nothing would pass them on
 		process.Reserve()
 		heard.Common()
-		go heard.Rest()
+		config.CatchAll = heard.Rest
 	}
-	debug.SetGCPercent(50)              // a heap of 2 MiB at least, not of 4
-	debug.SetMemoryLimit(math.MaxInt64) // the environment's limits are the command's
+	debug.SetGCPercent(50)              // a heap of at least 2 MiB, not 4
+	debug.SetMemoryLimit(math.MaxInt64) // limits in the environment are meant for the command
 	out := newLogWriter(c.stderr)
 	defer out.flush()
 	config.Signals, config.Children = heard.Signals, heard.Children
@@ -62,7 +63,7 @@ func (c command) supervise(config wrapper.Config, argv []string, heard process.H
 	return code
 }
 
-// refuse ends an invocation that is wrong.
+// refuse ends an invalid invocation.
 func (c command) refuse(s spec.Spec, err error, heard process.Heard) int {
 	sentence := strings.ReplaceAll(err.Error(), "\n", "; ")
 	c.leaveMessage(s, spec.NotStarted+sentence)
@@ -70,8 +71,8 @@ func (c command) refuse(s spec.Spec, err error, heard process.Heard) int {
 	return spec.ExitBadConfig
 }
 
-// spec reads the container's spec from the environment. With an error it is
-// what could be read.
+// spec returns the container's spec from the environment. With an error, it
+// contains what could be parsed.
 func (c command) spec() (spec.Spec, error) {
 	name, text := spec.Env, c.getenv(spec.Env)
 	if other := c.getenv(spec.EnvMisspelt); other != "" {
@@ -90,7 +91,7 @@ func (c command) spec() (spec.Spec, error) {
 	return s, nil
 }
 
-// complete prepares a run.
+// complete completes the configuration of a run.
 func (c command) complete(config *wrapper.Config, argv []string, out *logWriter) (err error) {
 	log := logger(out, config.Spec)
 	if len(argv) == 0 {
@@ -102,14 +103,19 @@ func (c command) complete(config *wrapper.Config, argv []string, out *logWriter)
 	config.Terminal = process.Terminal()
 	config.Log = log
 	config.Record = openRecord(c.recordDir, c.peersDir, config.Spec, log)
-	config.Kernel = kernel{argv, c.childEnviron(config.Spec), process.LeaveDir(), c.networkPath(), out}
+	notices, err := c.notices(config)
+	if err != nil {
+		return err
+	}
+	config.Kernel = kernel{argv, c.childEnviron(config.Spec), notices, process.LeaveDir(), c.networkPath(), out}
+	config.Files = func() ([]envfile.Variable, error) { return envfile.Read(config.Spec.EnvFiles, reserved(config.Spec)) }
 	config.Handlers = c.handlers()
 	config.Records = records{c.peersDir, config.Spec.Wrapped, log}
 	config.Status, err = c.statusSource(*config)
 	return err
 }
 
-// records are those of the named containers in dir.
+// records reads the records of the named containers in dir.
 type records struct {
 	dir   string
 	names []string
@@ -122,9 +128,10 @@ func (r records) Watch(ctx context.Context, urgent bool, out chan<- record.Snaps
 	record.Watch(ctx, r.dir, r.names, urgent, r.log, out)
 }
 
-// statusSource watches the pod at the API server. Where it is needed from the
-// start, what is missing for it is a mistake; where it is only the last resort
-// it is told of when that comes.
+// statusSource returns the function that watches the pod through the API
+// server. If the status is needed from the start, missing access to it is an
+// error. If the status is only the last resort, missing access is logged at
+// that time.
 func (c command) statusSource(config wrapper.Config) (wrapper.Status, error) {
 	if wrapper.NeedsStatus(config.Spec, config.Tombstones) {
 		if _, err := c.api(c.getenv); err != nil {
@@ -143,25 +150,32 @@ func (c command) statusSource(config wrapper.Config) (wrapper.Status, error) {
 	}, nil
 }
 
-// kernel runs one command, and hooks and probes beside it, by package process.
+// commandEnviron returns the command's environment.
+func (k kernel) commandEnviron(variables []envfile.Variable) []string {
+	return envfile.Over(envfile.Over(k.environ, variables), k.own)
+}
+
+// kernel runs one command, and hooks and probes alongside it, with package
+// process.
 type kernel struct {
 	argv, environ []string
-	dir           string // the container's working directory; "": the wrapper's
-	net           string // the network program
+	own           []envfile.Variable // added to the environment of the command only
+	dir           string             // the container's working directory; "": the wrapper's
+	net           string             // the network program
 	log           *logWriter
 }
 
-func (k kernel) Start() (wrapper.Child, error) {
-	child, err := process.Start(process.Command{Argv: k.argv, Env: k.environ, Dir: k.dir, Terminal: process.Terminal()})
+func (k kernel) Start(variables []envfile.Variable) (wrapper.Child, error) {
+	child, err := process.Start(process.Command{Argv: k.argv, Env: k.commandEnviron(variables), Dir: k.dir, Terminal: process.Terminal()})
 	if err != nil {
 		return nil, err
 	}
 	return child, nil
 }
 
-func (k kernel) Replace(goOn func() bool) error {
+func (k kernel) Replace(variables []envfile.Variable, goOn func() bool) error {
 	k.log.flush()
-	return process.Replace(process.Command{Argv: k.argv, Env: k.environ, Dir: k.dir}, goOn)
+	return process.Replace(process.Command{Argv: k.argv, Env: k.commandEnviron(variables), Dir: k.dir}, goOn)
 }
 
 func (k kernel) Run(argv []string) (wrapper.Helper, error) {
@@ -192,7 +206,7 @@ func (k kernel) Network(task string, input []byte) (wrapper.Program, error) {
 	return program{child, d}, nil
 }
 
-// helper is a hook or probe, and what it prints.
+// helper is a hook or probe with its output.
 type helper struct {
 	*process.Child
 	*process.Output
@@ -200,8 +214,8 @@ type helper struct {
 
 func (k kernel) Reap() []process.Exit { return process.Reap() }
 
-// openRecord makes this incarnation's record where the webhook has mounted a
-// place for it.
+// openRecord creates this incarnation's record if the webhook has mounted a
+// directory for it.
 func openRecord(dir, peers string, s spec.Spec, log *slog.Logger) *record.Record {
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -214,10 +228,13 @@ func openRecord(dir, peers string, s spec.Spec, log *slog.Logger) *record.Record
 	return r
 }
 
-// childEnviron is the environment without what was meant for the wrapper, and
-// with what was kept from it.
+// ownVariables are the variables for the wrapper, which the command does not
+// receive.
+var ownVariables = []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace, spec.EnvPodIP}
+
+// childEnviron returns the environment without the wrapper's own variables, and
+// with those in the spec's Environ, which were kept from the wrapper.
 func (c command) childEnviron(s spec.Spec) []string {
-	ours := []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace, spec.EnvPodIP}
 	var environ []string
 	for _, variable := range c.environ {
 		name, _, _ := strings.Cut(variable, "=")
@@ -225,17 +242,17 @@ func (c command) childEnviron(s spec.Spec) []string {
 		switch {
 		case kept:
 			environ = append(environ, name+"="+value)
-		case !slices.Contains(ours, name):
+		case !slices.Contains(ownVariables, name):
 			environ = append(environ, variable)
 		}
 	}
 	return environ
 }
 
-// leaveMessage writes the termination message unless the command left one. A
-// path that is not the default belongs to the protocol of somebody who expects
-// something else there. The kubelet makes the file; without it there is nobody
-// to read the sentence.
+// leaveMessage writes the termination message unless the command has left one.
+// It does not write to a path other than the default, because such a path
+// belongs to a protocol whose reader expects different content. The kubelet
+// creates the file; if it is missing, nothing reads the message.
 func (c command) leaveMessage(s spec.Spec, sentence string) {
 	if s.MessagePath != spec.Message {
 		return

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -24,14 +25,34 @@ import (
 	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
-// TestMain makes the test binary be koordinator, told by its environment where
-// the API server is, and the commands scripts run under it.
+// TestMain makes the test binary act as koordinator, with the API server from
+// its environment, and as the commands that the scripts run.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"koordinator": main, "koordinator-net": main, "proa": main, "copy": main})
+	testscript.Main(m, map[string]func(){"koordinator": main, "koordinator-net": main, "proa": main, "copy": main, "sd-notify": sdNotify})
 }
 
-// main is Main of the program with the network in it, with the places that are fixed in a container given by its
-// environment.
+// sdNotify sends messages to NOTIFY_SOCKET. Each argument is FILE:MESSAGE, and
+// the message is sent when the file exists.
+func sdNotify() {
+	conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for _, arg := range os.Args[1:] {
+		file, message, _ := strings.Cut(arg, ":")
+		for _, err := os.Stat(file); err != nil; _, err = os.Stat(file) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		if _, err := conn.Write([]byte(message)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// main is Main of the program with the network linked in, except that the paths
+// that are fixed in a container come from its environment.
 func main() {
 	c := fromProcess()
 	c.linked = network.Perform
@@ -49,16 +70,16 @@ func main() {
 	os.Exit(c.main())
 }
 
-// TestScripts runs one story a file against the real program.
+// TestScripts runs one story per file against the real program.
 //
-// Commands besides testscript's own:
+// Commands in addition to testscript's own:
 //
 //	pod NAME=STATE…     set the pod: waiting, running, ready, exited:CODE, refused:CODE:REASON
 //	policy POLICY       set the pod's restart policy (Never at first)
 //	server down|up      cut or restore the API server
-//	await FILE TEXT     until FILE holds TEXT
-//	quiet FILE          FILE does not appear for 300 ms
-//	exits CODE PROGRAM  run PROGRAM, which exits with CODE
+//	await FILE TEXT     wait until FILE contains TEXT
+//	quiet FILE          check that FILE does not appear for 300 ms
+//	exits CODE PROGRAM  check that PROGRAM exits with CODE
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -123,7 +144,7 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// api is an API server that knows one pod.
+// api is an API server with a single pod.
 type api struct {
 	dir    string // where clients find server, token and ca.crt
 	server *httptest.Server
@@ -151,7 +172,7 @@ func newAPI(dir string) (*api, error) {
 	return a, nil
 }
 
-// set changes the containers named and tells every watch.
+// set changes the named containers and notifies every watch.
 func (a *api) set(states []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -175,7 +196,8 @@ func (a *api) wake() {
 	a.changed = make(chan struct{})
 }
 
-// now is the pod as JSON, its version, and what tells of the next change.
+// now returns the pod as JSON, its version, and a channel that is closed at the
+// next change.
 func (a *api) now() (pod map[string]any, version int, changed <-chan struct{}, down bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -192,7 +214,7 @@ func (a *api) now() (pod map[string]any, version int, changed <-chan struct{}, d
 	return pod, a.version, a.changed, a.down
 }
 
-// status is a container's status in one of the states scripts know.
+// status returns a container's status for one of the states in scripts.
 func status(name, state string) map[string]any {
 	word, rest, _ := strings.Cut(state, ":")
 	code, reason, _ := strings.Cut(rest, ":")

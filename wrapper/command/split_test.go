@@ -13,8 +13,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// built are the small program and the one with the network, as the image has
-// them, and the programs that its links are.
+// built returns a directory with the small program and the one with the network
+// linked in, and with the links to them, as in the image.
 func built(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -31,7 +31,7 @@ func built(t *testing.T) (dir string) {
 	return dir
 }
 
-// call runs a program with a spec and returns its exit code and what it printed.
+// call runs a program with a spec and returns its exit code and its output.
 func call(t *testing.T, text, path string, args ...string) (code int, printed string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), path, args...)
@@ -46,7 +46,7 @@ func call(t *testing.T, text, path string, args ...string) (code int, printed st
 	return 0, string(out)
 }
 
-// succeeds is call of what must not fail.
+// succeeds calls a program that must not fail.
 func succeeds(t *testing.T, text, path string, args ...string) {
 	t.Helper()
 	if code, out := call(t, text, path, args...); code != 0 {

@@ -17,18 +17,18 @@ import (
 // containerStatus is one container in the output of "koordinator status -o json".
 type containerStatus struct {
 	Container string     `json:"container"`
-	State     string     `json:"state"`           // a record's phase, "pending", "killed", or "unknown"
-	Ready     bool       `json:"ready"`           //
-	Stopping  bool       `json:"stopping"`        // it has been asked to stop
+	State     string     `json:"state"`           // a record's phase, "exited", "restarting", "pending", "killed", or "unknown"
+	Ready     bool       `json:"ready"`           // as in the record
+	Stopping  bool       `json:"stopping"`        // it has received a stop request
 	For       []string   `json:"for,omitempty"`   // what it waits for
-	Since     *time.Time `json:"since,omitempty"` // when the state began; nil where nobody could write it down
+	Since     *time.Time `json:"since,omitempty"` // when the state began; nil if no wrapper could record it
 	ExitCode  *int       `json:"exitCode,omitempty"`
 	Reason    string     `json:"reason,omitempty"` // why it ended, or why the state is unknown
 
 	age time.Duration // of the state
 }
 
-// status prints what each container that keeps a record is doing.
+// status prints the state of each container that keeps a record.
 func (c command) status(args []string) int {
 	asJSON, err := outputJSON(args)
 	if err != nil {
@@ -57,7 +57,7 @@ func (c command) status(args []string) int {
 	return 0
 }
 
-// outputJSON reads the arguments of status.
+// outputJSON parses the arguments of status.
 func outputJSON(args []string) (bool, error) {
 	text := strings.Join(args, " ")
 	format, given := strings.CutPrefix(text, "-o")
@@ -73,7 +73,7 @@ func outputJSON(args []string) (bool, error) {
 	return true, nil
 }
 
-// statusOf is what the record in dir says.
+// statusOf returns the state according to the record in dir.
 func statusOf(name, dir string) containerStatus {
 	s := containerStatus{Container: name, State: "unknown"}
 	p, err := record.Read(dir)
@@ -95,10 +95,10 @@ func statusOf(name, dir string) containerStatus {
 		}
 	case p.Gone() && p.Process != nil:
 		s.Since = nil
-		s.State = "unknown" // it took the wrapper's place, and may have closed the record
+		s.State = "unknown" // it replaced the wrapper, and may have closed the record
 		s.Reason = "its command took the wrapper's place and keeps no record"
 	case p.Gone():
-		s.State, s.Since = "killed", nil
+		s.State, s.Ready, s.Since = "killed", false, nil
 	}
 	if s.Since != nil {
 		s.age = p.StateSince.Age()
@@ -106,7 +106,7 @@ func statusOf(name, dir string) containerStatus {
 	return s
 }
 
-// table prints for people.
+// table prints the states as a table.
 func (c command) table(all []containerStatus) error {
 	w := tabwriter.NewWriter(c.stdout, 0, 0, 3, ' ', 0)
 	fmt.Fprintln(w, "CONTAINER\tSTATE\tREADY\tAGE\tDETAIL")
@@ -123,7 +123,7 @@ func (c command) table(all []containerStatus) error {
 	return w.Flush()
 }
 
-// detail is what there is to say beyond the state.
+// detail returns the information beyond the state.
 func (s containerStatus) detail() string {
 	var parts []string
 	if s.ExitCode != nil {

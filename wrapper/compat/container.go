@@ -9,13 +9,14 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// OwnContainer finds the name of the container that a process runs in, from its
-// mounts (/proc/self/mountinfo, proc_pid_mountinfo(5)): the kubelet keeps the
-// termination message in a file of the node, …/pods/UID/containers/NAME/ID, and
-// mounts it. It is false where there is no such mount, as in a virtual machine,
-// or there are several.
+// OwnContainer returns the name of the container that a process runs in, based
+// on its mounts (/proc/self/mountinfo, proc_pid_mountinfo(5)): the kubelet
+// mounts the termination message from a file of the node,
+// …/pods/UID/containers/NAME/ID. ok is false if there is no such mount, for
+// example in a virtual machine, or if there are several.
 //
-// Nothing else tells a container its name. proa takes the pod's first one.
+// A container has no other way to find its name. proa takes the pod's first
+// one.
 func OwnContainer(mountinfo io.Reader) (name string, ok bool) {
 	var names []string
 	lines := bufio.NewScanner(mountinfo)
@@ -34,8 +35,9 @@ func OwnContainer(mountinfo io.Reader) (name string, ok bool) {
 	return names[0], true
 }
 
-// containerOf is NAME in a path that ends in /pods/UID/containers/NAME/ID, where
-// ID has eight hexadecimal digits; else "".
+// containerOf returns NAME for a path that ends in
+// /pods/UID/containers/NAME/ID, where ID has eight hexadecimal digits;
+// otherwise "".
 func containerOf(path string) string {
 	parts := strings.Split(path, "/")
 	if len(parts) < 6 {

@@ -7,24 +7,24 @@ import (
 	"strings"
 )
 
-// flat is a flat YAML mapping: what stands behind each key, which is in lower
-// case here. Keys without a value, and with null, are not in it.
+// flat is a flat YAML mapping from keys, in lower case, to values. It does not
+// contain keys without a value or with null.
 type flat map[string]value
 
 // value is a scalar.
 type value struct {
 	text   string
-	quoted bool // so that it is a string
+	quoted bool // the value is therefore a string
 }
 
-// keys are those that a tombstone has, in lower case.
+// keys are the keys of a tombstone, in lower case.
 var keys = []string{"born", "died", "exitcode"}
 
-// letters are what keys are made of.
+// letters are the characters that keys consist of.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 
-// parseFlat reads the part of YAML that a tombstone needs: one document of
-// "key: scalar" lines, with comments. What belongs to other keys is skipped.
+// parseFlat parses the part of YAML that a tombstone needs: one document with
+// "key: scalar" lines and comments. It skips the values of other keys.
 func parseFlat(text string) (flat, error) {
 	p := flatParser{fields: flat{}, seen: map[string]bool{}}
 	for n, line := range strings.Split(text, "\n") {
@@ -42,11 +42,11 @@ func parseFlat(text string) (flat, error) {
 	return p.end()
 }
 
-// flatParser is what has been read so far.
+// flatParser is the state of a parse.
 type flatParser struct {
 	fields flat
 	seen   map[string]bool // keys, in lower case
-	other  bool            // the last key is none of a tombstone's
+	other  bool            // the last key is not one of a tombstone's
 }
 
 func (p *flatParser) line(line string) error {
@@ -79,8 +79,8 @@ func (p *flatParser) line(line string) error {
 	return nil
 }
 
-// end is what has been read. A text without any key is one that is being
-// written.
+// end returns the parsed fields. A text without any key is an error, because it
+// is still being written.
 func (p *flatParser) end() (flat, error) {
 	if len(p.seen) == 0 {
 		return nil, errors.New("empty")
@@ -88,8 +88,8 @@ func (p *flatParser) end() (flat, error) {
 	return p.fields, nil
 }
 
-// scalar reads a plain or quoted value and a comment behind it. Nothing that a
-// tombstone holds needs an escape.
+// scalar parses a plain or quoted value, and a comment after it. No value of a
+// tombstone needs an escape.
 func scalar(s string) (value, error) {
 	if s == "" || s[0] != '"' && s[0] != '\'' {
 		plain, _, _ := strings.Cut(s, " #")

@@ -10,18 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Grave is where one incarnation's tombstone stands. Its methods are for one
-// goroutine.
+// Grave is the place of one incarnation's tombstone. It must be used by a
+// single goroutine.
 type Grave struct {
 	path  string
 	born  time.Time
 	since time.Time
 }
 
-// OpenGrave puts an empty tombstone in the place of an earlier incarnation's,
-// before anything else is done: readers are told that the container lives again,
-// and a graveyard that cannot be written to shows at once and not when the
-// others wait for a death. It makes the directory where there is none.
+// OpenGrave replaces an earlier incarnation's tombstone with an empty one, and
+// must be called before anything else. Readers then see that the container
+// lives again, and an unwritable graveyard shows immediately rather than when
+// other containers wait for a death. OpenGrave creates the directory if it does
+// not exist.
 func OpenGrave(dir, name string) (*Grave, error) {
 	g := &Grave{path: filepath.Join(dir, name)}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -36,26 +37,26 @@ func OpenGrave(dir, name string) (*Grave, error) {
 	return g, nil
 }
 
-// Since is when an earlier incarnation was last known to run, zero when this is
-// the first. What Tombstone.Dead asks for.
+// Since returns when an earlier incarnation was last known to run, or the zero
+// time if this is the first one. It is the argument of Tombstone.Dead.
 func (g *Grave) Since() time.Time { return g.since }
 
-// Born records that the command was started.
+// Born records that the command has started.
 func (g *Grave) Born(now time.Time) error {
 	g.born = now
 	return g.write(Tombstone{Born: now})
 }
 
-// Died records that the container ends, with the exit code it reports: that of
-// the command, or ours where the command never ran. Those that wait for the
-// death are told in either case.
+// Died records that the container ends, with the exit code that it reports: the
+// command's, or the wrapper's if the command never ran. Containers that wait
+// for the death are notified in both cases.
 func (g *Grave) Died(now time.Time, code int) error {
 	return g.write(Tombstone{Born: g.born, Died: now, ExitCode: &code})
 }
 
-// write replaces the tombstone as a whole: kubexit reads a file as soon as it is
-// created, and takes a rename for that. It looks at files by their exact name,
-// so that it does not care for ours before they are renamed.
+// write replaces the tombstone in one step: kubexit reads a file as soon as it
+// is created, and a rename counts as a creation. kubexit compares the exact
+// file name, so it ignores the temporary files.
 func (g *Grave) write(t Tombstone) error {
 	text := t.Encode()
 	err := replace(g.path, text)
@@ -68,14 +69,14 @@ func (g *Grave) write(t Tombstone) error {
 	return fmt.Errorf("write tombstone: %w (make %s a directory that the container's user can write to)", err, filepath.Dir(g.path))
 }
 
-// replace writes a new file and renames it into place, readable for other
-// users, as the other containers may be.
+// replace writes a new file and renames it. The file is readable for other
+// users, because other containers may run as other users.
 func replace(path string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".koordinator-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // nothing is left there once it was renamed
+	defer os.Remove(f.Name()) // does nothing after the rename
 	_, err = f.Write(data)
 	err = errors.Join(err, f.Chmod(0o644), f.Close())
 	if err != nil {
@@ -84,8 +85,8 @@ func replace(path string, data []byte) error {
 	return os.Rename(f.Name(), path)
 }
 
-// overwrite writes in place, as kubexit does: for a full volume, and for a
-// directory in which only the file may be written.
+// overwrite writes in place, like kubexit: for a full volume, and for a
+// directory in which only this file is writable.
 func overwrite(path string, data []byte) error {
 	const flags = unix.O_WRONLY | unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
 	fd, err := unix.Open(path, flags, 0o644)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// content is a file's.
+// content returns a file's content.
 func content(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -106,7 +106,8 @@ func TestAGraveyardThatCannotBeWrittenToShowsAtOnce(t *testing.T) {
 	}
 }
 
-// The volume has room for its root and one file.
+// TestAFullGraveyardTakesADeath uses a volume with room for its root and one
+// file.
 func TestAFullGraveyardTakesADeath(t *testing.T) {
 	if !alone(t) {
 		return

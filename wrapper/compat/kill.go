@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// procfs is where the kernel shows its processes (proc(5)).
+// procfs is the directory with the kernel's information on processes (proc(5)).
 const procfs = "/proc"
 
-// sandbox is the process that keeps a shared process namespace: pause. Its end
-// would be the pod's.
+// sandbox is the PID of the process that keeps a shared process namespace:
+// pause. If it ended, the pod would end.
 const sandbox = 1
 
-// Kill sends a signal to every process of one of these names, or to all, in the
-// pod's process namespace (shareProcessNamespace), and tells how many got it. A
-// process has the name of its executable, of its first argument without the
-// path, and the kernel's (comm).
+// Kill sends a signal to every process with one of these names, or to all, in
+// the pod's process namespace (shareProcessNamespace), and returns how many
+// received it. The names of a process are the base names of its executable and
+// of its first argument, and the kernel's name (comm).
 //
-// It never touches the namespace's first process, this one and its ancestors. In
-// the node's own namespace (hostPID) it refuses to do anything.
+// It never signals the namespace's first process, this process and its
+// ancestors. In the node's own namespace (hostPID) it returns an error.
 func Kill(names []string, all bool, signal syscall.Signal) (sent int, err error) {
 	table, err := readTable(procfs)
 	if err != nil {
@@ -37,21 +37,22 @@ func Kill(names []string, all bool, signal syscall.Signal) (sent int, err error)
 		switch err := signalOne(pid, signal, func() bool { return table.still(pid, names, all) }); {
 		case err == nil:
 			sent++
-		case !errors.Is(err, unix.ESRCH): // else it has ended by itself
+		case !errors.Is(err, unix.ESRCH): // otherwise it has ended by itself
 			errs = append(errs, fmt.Errorf("kill process %d (%s): %w", pid, table.processes[pid].comm, err))
 		}
 	}
 	return sent, errors.Join(errs...)
 }
 
-// signalOne sends a signal to a process that is still what it was: it is asked
-// once the process is held, so that its number cannot be another's by then.
+// signalOne sends a signal to a process if still confirms it. It calls still
+// only after it has opened the process, because the PID could otherwise be
+// reused in between.
 func signalOne(pid int, signal syscall.Signal, still func() bool) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == nil {
 		defer os.NewFile(uintptr(fd), "process").Close()
 	}
-	forbidden := errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) // a sandbox may not know it
+	forbidden := errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) // an old kernel or a seccomp profile may not allow it
 	switch {
 	case err != nil && !forbidden:
 		return err
@@ -63,7 +64,7 @@ func signalOne(pid int, signal syscall.Signal, still func() bool) error {
 	return unix.PidfdSendSignal(fd, signal, nil, 0)
 }
 
-// table is what there is of processes.
+// table contains the processes.
 type table struct {
 	dir       string
 	processes map[int]proc
@@ -73,11 +74,11 @@ type table struct {
 type proc struct {
 	parent int
 	comm   string // the kernel's name, at most 15 bytes
-	exe    string // base name of the executable, "" where we may not know
+	exe    string // base name of the executable; "" if it cannot be read
 	argv0  string // base name of the first argument
 }
 
-// called tells whether a process has one of these names.
+// called reports whether a process has one of these names.
 func (p proc) called(names []string) bool {
 	return slices.Contains(names, p.comm) ||
 		p.exe != "" && slices.Contains(names, p.exe) ||
@@ -106,13 +107,13 @@ func readTable(dir string) (table, error) {
 	return t, nil
 }
 
-// readProc reads one process. It is false for one that has ended.
+// readProc reads one process. It returns false if the process has ended.
 func readProc(dir string) (proc, bool) {
 	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
 	if err != nil {
 		return proc{}, false
 	}
-	// "pid (comm) state ppid …", where comm may have anything in it.
+	// "pid (comm) state ppid …", where comm may contain any character.
 	text := string(stat)
 	from, to := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
 	if from < 0 || to < from {
@@ -138,7 +139,7 @@ func readProc(dir string) (proc, bool) {
 	return p, true
 }
 
-// targets are the processes to signal, in order of their numbers.
+// targets returns the PIDs to signal, in ascending order.
 func (t table) targets(self int, names []string, all bool) []int {
 	spared := map[int]bool{sandbox: true}
 	for pid := self; pid > 0 && (pid == self || !spared[pid]); pid = t.processes[pid].parent {
@@ -154,7 +155,7 @@ func (t table) targets(self int, names []string, all bool) []int {
 	return pids
 }
 
-// still tells whether a process is one to signal.
+// still reports whether a process must still be signaled.
 func (t table) still(pid int, names []string, all bool) bool {
 	now, ok := readProc(filepath.Join(t.dir, strconv.Itoa(pid)))
 	return ok && (all || now.called(names))

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleEnv makes the test binary play a part instead of running the tests.
+// roleEnv makes the test binary play a role instead of running the tests.
 const roleEnv = "COMPAT_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -38,11 +38,11 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// mountProc shows a new process namespace its own processes.
+// mountProc mounts /proc for a new process namespace.
 func mountProc() error { return unix.Mount("proc", "/proc", "proc", 0, "") }
 
-// pause is the first process of a process namespace, in which it starts two
-// commands and one that kills all others.
+// pause acts as the first process of a process namespace. It starts two
+// commands, and one that kills all others.
 func pause() int {
 	terms := make(chan os.Signal, 1)
 	signal.Notify(terms, syscall.SIGTERM)
@@ -83,8 +83,8 @@ func TestKillAllSparesTheSandboxAndItself(t *testing.T) {
 	}
 }
 
-// inPod prepares the test binary to play a part as the first process of a
-// process namespace, with mounts of its own.
+// inPod prepares the test binary to play a role as the first process of a
+// process namespace, with its own mounts.
 func inPod(t *testing.T, role string, args ...string) *exec.Cmd {
 	t.Helper()
 	pod := exec.CommandContext(t.Context(), "/proc/self/exe", args...)
@@ -93,7 +93,7 @@ func inPod(t *testing.T, role string, args ...string) *exec.Cmd {
 	return pod
 }
 
-// alone runs the test again in namespaces of its own, where it is true.
+// alone runs the test again in separate namespaces, where it returns true.
 func alone(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(roleEnv) == "test" {
@@ -106,7 +106,8 @@ func alone(t *testing.T) bool {
 	return false
 }
 
-// The machine's own process namespace is the node's.
+// TestKillByName runs in its own namespace, because the machine's is that of
+// the node.
 func TestKillByName(t *testing.T) {
 	if !alone(t) {
 		return
@@ -159,7 +160,7 @@ func TestKillByName(t *testing.T) {
 	}
 }
 
-// running waits until a process that was started has the name it will have.
+// running waits until a started process has its final name.
 func running(t *testing.T, pid int, name string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -170,7 +171,8 @@ func running(t *testing.T, pid int, name string) {
 	t.Fatalf("process %d is not called %s", pid, name)
 }
 
-// fakeProc makes a directory like /proc: lines of "pid ppid state argv0 comm = exe".
+// fakeProc creates a directory like /proc from lines of the form "pid ppid
+// state argv0 comm = exe".
 func fakeProc(t *testing.T, lines string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -187,8 +189,8 @@ func fakeProc(t *testing.T, lines string) string {
 	return dir
 }
 
-// aPod is a shared process namespace: pause, our shell and we (9), an envoy with
-// a child, a script, and a zombie.
+// aPod is a shared process namespace: pause, a shell with this process (9), an
+// envoy with a child, a script, and a zombie.
 const aPod = `
 1 0 S /pause pause = /pause
 7 0 S sh sh = /bin/busybox

@@ -22,7 +22,7 @@ const (
 	envPodName      = "KUBEXIT_POD_NAME"
 	envNamespace    = "KUBEXIT_NAMESPACE"
 	envLogLevel     = "KUBEXIT_LOG_LEVEL"
-	envVerboseLevel = "KUBEXIT_VERBOSE_LEVEL" // of a fork: more than 0 is verbose
+	envVerboseLevel = "KUBEXIT_VERBOSE_LEVEL" // from a fork: a value above 0 means verbose
 )
 
 // kubexit's defaults.
@@ -32,24 +32,27 @@ const (
 	defaultGracePeriod  = 30 * time.Second
 )
 
-// atOnce stands for a grace period of nothing, as 0 is a field left out.
+// atOnce stands for a grace period of zero, because 0 means that the field is
+// not set.
 const atOnce = time.Millisecond
 
-// Kubexit is what a container's kubexit variables say.
+// Kubexit contains a container's kubexit settings.
 type Kubexit struct {
-	// Spec: birth dependencies are start dependencies that have to be ready,
-	// death dependencies stop dependencies that have to have exited. Its stop
-	// dependencies are names of tombstones, which need not be containers.
+	// Spec contains birth dependencies as start dependencies with the condition
+	// ready, and death dependencies as stop dependencies with the condition
+	// exited. Its stop dependencies are names of tombstones, which need not be
+	// containers.
 	Spec spec.Spec
 
 	Dir       string // the graveyard, clean
-	Name      string // the own tombstone's file name in it, and the container's where it has birth dependencies
+	Name      string // the file name of the container's tombstone in it, and the container's name if it has birth dependencies
 	Pod       string // "" only without birth dependencies
 	Namespace string // likewise
 }
 
-// KubexitCommand splits kubexit's command line, which is the command and its
-// arguments and has no options. Instead of them -version asks for the version.
+// KubexitCommand splits kubexit's command line, which consists of the command
+// and its arguments and has no options. A single -version requests the version
+// instead.
 func KubexitCommand(args []string) (argv []string, version bool) {
 	if versionOnly(args) {
 		return nil, true
@@ -57,9 +60,9 @@ func KubexitCommand(args []string) (argv []string, version bool) {
 	return args, false
 }
 
-// ParseKubexit reads kubexit's variables. The error is a spec.Problems with
-// everything that is wrong, each under its variable; the rest is then what could
-// be read.
+// ParseKubexit parses kubexit's variables. The error is a spec.Problems that
+// lists every problem with its variable. With an error, the result contains
+// what could be parsed.
 func ParseKubexit(getenv func(string) string) (Kubexit, error) {
 	p := kubexitParser{getenv: getenv}
 	k := Kubexit{Spec: spec.Default(), Name: p.name(), Dir: p.dir()}
@@ -90,7 +93,7 @@ func ParseKubexit(getenv func(string) string) (Kubexit, error) {
 	return k, nil
 }
 
-// kubexitParser collects what is wrong.
+// kubexitParser collects the problems.
 type kubexitParser struct {
 	getenv   func(string) string
 	problems spec.Problems
@@ -111,8 +114,8 @@ func (p *kubexitParser) name() string {
 	return name
 }
 
-// dir is the graveyard. A relative one is taken as kubexit takes it: from the
-// working directory.
+// dir returns the graveyard. Like in kubexit, a relative path is relative to
+// the working directory.
 func (p *kubexitParser) dir() string {
 	dir := p.getenv(envGraveyard)
 	if dir == "" {
@@ -124,8 +127,8 @@ func (p *kubexitParser) dir() string {
 	return filepath.Clean(dir)
 }
 
-// names reads a comma-separated list: without blanks around the names, without
-// repetitions and without the nothing behind a last comma.
+// names parses a comma-separated list. It removes blanks around names,
+// repetitions, and an empty item after a final comma.
 func (p *kubexitParser) names(variable, own string) []string {
 	text := p.getenv(variable)
 	var names []string
@@ -145,7 +148,7 @@ func (p *kubexitParser) names(variable, own string) []string {
 	return names
 }
 
-// duration reads a Go duration of at least least.
+// duration parses a Go duration of at least least.
 func (p *kubexitParser) duration(variable string, fallback, least time.Duration) time.Duration {
 	text := p.getenv(variable)
 	if text == "" {
@@ -163,8 +166,8 @@ func (p *kubexitParser) duration(variable string, fallback, least time.Duration)
 	return fallback
 }
 
-// field reads what the downward API gives: birth dependencies are looked up in
-// the own pod.
+// field returns a value from the downward API. It is required, because birth
+// dependencies are looked up in the container's own pod.
 func (p *kubexitParser) field(variable, field string) string {
 	value := p.getenv(variable)
 	if value == "" {
@@ -173,13 +176,13 @@ func (p *kubexitParser) field(variable, field string) string {
 	return value
 }
 
-// isFileName tells whether s is the name of one file, not a path.
+// isFileName reports whether s is the name of a single file, not a path.
 func isFileName(s string) bool {
 	return s != "" && s != "." && s != ".." && len(s) <= 255 && !strings.ContainsAny(s, "/\x00")
 }
 
-// kubexitLevel is the level that kubexit's own comes closest to. As there, one
-// that is not known is info.
+// kubexitLevel returns the log level that is closest to kubexit's. As in
+// kubexit, an unknown level means info.
 func kubexitLevel(getenv func(string) string) string {
 	if n, err := strconv.Atoi(getenv(envVerboseLevel)); err == nil && n > 0 {
 		return "debug"
@@ -187,7 +190,7 @@ func kubexitLevel(getenv func(string) string) string {
 	return level(getenv(envLogLevel))
 }
 
-// level maps the level names of other programs to ours.
+// level maps the level names of other programs to koordinator's.
 func level(name string) string {
 	switch strings.ToLower(name) {
 	case "trace", "debug":

@@ -10,7 +10,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// env is an environment of these "NAME=value".
+// env returns getenv for an environment of these "NAME=value" pairs.
 func env(pairs ...string) func(string) string {
 	return func(name string) string {
 		for _, pair := range pairs {
@@ -69,7 +69,7 @@ func TestKubexitCommand(t *testing.T) {
 	}
 }
 
-// kubexit is the settings of one variable, changed.
+// kubexit returns the settings for a single variable, with a change.
 func kubexit(change func(*Kubexit)) Kubexit {
 	k := Kubexit{Spec: spec.Default(), Dir: "/graveyard", Name: "app"}
 	k.Spec.Container = "app"
@@ -170,7 +170,7 @@ func TestParseKubexitMistakes(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		env  []string
-		want []string // variable and a part of what is said, all there is
+		want []string // variable and beginning of the text of each problem
 	}{
 		{name: "no name", want: []string{"KUBEXIT_NAME missing"}},
 		{name: "a name that leaves the graveyard", env: []string{"KUBEXIT_NAME=../x"}, want: []string{`KUBEXIT_NAME "../x" is no file name`}},
@@ -212,7 +212,7 @@ func TestParseKubexitMistakes(t *testing.T) {
 	}
 }
 
-// problems compares what is wrong with "place text" of each.
+// problems compares the problems with their expected "place text".
 func problems(t *testing.T, err error, want []string) {
 	t.Helper()
 	have, ok := err.(spec.Problems) //nolint:errorlint // it is documented to be one

@@ -12,30 +12,30 @@ import (
 // ProaUsage is what proa --help shows.
 const ProaUsage = `usage: proa [OPTION]… -- COMMAND [ARGUMENT…]
 
-Runs COMMAND once all other containers of the pod are ready, and ends them after it.
+Runs COMMAND when all other containers of the pod are ready, and stops them after COMMAND has exited.
 
-  -g, --shutdown-http-get URL    GET this URL when COMMAND has exited; may be repeated
-  -p, --shutdown-http-post URL   POST to this URL when COMMAND has exited; may be repeated
-  -k, --kill NAME                send SIGTERM to the processes of this name then; may be repeated
-  -K, --kill-all                 send SIGTERM to all other processes then
-  -h, --help                     print this
+  -g, --shutdown-http-get URL    send a GET request to URL after COMMAND has exited; can be repeated
+  -p, --shutdown-http-post URL   send a POST request to URL after COMMAND has exited; can be repeated
+  -k, --kill NAME                then send SIGTERM to processes with this name; can be repeated
+  -K, --kill-all                 then send SIGTERM to all other processes
+  -h, --help                     print this help
   -V, --version                  print the version
 `
 
-// Proa is what a proa command line says.
+// Proa contains the settings of a proa command line.
 type Proa struct {
-	// Spec has the requests in ExitHTTP. It lacks the start dependencies: which
-	// containers there are says the pod (WaitFor).
+	// Spec has the requests in ExitHTTP. It has no start dependencies, because the
+	// names of the containers come from the pod (WaitFor).
 	Spec      spec.Spec
 	Command   []string
 	KillNames []string
 	KillAll   bool
-	Help      bool // asked for instead, nothing else is then set
+	Help      bool // requested instead; nothing else is then set
 	Version   bool // likewise
 }
 
-// WaitFor is the spec of a container that waits until all of these are ready:
-// the regular containers of its pod but itself.
+// WaitFor returns the spec of a container that waits until all of these are
+// ready: the other regular containers of its pod.
 func (p Proa) WaitFor(others []string) spec.Spec {
 	s := p.Spec
 	s.StartDeps = nil
@@ -45,12 +45,12 @@ func (p Proa) WaitFor(others []string) spec.Spec {
 	return s
 }
 
-// ParseProa reads proa's command line, without the program's name, and its
-// RUST_LOG. As there, options may also stand behind the command, up to the first
-// "--". The error is a spec.Problems with everything that is wrong.
+// ParseProa parses proa's command line, without the program's name, and its
+// RUST_LOG. As in proa, options may also follow the command, up to the first
+// "--". The error is a spec.Problems that lists every problem.
 //
-// The spec knows no restart policy: whatever it is, proa ends the other
-// containers when its command has exited.
+// The spec has no restart policy: proa stops the other containers when its
+// command has exited, regardless of the policy.
 func ParseProa(args []string, getenv func(string) string) (Proa, error) {
 	p := proaParser{Proa: Proa{Spec: spec.Default()}}
 	p.Spec.LogLevel = rustLevel(getenv("RUST_LOG"))
@@ -69,7 +69,7 @@ func ParseProa(args []string, getenv func(string) string) (Proa, error) {
 	return p.Proa, nil
 }
 
-// proaParser is what has been read of a command line.
+// proaParser is the state of parsing a command line.
 type proaParser struct {
 	Proa
 
@@ -80,7 +80,7 @@ func (p *proaParser) add(option, format string, args ...any) {
 	p.problems = append(p.problems, spec.Problem{Field: option, Text: fmt.Sprintf(format, args...)})
 }
 
-// longNames are the options by their letters.
+// longNames maps the options' letters to their names.
 var longNames = map[byte]string{
 	'g': "--shutdown-http-get",
 	'p': "--shutdown-http-post",
@@ -90,7 +90,7 @@ var longNames = map[byte]string{
 	'V': "--version",
 }
 
-// take reads the first of args, and its value, and returns the rest.
+// take parses the first of args with its value, and returns the rest.
 func (p *proaParser) take(args []string) []string {
 	arg, rest := args[0], args[1:]
 	switch {
@@ -107,7 +107,7 @@ func (p *proaParser) take(args []string) []string {
 	return p.letters(arg[1:], rest)
 }
 
-// letters reads options by their letters, as -Kg=URL.
+// letters parses options in their short form, for example -Kg=URL.
 func (p *proaParser) letters(letters string, rest []string) []string {
 	name, ok := longNames[letters[0]]
 	switch {
@@ -122,12 +122,13 @@ func (p *proaParser) letters(letters string, rest []string) []string {
 	return p.option(name, strings.TrimPrefix(value, "="), value != "", rest)
 }
 
-// flag tells whether an option has no value.
+// flag reports whether an option has no value.
 func flag(name string) bool {
 	return name == "--kill-all" || name == "--help" || name == "--version"
 }
 
-// option reads one option, whose value is the next argument unless given.
+// option parses one option. Its value is the next argument unless given is
+// true.
 func (p *proaParser) option(name, value string, given bool, rest []string) []string {
 	switch {
 	case !slices.Contains([]string{"--shutdown-http-get", "--shutdown-http-post", "--kill"}, name):
@@ -151,7 +152,7 @@ func (p *proaParser) option(name, value string, given bool, rest []string) []str
 	return rest
 }
 
-// set reads an option that has no value.
+// set parses an option without a value.
 func (p *proaParser) set(name string, given bool) {
 	switch {
 	case !flag(name):
@@ -171,7 +172,7 @@ func (p *proaParser) unknown(option string) {
 	p.add(option, "unknown option (known: --shutdown-http-get, --shutdown-http-post, --kill, --kill-all): put -- before the command if it is one of the command's")
 }
 
-// request reads a URL as proa does, whose client takes one without a path too.
+// request parses a URL like proa, whose client also accepts one without a path.
 func (p *proaParser) request(option, method, address string) {
 	r, err := spec.ParseRequest(method + " " + address)
 	if u, perr := url.Parse(address); err != nil || perr != nil || u.Opaque != "" {
@@ -181,7 +182,7 @@ func (p *proaParser) request(option, method, address string) {
 	p.Spec.ExitHTTP = append(p.Spec.ExitHTTP, r)
 }
 
-// kill reads a process's name.
+// kill parses a process's name.
 func (p *proaParser) kill(option, name string) {
 	if !isFileName(name) {
 		p.add(option, "%q is no name of a process: write the base name of its executable, as envoy", name)
@@ -190,8 +191,9 @@ func (p *proaParser) kill(option, name string) {
 	p.KillNames = append(p.KillNames, name)
 }
 
-// rustLevel is the level that a RUST_LOG like "info", "proa=debug" or
-// "warn,proa::k8s=trace" has for proa: what it says of proa, else of all.
+// rustLevel returns the level for proa in a RUST_LOG such as "info",
+// "proa=debug" or "warn,proa::k8s=trace": the level of the target proa,
+// otherwise the general one.
 func rustLevel(text string) string {
 	chosen := ""
 	for directive := range strings.SplitSeq(text, ",") {

@@ -8,7 +8,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// proa is a command, changed.
+// proa returns a command line's settings, with a change.
 func proa(change func(*Proa), command ...string) Proa {
 	p := Proa{Spec: spec.Default(), Command: command}
 	change(&p)

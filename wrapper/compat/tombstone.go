@@ -14,35 +14,36 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxTombstone bounds what is read of a tombstone, in bytes. kubexit's have
+// maxTombstone limits how much of a tombstone is read, in bytes. kubexit's have
 // about 100.
 const maxTombstone = 64 << 10
 
-// unknownCode is reported for a death without a usable code: kubexit writes -1
-// for a command that a signal ended, and exits with 255 itself.
+// unknownCode is reported for a death without a usable code: for a command that
+// a signal ended, kubexit writes -1, and itself exits with 255.
 const unknownCode = 255
 
-// Tombstone is what kubexit writes about a container, in YAML:
+// Tombstone is the state of a container that kubexit publishes, in YAML:
 //
 //	Born: "2020-05-06T07:08:09.123456789Z"
 //	Died: "2020-05-06T07:09:10.987654321Z"
 //	ExitCode: 0
 //
-// What is not known is left out, and a tombstone without anything is {}.
+// Unknown fields are omitted; an empty tombstone is {}.
 type Tombstone struct {
-	Born     time.Time // its command was started; zero: not yet
-	Died     time.Time // its command exited, or will never be started; zero: not yet
+	Born     time.Time // when its command started; zero: not yet
+	Died     time.Time // when its command exited, or when it became certain that it never starts; zero: not yet
 	ExitCode *int      // nil: not known
 }
 
-// Dead tells whether the container has died, and with which exit code.
+// Dead reports whether the container has died, and with which exit code.
 //
-// The graveyard outlives a container's restart, so a tombstone may be that of an
-// incarnation whose death has been acted upon: since is when an earlier
-// incarnation of the reader was last known to run (Grave.Since), zero when there
-// was none. A failure from before that is stale: had it been for good, neither
-// container would have been started again. A success still counts, as under
-// restartPolicy OnFailure it is for good, and only the reader was started again.
+// The graveyard outlives a container's restart, so a tombstone may be from an
+// incarnation whose death has already been acted upon. since is when an earlier
+// incarnation of the reader was last known to run (Grave.Since), or zero if
+// there was none. A failure before that time is stale: if it had been
+// permanent, neither container would have been started again. A success still
+// counts: under restartPolicy OnFailure it is permanent, and only the reader
+// was started again.
 func (t Tombstone) Dead(since time.Time) (code int, dead bool) {
 	if t.Died.IsZero() {
 		return 0, false
@@ -55,7 +56,7 @@ func (t Tombstone) Dead(since time.Time) (code int, dead bool) {
 	return code, !stale
 }
 
-// latest is when the tombstone was last about.
+// latest returns the latest time in the tombstone.
 func (t Tombstone) latest() time.Time {
 	if t.Died.After(t.Born) {
 		return t.Died
@@ -63,7 +64,7 @@ func (t Tombstone) latest() time.Time {
 	return t.Born
 }
 
-// Encode is the tombstone as kubexit writes it, byte for byte.
+// Encode returns the tombstone as kubexit writes it, byte for byte.
 func (t Tombstone) Encode() []byte {
 	var b bytes.Buffer
 	if !t.Born.IsZero() {
@@ -81,8 +82,8 @@ func (t Tombstone) Encode() []byte {
 	return b.Bytes()
 }
 
-// ReadTombstone reads the tombstone at path, whatever stands there: it neither
-// follows a link nor waits for a pipe, and reads at most 64 KiB.
+// ReadTombstone reads the tombstone at path, regardless of the kind of file: it
+// neither follows a link nor waits for a pipe, and reads at most 64 KiB.
 func ReadTombstone(path string) (Tombstone, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -104,9 +105,10 @@ func ReadTombstone(path string) (Tombstone, error) {
 	return t, nil
 }
 
-// ParseTombstone reads a tombstone's text: flat YAML as kubexit writes it, or
-// JSON. As in kubexit keys are taken in any case and unknown ones ignored. An
-// empty text is an error, since kubexit truncates the file before it writes.
+// ParseTombstone parses a tombstone's text: flat YAML as kubexit writes it, or
+// JSON. As in kubexit, keys are not case-sensitive, and unknown keys are
+// ignored. An empty text is an error, because kubexit truncates the file before
+// it writes.
 func ParseTombstone(text []byte) (Tombstone, error) {
 	switch {
 	case len(text) > maxTombstone:
@@ -151,7 +153,8 @@ func parseJSON(text []byte) (Tombstone, error) {
 	return t, nil
 }
 
-// time reads a moment as encoding/json does, and so kubexit. Year 1 is none.
+// time parses a time like encoding/json, which kubexit uses. Year 1 means no
+// time.
 func (f flat) time(key string, to *time.Time) error {
 	v, ok := f[key]
 	if !ok {

@@ -12,13 +12,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The moments of the tests.
+// Times for the tests.
 var (
 	born = time.Date(2020, 5, 6, 7, 8, 9, 123456789, time.UTC)
 	died = time.Date(2020, 5, 6, 9, 8, 10, 0, time.FixedZone("", 2*60*60))
 )
 
-// stones are texts as kubexit v0.4 and sigs.k8s.io/yaml write them.
+// stones are texts in the form that kubexit v0.4 and sigs.k8s.io/yaml write.
 var stones = []struct {
 	name string
 	text string

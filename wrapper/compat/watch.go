@@ -13,28 +13,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How long the watch sleeps when nobody tells it of a change.
+// How long the watch sleeps without a notification.
 const (
-	pollEvery   = 100 * time.Millisecond // no inotify instance, or no directory yet
-	rescanEvery = 5 * time.Second        // the safety net beside inotify
+	pollEvery   = 100 * time.Millisecond // without an inotify instance, or without the directory
+	rescanEvery = 5 * time.Second        // in addition to inotify, in case that misses a change
 )
 
-// noticed are the changes inotify tells of. Others write in place (CLOSE_WRITE)
-// or by rename (MOVED_TO).
+// noticed contains the inotify events of a change. Other containers write in
+// place (CLOSE_WRITE) or by a rename (MOVED_TO).
 const noticed = unix.IN_CREATE | unix.IN_CLOSE_WRITE | unix.IN_MODIFY | unix.IN_MOVED_TO |
 	unix.IN_MOVED_FROM | unix.IN_DELETE | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
 
-// ended are the events after which an inotify watch tells of nothing more.
+// ended contains the events after which an inotify watch reports nothing more.
 const ended = unix.IN_IGNORED | unix.IN_UNMOUNT | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF
 
-// Watch sends the tombstones of these names in a graveyard on out: at once those
-// that are there, an empty map too, and whenever one of them has changed. What
-// cannot be read, or is being written, is not in the map. A map belongs to its
-// reader.
+// Watch sends the tombstones of these names in a graveyard to out: immediately
+// those that exist, even if the map is empty, and again after each change. The
+// map omits tombstones that cannot be read or are being written. A map belongs
+// to its reader.
 //
-// It blocks until ctx ends, and no error ends it before: where there is no
-// directory, or no inotify instance to be had (inotify(7): 128 for each user of
-// a node by default), it looks ten times a second.
+// It blocks until ctx ends, and no error ends it earlier: without the
+// directory, or without an inotify instance (inotify(7): by default 128 for
+// each user of a node), it reads the tombstones ten times per second.
 func Watch(ctx context.Context, dir string, names []string, out chan<- map[string]Tombstone) {
 	var watch *os.File
 	var sent map[string]Tombstone
@@ -42,7 +42,8 @@ func Watch(ctx context.Context, dir string, names []string, out chan<- map[strin
 		if watch == nil {
 			watch = inotify(dir)
 		}
-		// Only now is it read: nothing can change between the two unnoticed.
+		// Reading must follow the start of the watch, so that no change is missed in
+		// between.
 		if now := Read(dir, names); sent == nil || !same(sent, now) {
 			select {
 			case out <- now:
@@ -57,7 +58,7 @@ func Watch(ctx context.Context, dir string, names []string, out chan<- map[strin
 	}
 }
 
-// Read is the tombstones of these names that can be read now.
+// Read returns the tombstones of these names that can be read now.
 func Read(dir string, names []string) map[string]Tombstone {
 	found := map[string]Tombstone{}
 	for _, name := range names {
@@ -68,7 +69,7 @@ func Read(dir string, names []string) map[string]Tombstone {
 	return found
 }
 
-// inotify watches a directory, nil where that cannot be.
+// inotify watches a directory. It returns nil if that is not possible.
 func inotify(dir string) *os.File {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -82,8 +83,8 @@ func inotify(dir string) *os.File {
 	return watch
 }
 
-// sleep waits for a change, the next look or the end of ctx. It returns the
-// watch to go on with, nil when it is of no use any more.
+// sleep waits for a change, the next read or the end of ctx. It returns the
+// watch to continue with, or nil if the watch can no longer be used.
 func sleep(ctx context.Context, watch *os.File) *os.File {
 	if watch == nil {
 		select {
@@ -96,7 +97,7 @@ func sleep(ctx context.Context, watch *os.File) *os.File {
 		watch.Close()
 		return nil
 	}
-	stop := context.AfterFunc(ctx, func() { _ = watch.SetReadDeadline(time.Unix(1, 0)) }) // at worst the next look ends it
+	stop := context.AfterFunc(ctx, func() { _ = watch.SetReadDeadline(time.Unix(1, 0)) }) // in the worst case, the next rescan ends it
 	defer stop()
 	var buffer [64 * (unix.SizeofInotifyEvent + unix.NAME_MAX + 1)]byte
 	n, err := watch.Read(buffer[:])
@@ -110,9 +111,9 @@ func sleep(ctx context.Context, watch *os.File) *os.File {
 	return watch
 }
 
-// over tells whether a read of inotify events says that no more will come. An
-// event is a struct of 16 bytes, with the mask at 4 and at 12 the length of the
-// name that follows it.
+// over reports whether inotify events include one after which no more will
+// come. An event is a struct of 16 bytes, with the mask at offset 4 and the
+// length of the name that follows it at offset 12.
 func over(events []byte) bool {
 	for len(events) >= unix.SizeofInotifyEvent {
 		mask, length := binary.NativeEndian.Uint32(events[4:]), binary.NativeEndian.Uint32(events[12:])

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// patience is how long anything may take before a test gives up.
+// patience is how long a test waits for anything before it gives up.
 const patience = 30 * time.Second
 
 // watched starts a watch that ends with the test.
@@ -31,7 +31,7 @@ func watched(t *testing.T, dir string, names ...string) <-chan map[string]Tombst
 	return out
 }
 
-// until reads maps until one is as wanted.
+// until receives maps until one meets the condition.
 func until(t *testing.T, out <-chan map[string]Tombstone, what string, good func(map[string]Tombstone) bool) {
 	t.Helper()
 	deadline := time.After(patience)
@@ -56,7 +56,7 @@ func dead(name string) func(map[string]Tombstone) bool {
 
 func empty(m map[string]Tombstone) bool { return len(m) == 0 }
 
-// unread tells that a tombstone cannot be read, though others can.
+// unread returns a condition: the named tombstone is missing.
 func unread(name string) func(map[string]Tombstone) bool {
 	return func(m map[string]Tombstone) bool {
 		_, there := m[name]

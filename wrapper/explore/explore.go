@@ -1,8 +1,9 @@
-// Package explore decides what can become of a pod whose containers wait for
-// each other and stop each other. It follows every run of the pod in a model of
-// the wrapper's state machine in which facts are true and known at once: a
-// command exits with 0 or with another code whenever it likes, becomes ready or
-// not, and is started again by its restart policy. The pod itself is not stopped.
+// Package explore predicts the possible outcomes of a pod whose containers wait
+// for each other and stop each other. It follows every run of the pod in a
+// model of the wrapper's state machine in which facts are always correct and
+// known immediately: a command exits with 0 or with another code at any time,
+// becomes ready or not, and is started again according to its restart policy.
+// The pod itself is not stopped.
 package explore
 
 import (
@@ -11,28 +12,28 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Bounds of a pod that is explored: what lies within takes 2 ms at the most, and
-// a Job with a sidecar some ten microseconds.
+// Bounds of the pods that are explored. A pod within them takes at most 2 ms,
+// and a Job with a sidecar about ten microseconds.
 const (
 	mostContainers = 12
-	mostStates     = 1500 // of all explorations of one pod
+	mostStates     = 1500 // over all explorations of one pod
 )
 
-// Result is what can become of a pod's containers, by name.
+// Result is the set of possible outcomes for a pod's containers, by name.
 type Result struct {
 	Starts   map[string]bool // its command runs in some run of the pod
-	Promptly map[string]bool // also where a container that is to stop has exited before anything else happens
-	Ends     map[string]bool // it exits for good in some run, or its restart policy has it never do so
-	Hangs    []Hang          // at most one for each container, in the order of the containers
+	Promptly map[string]bool // also if a container that is to stop always exits before anything else happens
+	Ends     map[string]bool // it permanently exits in some run, or its restart policy never allows that
+	Hangs    []Hang          // at most one per container, in the order of the containers
 }
 
 // Hang is a run after which a container never ends, or waits and never starts,
-// whatever happens next.
+// regardless of later events.
 type Hang struct {
 	Container string
-	Waits     bool   // its command never starts; else it is started, or kept from it, again and again
-	Forever   string // a container whose command does not exit by itself in this run, "" for none
-	Exits     []Exit // what has happened by then, in order
+	Waits     bool   // its command never starts; otherwise it is repeatedly started, or kept from starting
+	Forever   string // a container whose command does not exit by itself in this run; "" for none
+	Exits     []Exit // the exits up to that point, in order
 }
 
 // Exit is one exit of a container in a run.
@@ -42,10 +43,10 @@ type Exit struct {
 	Stopped   bool // it was stopped, or kept from running
 }
 
-// Pod explores a pod of these containers. Each has its name, its dependencies,
-// its restart policy and its exit codes in its spec; one that is only depended
-// on has the spec of a container without dependencies. It is not ok when the pod
-// is too large.
+// Pod explores a pod of these containers. Each spec contains the container's
+// name, dependencies, restart policy and exit codes. A container that only
+// others depend on has a spec without dependencies. ok is false if the pod is
+// too large.
 func Pod(specs []spec.Spec) (result Result, ok bool) {
 	if len(specs) > mostContainers {
 		return result, false

@@ -1,20 +1,23 @@
 package explore
 
-// nobody is the index of a container that is none.
+import "slices"
+
+// nobody is the index that stands for no container.
 const nobody = -1
 
-// graph is every state that a pod can come to, in the order of the fewest steps.
+// graph contains every state that a pod can reach, ordered by the least number
+// of steps.
 type graph struct {
 	model   *model
 	lasting int // the container whose command does not exit by itself
 	states  []state
-	from    []int32 // the state before, on a shortest way
-	exits   []Exit  // by which it came from there
+	from    []int32 // the previous state on a shortest path
+	exits   []Exit  // the exit that led from that state to this one
 	edges   [][2]int32
 }
 
-// explore follows every run of a pod. left is how many states may still be
-// looked at; it is not ok when that was too few.
+// explore follows every run of a pod. left is the number of states that may
+// still be visited. ok is false if that was not enough.
 func (m *model) explore(lasting int, prompt bool, left *int) (g *graph, ok bool) {
 	g = &graph{model: m, lasting: lasting, states: []state{0}, from: []int32{nobody}, exits: []Exit{{}}}
 	seen := make(map[state]int32, 64)
@@ -38,8 +41,8 @@ func (m *model) explore(lasting int, prompt bool, left *int) (g *graph, ok bool)
 	return g, true
 }
 
-// ever reports whether a container comes to a phase: to run, ready or not, or
-// to be gone, however.
+// ever reports whether a container reaches a phase. Running and ready count as
+// the same phase, and so do all phases in which the container is gone.
 func (g *graph) ever(i int, p phase) bool {
 	for _, s := range g.states {
 		if now := s.of(i); p.runs() && now.runs() || p.gone() && now.gone() {
@@ -49,15 +52,16 @@ func (g *graph) ever(i int, p phase) bool {
 	return false
 }
 
-// Bits of what can still become of a container.
+// Offsets of the bits for a container's possible futures.
 const (
-	runsBits = 16 // a bit for each container
+	runsBits = 16 // one bit per container
 	goneBits = 0
 )
 
-// futures says for each state which containers run, or are kept from it by a stop
-// dependency, and which are gone in it or in one that can follow. A container
-// that fails again and again counts for all: that is seen.
+// futures returns for each state which containers run, or are kept from running
+// by a stop dependency, and which are gone, either in that state or in a later
+// one. A container that fails repeatedly counts as both for all containers,
+// because users notice it.
 func (g *graph) futures() []uint32 {
 	can := make([]uint32, len(g.states))
 	for at, s := range g.states {
@@ -73,8 +77,7 @@ func (g *graph) futures() []uint32 {
 	}
 	for changed := true; changed; {
 		changed = false
-		for i := len(g.edges) - 1; i >= 0; i-- { // most lead to later states
-			e := g.edges[i]
+		for _, e := range slices.Backward(g.edges) { // most lead to later states
 			if more := can[e[0]] | can[e[1]]; more != can[e[0]] {
 				can[e[0]], changed = more, true
 			}
@@ -83,8 +86,8 @@ func (g *graph) futures() []uint32 {
 	return can
 }
 
-// hangs notes for each container that has none yet a shortest run after which
-// it hangs.
+// hangs records, for each container without a hang so far, a shortest run after
+// which it hangs.
 func (g *graph) hangs(found []*Hang) {
 	can := g.futures()
 	for at, s := range g.states {
@@ -101,8 +104,9 @@ func (g *graph) hangs(found []*Hang) {
 	}
 }
 
-// hung reports whether a container has no future. Where a command lasts that
-// others stop, only those count that it waits for through any of them.
+// hung reports whether a container has no future. If a command lasts that other
+// containers stop, only its transitive dependencies count, and only while they
+// wait.
 func (g *graph) hung(s state, can uint32, i int) bool {
 	c, p := &g.model.containers[i], s.of(i)
 	starts, ends := can>>(runsBits+i)&1 == 1, can>>(goneBits+i)&1 == 1
@@ -116,7 +120,7 @@ func (g *graph) hung(s state, can uint32, i int) bool {
 	}
 }
 
-// reaches reports whether a container depends on another, if only through
+// reaches reports whether one container depends on another, directly or through
 // others.
 func (m *model) reaches(from, to int) bool {
 	seen := uint32(1) << from
@@ -134,7 +138,7 @@ func (m *model) reaches(from, to int) bool {
 	return false
 }
 
-// way is what exited on a shortest way to a state.
+// way returns the exits on a shortest path to a state.
 func (g *graph) way(at int) []Exit {
 	if at == 0 {
 		return nil

@@ -6,25 +6,25 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// phase is how a container stands.
+// phase is the phase of a container's life.
 type phase uint8
 
 const (
 	waiting   phase = iota // its command does not run, and never ran
 	again                  // its command ran, and does not run now
 	running                // its command runs
-	ready                  // and its probes have passed
-	succeeded              // it exited for good: the command itself ended with 0
-	failed                 // it exited for good otherwise; its command ran
-	never                  // it exited for good, and its command never ran
+	ready                  // and it is ready
+	succeeded              // it permanently exited: the command itself ended with 0
+	failed                 // it permanently exited otherwise; its command ran
+	never                  // it permanently exited, and its command never ran
 )
 
 func (p phase) waits() bool { return p <= again }
 func (p phase) runs() bool  { return p == running || p == ready }
 func (p phase) gone() bool  { return p >= succeeded }
 
-// kept is how a container stands that was kept from running and is not started
-// again.
+// kept returns the final phase of a container that was kept from running and is
+// not started again.
 func (p phase) kept() phase {
 	if p == again {
 		return failed
@@ -32,7 +32,7 @@ func (p phase) kept() phase {
 	return never
 }
 
-// state is how all containers stand, four bits for each.
+// state contains the phases of all containers, four bits each.
 type state uint64
 
 func (s state) of(i int) phase { return phase(s >> (4 * i) & 15) }
@@ -41,35 +41,37 @@ func (s state) with(i int, p phase) state {
 	return s&^(15<<(4*i)) | state(p)<<(4*i)
 }
 
-// dependency is one on the container at an index.
+// dependency is a dependency on the container at an index.
 type dependency struct {
 	on        int
 	condition spec.Condition
 	optional  bool
 }
 
-// container is what a container's spec says, as the model needs it.
+// container contains the parts of a container's spec that the model needs.
 type container struct {
 	name        string
 	start, stop []dependency
-	all         bool // all stop dependencies have to hold
-	timeout     bool // it waits for a limited time
-	regardless  bool // and is started then
+	all         bool // all stop dependencies must hold
+	timeout     bool // it has a start timeout
+	regardless  bool // and starts anyway after that
+	endpoints   bool // it requires endpoints, which may never answer
 	awaited     bool // others wait until it is ready
 	ended       bool // others wait until it has exited
 	needs       []int
+	followers   []int // containers that restart with it
 
-	own      outcome // of an end by itself
-	stopped  outcome // of the end of a command that was stopped
+	own      outcome // of a command that exits by itself
+	stopped  outcome // of a command that was stopped
 	kept     outcome // of a container whose command was kept from running
-	lost     outcome // of one whose start dependencies can no longer hold
-	late     outcome // of one whose time to start is over
-	unstarts outcome // of one whose command cannot be started
+	lost     outcome // of a container whose start dependencies can no longer hold
+	late     outcome // of a container whose start timeout has passed
+	unstarts outcome // of a container whose command cannot be started
 }
 
-// outcome says what can follow from an exit with one of several codes.
+// outcome is what can follow an exit with one of several codes.
 type outcome struct {
-	success, failure bool // for good, with code 0 or another
+	success, failure bool // the container permanently exits, with code 0 or another
 	restart          bool
 }
 
@@ -79,28 +81,29 @@ func (o outcome) or(p outcome) outcome {
 	return outcome{o.success || p.success, o.failure || p.failure, o.restart || p.restart}
 }
 
-// canEnd reports whether its restart policy lets it exit for good.
+// canEnd reports whether the container's restart policy ever lets it
+// permanently exit.
 func (c *container) canEnd() bool { return c.own.gone() || c.stopped.gone() }
 
-// outcomeOf is what can follow from a code, of the command's own where it is
-// spec.Child.
+// outcomeOf returns what can follow an exit with a code. For spec.Child, that
+// is any code of the command.
 func outcomeOf(r spec.Restart, code spec.ExitCode) outcome {
 	if code != spec.Child {
 		good := r.ForGood(int(code))
 		return outcome{good && code == 0, good && code != 0, !good}
 	}
 	var o outcome
-	for code := range 256 {
+	for code := range r.Codes() {
 		o = o.or(outcomeOf(r, spec.ExitCode(code)))
 	}
 	return o
 }
 
-// model is a pod.
+// model is the model of a pod.
 type model struct{ containers []container }
 
-// newModel reads the specs. A dependency on a container that is not among them
-// is left out.
+// newModel returns the model for these specs. It ignores dependencies on
+// containers that are not among them.
 func newModel(specs []spec.Spec) *model {
 	m := &model{make([]container, len(specs))}
 	index := map[string]int{}
@@ -120,11 +123,18 @@ func newModel(specs []spec.Spec) *model {
 		c := &m.containers[i]
 		c.name, c.start, c.stop = s.Container, list(s.StartDeps), list(s.StopDeps)
 		c.all, c.timeout, c.regardless = s.StopWhen == spec.StopAll, s.StartTimeout > 0, s.OnStartTimeout == spec.TimeoutStart
+		required := func(e spec.Endpoint) bool { return !e.Optional }
+		c.endpoints = !c.regardless && slices.ContainsFunc(s.StartEndpoints, required)
 		c.own, c.kept = code(spec.Child), code(spec.ExitCode(s.StoppedExitCode.Or(spec.ExitStopped)))
 		c.stopped = code(s.StoppedExitCode).or(code(spec.ExitCode(s.KilledExitCode.Or(137))))
 		c.lost, c.late, c.unstarts = code(spec.ExitUnsatisfiable), code(spec.ExitStartTimeout), code(spec.ExitNotFound)
 		for _, d := range slices.Concat(c.start, c.stop) {
 			c.needs = append(c.needs, d.on)
+		}
+		for _, name := range s.RestartWith {
+			if on, found := index[name]; found {
+				m.containers[on].followers = append(m.containers[on].followers, i)
+			}
 		}
 		for _, d := range c.start {
 			on := &m.containers[d.on]
@@ -135,16 +145,16 @@ func newModel(specs []spec.Spec) *model {
 	return m
 }
 
-// verdict is how a dependency stands.
+// verdict is the state of a dependency.
 type verdict uint8
 
 const (
 	pending verdict = iota
 	holds
-	impossible // it can no longer come true
+	impossible // it can no longer hold
 )
 
-// judge compares a dependency with how its container stands.
+// judge compares a dependency with the phase of its container.
 func judge(d dependency, p phase) verdict {
 	is := false
 	switch d.condition {
@@ -169,7 +179,7 @@ func judge(d dependency, p phase) verdict {
 	}
 }
 
-// stopHolds reports whether a container is to stop.
+// stopHolds reports whether a container's stop dependencies hold.
 func (c *container) stopHolds(s state) bool {
 	held := 0
 	for _, d := range c.stop {
@@ -180,8 +190,8 @@ func (c *container) stopHolds(s state) bool {
 	return held > 0 && (!c.all || held == len(c.stop))
 }
 
-// startHolds is how the start dependencies stand together: holds where the
-// command may start, and whether it may once its time to wait is over.
+// startHolds returns the combined verdict on the start dependencies, and
+// whether the command may start after the start timeout.
 func (c *container) startHolds(s state) (v verdict, inTime bool) {
 	v, inTime = holds, true
 	for _, d := range c.start {
@@ -196,8 +206,8 @@ func (c *container) startHolds(s state) (v verdict, inTime bool) {
 	return v, inTime && c.timeout
 }
 
-// isLost reports whether a container fails again and again, since it waits for
-// what can no longer come true.
+// isLost reports whether a container fails repeatedly because it waits for a
+// condition that can no longer hold.
 func (m *model) isLost(s state) bool {
 	for i := range m.containers {
 		c := &m.containers[i]
@@ -208,18 +218,18 @@ func (m *model) isLost(s state) bool {
 	return false
 }
 
-// step is what one container does, or what happens to it.
+// step is one event in the life of one container.
 type step struct {
 	to   state
-	exit Exit // its Container is "" where it is none
+	exit Exit // Container is "" if the step is no exit
 }
 
-// steps are those that can come next. A container whose command lasts for ever
-// does not exit by itself.
+// steps appends the steps that can come next. The command of the container
+// lasting does not exit by itself.
 func (m *model) steps(s state, lasting int, prompt bool, list []step) []step {
 	for i := range m.containers {
 		if c := &m.containers[i]; prompt && s.of(i).runs() && c.stopHolds(s) {
-			list = c.ends(s, i, c.stopped, true, list)
+			list = m.ends(s, i, c.stopped, true, list)
 		}
 	}
 	if len(list) > 0 {
@@ -232,9 +242,9 @@ func (m *model) steps(s state, lasting int, prompt bool, list []step) []step {
 		case p.waits():
 			list = c.begins(s, i, list)
 		case c.stopHolds(s):
-			list = c.ends(s, i, c.stopped, true, list)
+			list = m.ends(s, i, c.stopped, true, list)
 		case i != lasting:
-			list = c.ends(s, i, c.own, false, list)
+			list = m.ends(s, i, c.own, false, list)
 		}
 		if p == running && c.awaited {
 			list = append(list, step{to: s.with(i, ready)})
@@ -243,7 +253,7 @@ func (m *model) steps(s state, lasting int, prompt bool, list []step) []step {
 	return list
 }
 
-// begins is what can become of a container that waits.
+// begins appends the possible steps of a waiting container.
 func (c *container) begins(s state, i int, list []step) []step {
 	p := s.of(i)
 	leave := func(o outcome, stopped bool) {
@@ -263,14 +273,28 @@ func (c *container) begins(s state, i int, list []step) []step {
 	if v == impossible {
 		leave(c.lost, false)
 	}
-	if c.timeout && v == pending && !inTime {
+	if c.timeout && (v == pending && !inTime || v != impossible && c.endpoints) {
 		leave(c.late, false)
 	}
 	return list
 }
 
-// ends are the ways in which a command can end.
-func (c *container) ends(s state, i int, o outcome, stopped bool, list []step) []step {
+// restarted returns the state after a container's command has ended: the
+// commands of the containers that restart with it, directly or through others,
+// have ended too and wait to be started again.
+func (m *model) restarted(s state, i int) state {
+	for _, j := range m.containers[i].followers {
+		if s.of(j).runs() {
+			s = m.restarted(s.with(j, again), j)
+		}
+	}
+	return s
+}
+
+// ends appends the ways in which a command can end.
+func (m *model) ends(s state, i int, o outcome, stopped bool, list []step) []step {
+	c := &m.containers[i]
+	s = m.restarted(s, i)
 	if o.success && !stopped {
 		list = append(list, step{s.with(i, succeeded), Exit{c.name, true, false}})
 	}

@@ -35,7 +35,7 @@ func TestStopWhileWaiting(t *testing.T) {
 }
 
 func TestA5NothingStartsOnceThePreStopHookRuns(t *testing.T) {
-	note := func(after time.Duration) step { return on(Noted{}, SetTimer{NoteTimer, after}) }
+	note := func(after time.Duration) step { return on(Noted{}, SetTimer{NoteTimer, after + lateRequest}) }
 	const text = `{"startDeps":["a"],"stopDeps":["b"],"gracePeriod":"40s"}`
 	tell(t, []story{
 		{"a waiting container waits for the signal that follows", text, []step{
@@ -98,7 +98,7 @@ func TestStoppedWaitIsPublished(t *testing.T) {
 			first.Handle(Begin{})
 			first.Handle(Signal{term})
 			report := first.Report()
-			if diff := cmp.Diff(Report{State: Done, Stopping: true, Ending: true, Exit: never(143, "stopped by SIGTERM while waiting for z to be ready")}, report); diff != "" {
+			if diff := cmp.Diff(Report{State: Done, Stopping: true, Ending: true, StoppedBy: "SIGTERM", Exit: never(143, "stopped by SIGTERM while waiting for z to be ready")}, report); diff != "" {
 				t.Fatalf("report (-want +have):\n%s", diff)
 			}
 			play(t, New(parsed(t, `{"startDeps":["a=started"]}`), false), []step{
@@ -147,8 +147,8 @@ func TestShutdownWhileWaiting(t *testing.T) {
 	})
 }
 
-// chain gives each container's exit to the next one, which waits for it to
-// succeed, and returns all exits.
+// chain passes each container's exit to the next one, which waits for the
+// previous one to succeed, and returns all exits.
 func chain(t *testing.T, n int, first Exit) []Exit {
 	t.Helper()
 	exits := []Exit{first}
@@ -200,10 +200,10 @@ func TestReport(t *testing.T) {
 		{Begin{}, Report{State: Waiting, For: []string{"b to be ready"}}},
 		{Facts{"a": ready, "b": ready}, Report{State: Starting}},
 		{Started{}, Report{State: Running, Started: true}},
-		{Signal{term}, Report{State: Holding, Started: true, Stopping: true, For: []string{"a to exit"}}},
-		{Facts{"a": failed, "b": ready}, Report{State: Stopping, Started: true, Stopping: true}},
-		{Exited{5}, Report{State: Sweeping, Started: true, Stopping: true, Ending: true}},
-		{Swept{}, Report{State: Done, Started: true, Stopping: true, Ending: true, Exit: Exit{Code: 5}}},
+		{Signal{term}, Report{State: Holding, Started: true, Stopping: true, StoppedBy: "SIGTERM", For: []string{"a to exit"}}},
+		{Facts{"a": failed, "b": ready}, Report{State: Stopping, Started: true, Stopping: true, StoppedBy: "SIGTERM"}},
+		{Exited{5}, Report{State: Sweeping, Started: true, Stopping: true, Ending: true, StoppedBy: "SIGTERM"}},
+		{Swept{}, Report{State: Done, Started: true, Stopping: true, Ending: true, StoppedBy: "SIGTERM", Exit: Exit{Code: 5}}},
 	} {
 		m.Handle(s.event)
 		if diff := cmp.Diff(s.want, m.Report()); diff != "" {
@@ -244,4 +244,30 @@ func TestDoubt(t *testing.T) {
 			on(Fired{DoubtTimer}, kept(0, "a exited with code 3")),
 		}},
 	})
+}
+
+func TestTheReportNamesWhatStopsTheContainer(t *testing.T) {
+	const two = `"stopDeps":["a","b"]`
+	hook := `"postStart":{"exec":{"command":["x"]}}`
+	for _, test := range []struct {
+		name, spec string
+		events     []Event
+		want       string
+	}{
+		{"nothing", `{` + two + `}`, []Event{Begin{}, Started{}}, ""},
+		{"any of two", `{` + two + `}`, []Event{Begin{}, Started{}, Facts{"b": failed}}, "b"},
+		{"the first of two", `{` + two + `}`, []Event{Begin{}, Started{}, Facts{"a": failed, "b": failed}}, "a"},
+		{"both of two", `{` + two + `,"stopWhen":"all"}`, []Event{Begin{}, Started{}, Facts{"a": failed, "b": failed}}, "a,b"},
+		{"before the start", `{"startDeps":["c"],` + two + `}`, []Event{Begin{}, Facts{"b": failed}}, "b"},
+		{"a signal", `{` + two + `}`, []Event{Begin{}, Started{}, Signal{term}}, "SIGTERM"},
+		{"a hook", `{` + hook + `}`, []Event{Begin{}, Started{}, HookDone{PostStart, "no"}}, "postStart"},
+	} {
+		m := New(parsed(t, test.spec), false)
+		for _, e := range test.events {
+			m.Handle(e)
+		}
+		if have := m.Report().StoppedBy; have != test.want {
+			t.Errorf("%s: stopped by %q, want %q", test.name, have, test.want)
+		}
+	}
 }

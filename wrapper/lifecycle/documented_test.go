@@ -7,8 +7,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// asks is the documentation's list of stop requests, for a container without a
-// terminal.
+// asks implements the documented list of stop requests, for a container without
+// a terminal.
 func asks(s *spec.Spec, sig syscall.Signal) asking {
 	maybe := sig == syscall.SIGQUIT || sig == syscall.SIGINT || sig == syscall.SIGWINCH
 	switch {
@@ -21,7 +21,7 @@ func asks(s *spec.Spec, sig syscall.Signal) asking {
 	}
 }
 
-// meets is the documentation's table of conditions.
+// meets implements the documented table of conditions.
 func meets(d spec.Dependency, f Fact) bool {
 	switch d.Condition {
 	case spec.Started:
@@ -38,13 +38,13 @@ func meets(d spec.Dependency, f Fact) bool {
 	return false
 }
 
-// possible tells whether a condition holds or may still come true.
+// possible reports whether a condition holds or may still come true.
 func possible(d spec.Dependency, f Fact) bool {
 	return meets(d, f) || !f.Exited && f.Missing == ""
 }
 
-// stops tells whether the stop dependencies hold. believed tells of each exit
-// whether it may be acted on.
+// stops reports whether the stop dependencies hold. believed reports whether an
+// exit may be acted on.
 func stops(s *spec.Spec, facts Facts, believed func(i int, f Fact) bool) bool {
 	n := 0
 	for i, d := range s.StopDeps {
@@ -57,19 +57,19 @@ func stops(s *spec.Spec, facts Facts, believed func(i int, f Fact) bool) bool {
 	return n > 0 && (s.StopWhen != spec.StopAll || n == len(s.StopDeps))
 }
 
-// runningOf are the containers to hold for whose command runs, but for those
-// whose end cannot be seen where blind.
+// runningOf returns the containers to hold for whose commands run. With blind,
+// it omits those whose exit cannot be observed.
 func runningOf(s *spec.Spec, facts Facts, blind bool) []string {
 	var names []string
 	for _, name := range s.HoldFor {
-		if f := facts[name]; f.Runs && !(blind && f.Unseen) {
+		if f := facts[name]; f.Runs && (!blind || !f.Unseen) {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// budget is how long a stop request may be held.
+// budget returns how long a stop request may be held.
 func budget(s *spec.Spec) time.Duration {
 	own := min(s.StopTimeout, max(2*time.Second, s.GracePeriod/4))
 	return s.GracePeriod - s.StopDelay - own

@@ -8,8 +8,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// request takes the pod's stop request, or what may be one, while the command
-// runs: first the dependents go, then stopDelay passes.
+// request handles the pod's stop request, or a signal that may be one, while
+// the command runs: first the dependents exit, then stopDelay passes.
 func (m *Machine) request(s syscall.Signal, guess bool) []Action {
 	m.asked, m.guessed, m.confirmed, m.blind = s, guess, false, false
 	m.confirm()
@@ -25,26 +25,26 @@ func (m *Machine) request(s syscall.Signal, guess bool) []Action {
 	return append(acts, m.evaluateHold()...)
 }
 
-// dependents are those containers to hold for whose command runs.
+// dependents returns the containers to hold for whose commands run.
 func (m *Machine) dependents() []string {
 	var names []string
 	for _, name := range m.spec.HoldFor {
-		if f := m.facts[name]; f.Runs && !(f.Unseen && m.blind) {
+		if f := m.facts[name]; f.Runs && (!f.Unseen || !m.blind) {
 			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// confirm notes that a dependent is being stopped, too.
+// confirm records whether a dependent is being stopped, too.
 func (m *Machine) confirm() {
 	stopping := func(name string) bool { return m.facts[name].Runs && m.facts[name].Stopping }
 	m.confirmed = m.confirmed || m.asked != 0 && slices.ContainsFunc(m.spec.HoldFor, stopping)
 }
 
-// holdMoment is HoldMoment, or half of the grace period that the kubelet gives a
-// container whose probe has failed, where that is shorter: the command needs the
-// other half.
+// holdMoment returns HoldMoment, or half of the grace period that the kubelet
+// gives a container whose probe has failed if that is shorter, because the
+// command needs the other half.
 func (m *Machine) holdMoment() time.Duration {
 	if m.spec.ProbeGrace > 0 {
 		return min(HoldMoment, m.spec.ProbeGrace/2)
@@ -52,15 +52,16 @@ func (m *Machine) holdMoment() time.Duration {
 	return HoldMoment
 }
 
-// holdBudget is how long a stop request may be held: what stopDelay and the
-// command's own end leave of the grace period.
+// holdBudget returns how long a stop request may be held: the part of the grace
+// period that stopDelay and the command's own shutdown leave.
 func (m *Machine) holdBudget() time.Duration {
 	grace := m.spec.GracePeriod
 	own := min(m.spec.StopTimeout, max(2*time.Second, grace/4))
 	return grace - m.spec.StopDelay - own
 }
 
-// evaluateHold decides what a holding container does with the present facts.
+// evaluateHold decides the next step of a holding container from the present
+// facts.
 func (m *Machine) evaluateHold() []Action {
 	dependents := m.dependents()
 	acts := m.evaluateStop()
@@ -76,13 +77,13 @@ func (m *Machine) evaluateHold() []Action {
 	}
 }
 
-// giveUpSeeing holds no longer for containers whose exit cannot be seen.
+// giveUpSeeing stops holding for containers whose exit cannot be observed.
 func (m *Machine) giveUpSeeing() []Action {
 	m.blind = true
 	return m.evaluateHold()
 }
 
-// delay keeps the stop request back for stopDelay.
+// delay delays the stop request for stopDelay.
 func (m *Machine) delay(why string) []Action {
 	if m.spec.StopDelay == 0 {
 		return m.passOn()
@@ -91,8 +92,9 @@ func (m *Machine) delay(why string) []Action {
 	return []Action{Delay{m.spec.StopDelay, why}, SetTimer{StopDelay, m.spec.StopDelay}}
 }
 
-// passOn hands the stop request to the command. From here the kubelet's grace
-// period bounds it, not ours. What may have been none leaves all as it was.
+// passOn forwards the stop request to the command. From here on, only the
+// kubelet's grace period limits the command. After a signal that may not have
+// been a stop request, the container is back in Running.
 func (m *Machine) passOn() []Action {
 	if m.guessed {
 		s := m.asked
@@ -100,6 +102,6 @@ func (m *Machine) passOn() []Action {
 		return []Action{Forward{s}, SetTimer{HintTimer, HintMoment}}
 	}
 	m.state = Stopping
-	acts := []Action{Stop{m.stopSignal(), "the container was asked to by " + spec.SignalName(m.asked)}}
+	acts := []Action{Stop{m.stopSignal(), "the container received " + spec.SignalName(m.asked)}}
 	return append(acts, m.evaluateStop()...)
 }

@@ -8,15 +8,18 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// holding is a spec that holds for a, for 22.5s of a grace period of 30s.
+// holding is a spec with which the container holds for a, for 22.5 s of a grace
+// period of 30 s.
 const (
 	holding = `{"holdFor":["a"],"gracePeriod":"30s"}`
 	most225 = 22500 * time.Millisecond
 )
 
-// held is the answer to a stop request while these run.
+// held returns the actions after a stop request while these containers run.
 func held(budget time.Duration, names ...string) []Action {
 	return []Action{Hold{names, budget}, SetTimer{HoldBudget, budget}, SetTimer{HoldMomentTimer, HoldMoment}}
 }
@@ -51,9 +54,9 @@ func TestHold(t *testing.T) {
 			on(Fired{HoldBudget}, Delay{10 * time.Second, "the grace period leaves no more time to hold"}, SetTimer{StopDelay, 10 * time.Second}),
 			on(Fired{StopDelay}, podStop(term, term)),
 		)},
-		{"own-05 a dependent that ignores its signal: asked in time to end within the grace period", holding, running(
+		{"own-05 a dependent that ignores its signal: asked in time to end within the grace period", holding, ending(running(
 			on(a(stopping)), on(Signal{term}, held(most225, "a")...), on(Fired{HoldMomentTimer}), on(Fired{HoldBudget}, podStop(term, term)),
-		)},
+		), 3, Exit{Code: 3, Message: spec.HeldTooLong})},
 		{"kube-term-03 a grace period of 2s: nobody waits longer than it", `{"holdFor":["a"],"gracePeriod":"2s"}`, running(
 			on(a(stopping)), on(Signal{term}, podStop(term, term)),
 		)},
@@ -132,8 +135,9 @@ func TestEcsStopRule(t *testing.T) {
 	}
 }
 
-// shutdown stops a pod whose containers hold for others, tells every machine
-// what becomes of the others, and returns who was asked to stop together.
+// shutdown stops a pod whose containers hold for others, passes the others'
+// facts to each machine, and returns the groups of containers that were stopped
+// together, in order.
 func shutdown(t *testing.T, holdFor map[string][]string) [][]string {
 	t.Helper()
 	machines, facts := map[string]*Machine{}, Facts{}

@@ -4,6 +4,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
 func TestPostStart(t *testing.T) {
@@ -91,7 +93,8 @@ func TestStopHTTP(t *testing.T) {
 func TestExitHTTP(t *testing.T) {
 	const requests = `"exitHTTP":["POST http://127.0.0.1:1/quit","POST http://127.0.0.1:2/quit"]`
 	exits := func(code int) step { return on(Exited{code}, SetTimer{SweepTimer, SweepTimeout}, Sweep{term}) }
-	send := []Action{SetTimer{LeaveTimer, 2*LeaveLimit + leaveMargin}, SendExit{}}
+	both := []spec.Request{{Method: "POST", URL: "http://127.0.0.1:1/quit"}, {Method: "POST", URL: "http://127.0.0.1:2/quit"}}
+	send := []Action{SetTimer{LeaveTimer, 2*LeaveLimit + leaveMargin}, SendExit{both}}
 	tell(t, []story{
 		{
 			"sent after the command has exited for good, and before our end", `{` + requests + `,"restart":{"policy":"Never"}}`,
@@ -118,14 +121,14 @@ func TestExitHTTP(t *testing.T) {
 			exits(0), on(Swept{}, send...), on(Signal{term}, SetTimer{LeaveTimer, 1500 * time.Millisecond}),
 		)},
 		{"A15 a stop request that came before the exit, too", `{` + requests + `,"restart":{"policy":"Never"},"gracePeriod":"30s"}`, running(
-			on(Signal{term}, podStop(term, term)), exits(0), on(Swept{}, SetTimer{LeaveTimer, 7500 * time.Millisecond}, SendExit{}),
+			on(Signal{term}, podStop(term, term)), exits(0), on(Swept{}, SetTimer{LeaveTimer, 7500 * time.Millisecond}, SendExit{both}),
 		)},
 		{"not sent where it was stopped before it was started", `{` + requests + `,"startDeps":["a"],"restart":{"policy":"Never"}}`, []step{
 			waitFor("a to be ready"), on(Signal{term}, never(143, "stopped by SIGTERM while waiting for a to be ready")),
 		}},
 		{"sent where it was killed for a stop dependency", `{` + requests + `,"stopDeps":["a"],"restart":{"policy":"OnFailure"},"killedExitCode":0}`, running(
 			on(a(failed), askedBy("a exited with code 3")...), on(Fired{StopTimeout}, Kill{"it did not end within 30s"}), exits(137),
-			on(Swept{}, send...), on(ExitSent{}, Exit{Code: 0, Message: "koordinator: killed: the command did not end within 30s of being asked to", Stopped: true}),
+			on(Swept{}, send...), on(ExitSent{}, Exit{Code: 0, Message: "koordinator: killed: the command did not end within 30s of the stop request", Stopped: true}),
 		)},
 	})
 }

@@ -10,64 +10,68 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// asking is what a signal asks of a container.
+// asking is what a signal means to a container.
 type asking int8
 
 const (
-	nothing asking = iota // it is the command's
-	perhaps               // a stop request, or something the command understands
+	nothing asking = iota // it is meant for the command
+	perhaps               // a stop request, or a signal that the command understands
 	surely                // a stop request
 )
 
-// owner is which of the wrapper's own reasons to end a running command came
-// first.
+// owner is the wrapper's own reason to end a running command; the first one
+// counts.
 type owner int8
 
 const (
 	theirs owner = iota // none
 	dependency
+	restart
 	hook
 )
 
-// monitor watches one incarnation from outside: it knows the spec, what the
-// machine was told and what it answered, and holds the answers to what is
-// documented. It reads nothing of the machine. It is comparable, so that it can
-// be part of a state's key.
+// monitor observes one incarnation from outside: it knows the spec, the
+// machine's events and its actions, and compares the actions with the
+// documented behavior. It does not read the machine's state. It is comparable,
+// so that it can be part of a state's key.
 type monitor struct {
-	timedOut  bool   // startTimeout passed while waiting
-	overslept bool   // and the preStop hook ran meanwhile
-	certain   uint8  // the start dependencies of which the moment of doubt is over, a bit for each
-	sure      uint8  // and the stop dependencies
-	noted     bool   // the preStop hook runs
-	blind     bool   // what cannot be seen is no longer held for
-	deaf      bool   // the status is no longer waited for
-	unwanted  bool   // a stop request ended the wait
-	lost      uint8  // the start dependencies that were given up, a bit for each
-	request   asking // the stop request that is not passed on
-	released  bool   // nothing holds the request back but stopDelay
-	forced    bool   // and that although dependents may run
-	delayed   bool   // stopDelay has passed, too
-	confirmed bool   // a dependent was seen stopping since the request
-	hinted    bool   // what may have been a stop request was passed on
+	reading   bool       // the env files are being read
+	timedOut  bool       // startTimeout passed while waiting
+	overslept bool       // startTimeout passed while the preStop hook ran
+	certain   uint8      // the start dependencies whose exits are no longer doubted, one bit each
+	sure      uint8      // the stop dependencies, likewise
+	sureEnds  uint8      // the containers of restartWith, likewise
+	counted   [most]Ends // how often the containers of restartWith had ended at the start
+	noted     bool       // the preStop hook runs
+	blind     bool       // it no longer holds for containers whose exit cannot be observed
+	deaf      bool       // it no longer waits for the status
+	unwanted  bool       // a stop request ended the wait
+	lost      uint8      // the start dependencies that were given up, one bit each
+	request   asking     // the stop request that has not been passed on
+	released  bool       // only stopDelay still keeps the request back
+	forced    bool       // released although dependents may run
+	delayed   bool       // stopDelay has passed, too
+	confirmed bool       // a dependent was seen stopping since the request
+	hinted    bool       // a signal that may have been a stop request was passed on
 
-	started  bool // the command was, or is being
+	started  bool // the command has been started, or is being started
 	running  bool
 	owner    owner
 	asked    bool // by the stop signal
 	posted   bool // by stopHTTP
 	preStop  bool // the hook was run
 	killed   bool
-	ended    bool  // nothing is left but leaving
-	code     int16 // to be reported, once ended
+	ended    bool  // only leaving remains
+	code     int16 // the code to report, once ended
 	sentExit bool
-	over     bool // Exit came
+	over     bool // Exit was returned
 	kept     bool // a stop dependency kept the command from running
 }
 
 func (m *monitor) waiting() bool { return !m.started && !m.ended }
 
-// take holds what the machine did on an event to what it had to do and to what
-// it must not do. facts are those in force, e's own included.
+// take checks the machine's actions after an event against the required and the
+// forbidden ones. facts are the present facts, including those of e.
 func (m *monitor) take(s *spec.Spec, facts Facts, e Event, acts []Action) error {
 	if m.over && len(acts) > 0 {
 		return fmt.Errorf("%+v after the end", acts)
@@ -81,9 +85,14 @@ func (m *monitor) take(s *spec.Spec, facts Facts, e Event, acts []Action) error 
 	return m.demand(s, facts, e, acts)
 }
 
-// observe takes what an event means by the documentation.
+// observe updates the monitor with the documented meaning of an event.
 func (m *monitor) observe(s *spec.Spec, facts Facts, e Event) {
 	switch e := e.(type) {
+	case FilesRead:
+		m.reading = false
+		if e.Err != "" && m.waiting() && !m.noted {
+			m.end(78)
+		}
 	case Started:
 		m.running = true
 	case StartFailed:
@@ -111,27 +120,31 @@ func (m *monitor) observe(s *spec.Spec, facts Facts, e Event) {
 	if m.request != nothing {
 		m.confirmed = m.confirmed || slices.ContainsFunc(s.HoldFor, func(n string) bool { return facts[n].Runs && facts[n].Stopping })
 	}
+	m.recount(s, facts)
 	if stops(s, facts, m.believed) && !m.beingStopped() {
 		m.own(dependency)
+	}
+	if m.restarts(s, facts, m.sureEnds) && !m.beingStopped() {
+		m.own(restart)
 	}
 	if m.request != nothing {
 		m.released = m.released || len(runningOf(s, facts, m.blind)) == 0 || budget(s) <= 0
 	}
 }
 
-// early tells whether the command waits, or runs and nothing has been done to
-// stop it.
+// early reports whether the command waits, or runs and has not been stopped.
 func (m *monitor) early() bool {
 	return m.waiting() || m.running && m.owner == theirs && !m.asked
 }
 
-// beingStopped tells whether the kubelet stops the container, as far as it can
-// be known: no stop dependency counts then.
+// beingStopped reports whether the kubelet is known to be stopping the
+// container: stop dependencies do not count then.
 func (m *monitor) beingStopped() bool {
 	return m.noted || m.hinted || m.request == surely || m.request == perhaps && m.confirmed
 }
 
-// believed tells whether an exit that meets a stop dependency may be acted on.
+// believed reports whether an exit that meets a stop dependency may be acted
+// on.
 func (m *monitor) believed(i int, f Fact) bool { return !f.Stopping || m.sure&(1<<i) != 0 }
 
 func (m *monitor) end(code int) {
@@ -140,7 +153,7 @@ func (m *monitor) end(code int) {
 	}
 }
 
-// own takes a reason of the wrapper's own to stop the command.
+// own records one of the wrapper's own reasons to stop the command.
 func (m *monitor) own(o owner) {
 	if !m.running || m.owner != theirs {
 		return
@@ -151,9 +164,11 @@ func (m *monitor) own(o owner) {
 	}
 }
 
-// reported is the code for a command that ended with code.
+// reported returns the code to report for a command that ended with code.
 func (m *monitor) reported(s *spec.Spec, code int) int {
 	switch {
+	case m.owner == restart:
+		return 75
 	case m.owner != dependency:
 		return code
 	case m.killed:
@@ -183,7 +198,7 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 		m.overslept = m.overslept || m.waiting() && m.noted
 		m.giveUp(s, facts)
 	case DoubtTimer:
-		for i, d := range s.StartDeps {
+		for i, d := range startDeps(*s) {
 			if f := facts[d.Container]; m.waiting() && f.Exited && f.Stopping {
 				m.certain |= 1 << i
 			}
@@ -191,6 +206,11 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 		for i, d := range s.StopDeps {
 			if f := facts[d.Container]; !m.ended && m.early() && f.Exited && f.Stopping {
 				m.sure |= 1 << i
+			}
+		}
+		for i, name := range s.RestartWith {
+			if m.running && m.early() && m.hasEnded(s, facts, i) && (facts[name].Stopping || facts[name].Mute) {
+				m.sureEnds |= 1 << i
 			}
 		}
 	case HintTimer:
@@ -205,8 +225,8 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 	case UnseenTimer:
 		m.blind = m.blind || m.request != nothing && !m.released
 	case OverdueTimer:
-		if m.running && m.asked && m.owner == theirs && stops(s, facts, func(int, Fact) bool { return true }) {
-			m.owner = dependency
+		if m.running && m.asked && m.owner == theirs {
+			m.owner = m.reason(s, facts)
 		}
 	case HoldBudget:
 		m.force(true)
@@ -214,16 +234,19 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 		m.force(!m.confirmed)
 	case StopDelay:
 		m.delayed = m.delayed || m.released
-	default: // says nothing about what the wrapper wants
+	default: // has no meaning for the wrapper's decisions
 	}
 }
 
-// giveUp takes the start timeout.
+// giveUp handles the start timeout.
 func (m *monitor) giveUp(s *spec.Spec, facts Facts) {
 	if !m.waiting() || m.noted {
 		return
 	}
-	for i, d := range s.StartDeps {
+	if m.reading && s.OnStartTimeout == spec.TimeoutFail {
+		m.end(124)
+	}
+	for i, d := range startDeps(*s) {
 		switch {
 		case meets(d, facts[d.Container]):
 		case d.Optional || s.OnStartTimeout == spec.TimeoutStart:
@@ -234,24 +257,24 @@ func (m *monitor) giveUp(s *spec.Spec, facts Facts) {
 	}
 }
 
-// doubted tells whether it is too early for a conclusion from an exit.
+// doubted reports whether it is too early to draw a conclusion from an exit.
 func (m *monitor) doubted(i int, f Fact) bool { return f.Exited && f.Stopping && m.certain&(1<<i) == 0 }
 
-// force ends a hold at the end of its time.
+// force ends a hold whose time is over.
 func (m *monitor) force(ok bool) {
 	if ok && m.request != nothing && !m.released {
 		m.released, m.forced = true, true
 	}
 }
 
-// decide ends a wait that has come to nothing.
+// decide ends a wait that can no longer succeed.
 func (m *monitor) decide(s *spec.Spec, facts Facts) {
 	if stops(s, facts, m.believed) {
 		m.kept = true
 		m.end(s.StoppedExitCode.Or(143))
 		return
 	}
-	for i, d := range s.StartDeps {
+	for i, d := range startDeps(*s) {
 		f := facts[d.Container]
 		if possible(d, f) || m.doubted(i, f) || m.lost&(1<<i) != 0 {
 			continue
@@ -263,13 +286,15 @@ func (m *monitor) decide(s *spec.Spec, facts Facts) {
 	}
 }
 
-// startable tells whether every start dependency holds or may be left out.
+// startable reports whether every start dependency holds or has been given up,
+// and nothing else prevents the start.
 func (m *monitor) startable(s *spec.Spec, facts Facts) bool {
 	unheard := slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool { return facts[d.Container].Unheard })
+	unheard = unheard || slices.ContainsFunc(s.RestartWith, func(name string) bool { return facts[name].Unheard })
 	if m.noted || unheard && !m.deaf || stops(s, facts, func(int, Fact) bool { return true }) {
 		return false
 	}
-	for i, d := range s.StartDeps {
+	for i, d := range startDeps(*s) {
 		f := facts[d.Container]
 		if m.lost&(1<<i) == 0 && (!meets(d, f) || m.doubted(i, f)) {
 			return false
@@ -278,19 +303,24 @@ func (m *monitor) startable(s *spec.Spec, facts Facts) bool {
 	return true
 }
 
-// passable tells whether nothing keeps a stop request back any more.
+// passable reports whether nothing keeps a stop request back any longer.
 func (m *monitor) passable(s *spec.Spec) bool {
 	return m.released && (m.delayed || s.StopDelay == 0)
 }
 
-// allow says why an action must not come now.
+// allow returns the reason why an action must not come now.
 func (m *monitor) allow(s *spec.Spec, facts Facts, e Event, a Action) error {
 	switch a := a.(type) {
 	case Wait, Drop:
 		return unless(m.waiting() || m.ended && !m.started, "it does not wait")
+	case ReadFiles:
+		ok := m.waiting() && m.startable(s, facts) && !m.reading && len(s.EnvFiles) > 0
+		m.reading = true
+		return unless(ok, "nothing to be read, or not now")
 	case Start:
-		ok := m.waiting() && m.startable(s, facts) && a.InPlace == (s.Mode == spec.ExecMode)
+		ok := m.waiting() && m.startable(s, facts) && (len(s.EnvFiles) == 0 || e == Event(FilesRead{})) && a.InPlace == (s.Mode == spec.ExecMode)
 		m.started = true
+		m.count(s, facts)
 		return unless(ok, "started before its dependencies held, after a stop request, or twice")
 	case Forward:
 		return m.allowForward(s, e, a.Signal)
@@ -320,8 +350,8 @@ func unless(ok bool, text string) error {
 	return errors.New(text)
 }
 
-// allowForward checks that the command gets its own signals at once, and stop
-// requests only when nothing keeps them back.
+// allowForward checks that the command receives its own signals immediately,
+// and stop requests only when nothing keeps them back.
 func (m *monitor) allowForward(s *spec.Spec, e Event, sig syscall.Signal) error {
 	switch {
 	case !m.running:
@@ -337,7 +367,7 @@ func (m *monitor) allowForward(s *spec.Spec, e Event, sig syscall.Signal) error 
 	}
 }
 
-// allowStop checks each step of the command's end.
+// allowStop checks each step of stopping the command.
 func (m *monitor) allowStop(s *spec.Spec, e Event, a Action) error {
 	ok := m.running
 	switch a := a.(type) {
@@ -348,7 +378,7 @@ func (m *monitor) allowStop(s *spec.Spec, e Event, a Action) error {
 		ok = ok && m.owner != theirs && m.request != surely && !m.preStop && s.PreStop != nil
 		m.preStop = true
 	case SendStop:
-		ok = ok && m.owner == dependency && m.request != surely && !m.asked && !m.posted && s.StopHTTP != nil
+		ok = ok && (m.owner == dependency || m.owner == restart) && m.request != surely && !m.asked && !m.posted && s.StopHTTP != nil
 		m.posted = true
 	case Stop:
 		ok = ok && !m.asked
@@ -366,7 +396,7 @@ func (m *monitor) allowStop(s *spec.Spec, e Event, a Action) error {
 }
 
 func (m *monitor) allowExit(s *spec.Spec, x Exit) error {
-	ours := !m.started || m.owner == hook || m.owner == dependency && m.killed
+	ours := !m.started || m.owner == hook || m.owner == restart || m.owner == dependency && m.killed
 	never := strings.HasPrefix(x.Message, spec.NotStarted)
 	m.over = true
 	switch {
@@ -384,12 +414,12 @@ func (m *monitor) allowExit(s *spec.Spec, x Exit) error {
 	return nil
 }
 
-// tells tells whether exitHTTP has to be sent.
+// tells reports whether exitHTTP has to be sent.
 func (m *monitor) tells(s *spec.Spec) bool {
 	return len(s.ExitHTTP) > 0 && !m.unwanted && (s.Restart.Policy == "" || s.Restart.ForGood(int(m.code)))
 }
 
-// told holds what others are told to what has happened.
+// told compares the report to other containers with the events so far.
 func (m *monitor) told(r Report) error {
 	stops := m.request == surely || m.owner != theirs || m.asked || m.hinted || m.noted
 	switch {
@@ -403,7 +433,8 @@ func (m *monitor) told(r Report) error {
 	return nil
 }
 
-// demand says what the machine should have done by now.
+// demand returns an error if the machine has not done what it should have done
+// by now.
 func (m *monitor) demand(s *spec.Spec, facts Facts, e Event, acts []Action) error {
 	sig, isSignal := e.(Signal)
 	answer, isAnswer := e.(StopSent)
@@ -414,7 +445,7 @@ func (m *monitor) demand(s *spec.Spec, facts Facts, e Event, acts []Action) erro
 	case m.ended && !m.started:
 		return unless(m.sentExit, "the wait is decided and goes on")
 	case m.waiting():
-		return unless(!m.startable(s, facts), "every start dependency holds, and it waits")
+		return unless(!m.startable(s, facts) || m.reading, "every start dependency holds, and it waits")
 	case m.running && m.posted && !m.killed && late:
 		return unless(m.asked, "stopHTTP has come to nothing, and no signal follows")
 	case m.running && m.owner != theirs:

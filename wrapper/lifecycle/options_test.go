@@ -8,7 +8,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// option is one thing that a spec can say, and the ways to say it.
+// option is one setting of a spec, with its possible values.
 type option struct {
 	name string
 	ways []way
@@ -20,7 +20,7 @@ type way struct {
 	set  func(*spec.Spec)
 }
 
-// startWays are the start dependencies on one container.
+// startWays returns the possible start dependencies on one container.
 func startWays(name string) []way {
 	ways := []way{{"none", func(*spec.Spec) {}}}
 	for _, c := range []spec.Condition{spec.Started, spec.Ready, spec.Exited, spec.Succeeded} {
@@ -32,7 +32,18 @@ func startWays(name string) []way {
 	return ways
 }
 
-// stopWays are the stop dependencies on one container.
+// endpointWays returns the possible endpoints. A container's facts stand for
+// the endpoint's.
+func endpointWays(name string, optional ...bool) []way {
+	var ways []way
+	for _, optional := range optional {
+		e := spec.Endpoint{URL: name, Optional: optional}
+		ways = append(ways, way{"endpoint " + e.String(), func(s *spec.Spec) { s.StartEndpoints = append(s.StartEndpoints, e) }})
+	}
+	return ways
+}
+
+// stopWays returns the possible stop dependencies on one container.
 func stopWays(name string) []way {
 	ways := []way{{"none", func(*spec.Spec) {}}}
 	for _, c := range []spec.Condition{spec.Exited, spec.Succeeded, spec.Failed} {
@@ -42,12 +53,12 @@ func stopWays(name string) []way {
 	return ways
 }
 
-// isSet is an option that is given or not.
+// isSet returns an option that is either set or not.
 func isSet(name string, set func(*spec.Spec)) option {
 	return option{name, []way{{"no", func(*spec.Spec) {}}, {"yes", set}}}
 }
 
-// holdOption says for whom to hold.
+// holdOption returns the option for the containers to hold for.
 func holdOption(sets ...[]string) option {
 	o := option{name: "hold"}
 	for _, names := range sets {
@@ -56,7 +67,7 @@ func holdOption(sets ...[]string) option {
 	return o
 }
 
-// restartOption is every restart policy.
+// restartOption returns the option with every restart policy.
 func restartOption() option {
 	o := option{name: "restart"}
 	for _, policy := range []string{"", spec.RestartNever, spec.RestartOnFailure, spec.RestartAlways} {
@@ -65,7 +76,7 @@ func restartOption() option {
 	return o
 }
 
-// timeoutOption is every start timeout.
+// timeoutOption returns the option with every kind of start timeout.
 func timeoutOption() option {
 	return option{"timeout", []way{
 		{"none", func(*spec.Spec) {}},
@@ -74,11 +85,16 @@ func timeoutOption() option {
 	}}
 }
 
-// supervised are the options of a command that is supervised.
+// filesOption returns the option for an env file.
+func filesOption() option {
+	return isSet("envFiles", func(s *spec.Spec) { s.EnvFiles = make([]spec.EnvFile, 1) })
+}
+
+// supervised returns the options of a supervised command.
 func supervised() []option {
 	return []option{
 		{"start p", startWays("p")},
-		{"start q", startWays("q")},
+		{"start q", append(startWays("q"), endpointWays("q", false)...)},
 		{"stop p", stopWays("p")},
 		{"stop q", stopWays("q")},
 		holdOption(nil, []string{"p"}, []string{"q"}, []string{"p", "q"}),
@@ -94,6 +110,7 @@ func supervised() []option {
 			{"child", func(s *spec.Spec) { s.StoppedExitCode, s.KilledExitCode = spec.Child, spec.Child }},
 		}},
 		isSet("stopWhen all", func(s *spec.Spec) { s.StopWhen = spec.StopAll }),
+		filesOption(),
 		isSet("stopDelay", func(s *spec.Spec) { s.StopDelay = time.Second }),
 		isSet("preStop", func(s *spec.Spec) { s.PreStop = &spec.Handler{} }),
 		isSet("postStart", func(s *spec.Spec) { s.PostStart = &spec.Handler{} }),
@@ -105,13 +122,28 @@ func supervised() []option {
 	}
 }
 
-// inPlace are the options of a command that takes the wrapper's place.
+// inPlace returns the options of a command that replaces the wrapper.
 func inPlace() []option {
 	exec := option{"mode", []way{{"exec", func(s *spec.Spec) { s.Mode = spec.ExecMode }}}}
-	return []option{{"start p", startWays("p")}, {"start q", startWays("q")}, timeoutOption(), restartOption(), exec}
+	return []option{{"start p", startWays("p")}, {"start q", append(startWays("q"), endpointWays("q", false, true)...)}, timeoutOption(), restartOption(), filesOption(), exec}
 }
 
-// build makes the spec that a row of ways stands for, and its name.
+// restarting returns the options of a command that restarts with the only
+// container that its spec names. With two containers, or with all options,
+// there would be too many states.
+func restarting() []option {
+	options := []option{{"restart with", []way{{"p", func(s *spec.Spec) { s.RestartWith = []string{"p"} }}}}}
+	for _, o := range supervised() {
+		switch o.name {
+		case "start q", "stop q", "hold", "codes", "stopWhen all", "postStart", "exitHTTP", "stopSignal", "envFiles":
+		default:
+			options = append(options, o)
+		}
+	}
+	return append(options, holdOption(nil, []string{"p"}))
+}
+
+// build returns the spec for a row of ways, and its name.
 func build(options []option, row []int) (spec.Spec, string) {
 	s := spec.Default()
 	s.GracePeriod = time.Minute
@@ -125,8 +157,8 @@ func build(options []option, row []int) (spec.Spec, string) {
 	return s, strings.Join(names, " ")
 }
 
-// pairs are rows in which every two ways of two options come together at least
-// once: a greedy covering array, the same for the same seed.
+// pairs returns rows in which every two ways of two options occur together at
+// least once: a greedy covering array, which is the same for the same seed.
 func pairs(options []option, seed uint64) [][]int {
 	type pair struct{ a, av, b, bv int }
 	open := map[pair]bool{}

@@ -9,14 +9,15 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// most is how many containers a pod of the model has at the most.
+// most is the maximum number of containers of a pod in the model.
 const most = 4
 
-// view is what a record tells of a container.
+// view is what a record reports about a container.
 type view struct {
-	started, ready, runs, stopping, exited bool
-	unsuccessful                           bool // whatever the code
-	code                                   int16
+	started, ready, runs, stopping, mute, exited bool
+	unsuccessful                                 bool // regardless of the code
+	code                                         int16
+	ends                                         int8 // ends of the command, in all incarnations
 }
 
 // container is one container of a pod.
@@ -24,38 +25,45 @@ type container struct {
 	spec      *spec.Spec
 	run       run // the present incarnation, when alive
 	alive     bool
-	inPlace   bool // the command runs in the wrapper's place
+	inPlace   bool // the command has replaced the wrapper
 	noted     bool // the kubelet runs its preStop hook
-	asked     bool // the kubelet sent its stop request
-	gone      bool // exited for good
+	asked     bool // the kubelet has sent its stop request
+	gone      bool // permanently exited
 	code      int16
-	stopped   bool // and had been asked to stop
+	stopped   bool // and had received a stop request
+	mute      bool // and its command had replaced the wrapper
 	wasEnded  bool // and its wrapper had stopped it, or kept it from running
-	once      bool // its command was started in some incarnation
+	once      bool // its command has been started in some incarnation
 	onceReady bool
 	ready     bool
-	views     [most]view // what the present incarnation was told
+	views     [most]view // what the present incarnation has learned
+	ends      int8
+	itself    bool       // the command ended before its stop request reached the container
+	unasked   int8       // the ends before the pod's stop request reached the container
+	counted   [most]view // what the present incarnation knew when its command was started
+	trueEnds  [most]int8 // how often the others had really ended at that time
 }
 
-// hooked tells whether the kubelet runs a preStop hook before its signal.
+// hooked reports whether the kubelet runs a preStop hook before it sends the
+// signal.
 func (c *container) hooked() bool { return c.spec.PreStop != nil && c.alive && !c.inPlace }
 
-// runs tells whether the command runs.
+// runs reports whether the command runs.
 func (c *container) runs() bool { return c.alive && (c.inPlace || c.run.monitor.running) }
 
-// pod is a pod: its containers' machines, the records between them, which may
-// arrive late and in any order, and the kubelet.
+// pod is a pod: the machines of its containers, the records between them, which
+// may arrive late and in any order, and the kubelet.
 type pod struct {
 	c        []container
-	stopping bool // the kubelet stops the pod
-	mishaps  int8 // left: a wrapper is killed, a container alone is stopped
-	restarts int8 // left
+	stopping bool // the kubelet is stopping the pod
+	mishaps  int8 // mishaps left: a wrapper is killed, or a single container is stopped
+	restarts int8 // restarts left
 }
 
-// containerName is the name of the container at an index.
+// containerName returns the name of the container at an index.
 func containerName(i int) string { return "abcd"[i : i+1] }
 
-// newPod is a pod whose containers have just begun.
+// newPod returns a pod whose containers have just begun.
 func newPod(specs []spec.Spec, mishaps, restarts int8) (pod, error) {
 	p := pod{mishaps: mishaps, restarts: restarts, c: make([]container, len(specs))}
 	for i := range specs {
@@ -69,8 +77,11 @@ func newPod(specs []spec.Spec, mishaps, restarts int8) (pod, error) {
 
 func (p *pod) begin(i int) (err error) {
 	c := &p.c[i]
-	c.alive, c.noted, c.asked, c.views = true, false, false, [most]view{}
-	c.run, err = newRun(*c.spec)
+	c.alive, c.noted, c.asked, c.itself, c.views = true, false, false, false, [most]view{}
+	for _, name := range c.spec.RestartWith { // their records are read at the beginning
+		c.views[name[0]-'a'].ends = p.c[name[0]-'a'].ends
+	}
+	c.run, err = newRun(*c.spec, p.firstFacts(i))
 	return errors.Join(err, p.follow(i, run{}))
 }
 
@@ -80,31 +91,35 @@ func (p *pod) keep() *pod {
 	return &next
 }
 
-// truth is how a container stands now.
+// truth returns the real state of a container.
 func (p *pod) truth(i int) view {
 	c := &p.c[i]
-	v := view{started: c.once, ready: c.ready, runs: c.runs(), exited: c.gone, code: c.code, unsuccessful: c.wasEnded}
+	v := view{ends: c.ends, started: c.once, ready: c.ready, runs: c.runs(), exited: c.gone, code: c.code, unsuccessful: c.wasEnded}
 	switch {
-	case c.gone:
-		v.stopping = c.stopped
+	case !c.alive:
+		v.stopping, v.mute = c.stopped, c.mute
 	case c.alive && !c.inPlace:
 		v.stopping = c.run.machine.Report().Stopping
 	}
 	return v
 }
 
-// news is how j stands now, as far as it can still matter to i.
+// news returns the real state of j as far as it can still matter to i.
 func (p *pod) news(i, j int) view {
 	c, v := &p.c[i], p.truth(j)
 	waits := slices.ContainsFunc(c.spec.StartDeps, func(d spec.Dependency) bool { return d.Container == containerName(j) })
 	waits = waits && c.run.monitor.waiting()
 	holds := slices.Contains(c.spec.HoldFor, containerName(j))
 	v.started, v.ready = v.started && waits, v.ready && waits
-	v.runs, v.stopping = v.runs && holds, v.stopping && (holds || waits)
+	restarts := slices.Contains(c.spec.RestartWith, containerName(j))
+	v.runs, v.stopping = v.runs && holds, v.stopping && (holds || waits || restarts)
+	if !restarts {
+		v.ends, v.mute = 0, false
+	}
 	return v
 }
 
-// move is one thing that happens in a pod.
+// move is one event in a pod.
 type move struct {
 	what  string
 	who   string
@@ -112,7 +127,7 @@ type move struct {
 	event Event
 }
 
-// moves are all that can happen next, the kubelet's and others' whims apart.
+// moves returns the moves that are due, that is, without the whims.
 func (p *pod) moves() []move {
 	var list []move
 	for i := range p.c {
@@ -132,6 +147,9 @@ func (p *pod) moves() []move {
 			continue
 		}
 		for _, e := range c.run.due() {
+			if e == Event(Fired{DoubtTimer}) && p.requestUnderway(i) || e == Event(Fired{NoteTimer}) && p.anyRequestUnderway() {
+				continue // the runtime sends the stop request to all containers before that
+			}
 			list = append(list, move{"due", who, "", e})
 		}
 		for j := range p.c {
@@ -143,8 +161,8 @@ func (p *pod) moves() []move {
 	return list
 }
 
-// whims are what may happen or not: ends of commands, probes that pass, the
-// pod's stop, and mishaps.
+// whims returns the moves that may or may not happen: ends of commands, probes
+// that pass, the pod's stop, and mishaps.
 func (p *pod) whims() []move {
 	var list []move
 	for i := range p.c {
@@ -180,7 +198,7 @@ func (p *pod) whims() []move {
 	return list
 }
 
-// late tells whether i has not heard how j stands.
+// late reports whether i does not know the real state of j.
 func (p *pod) late(i, j int) bool {
 	c := &p.c[i]
 	return i != j && c.run.owes&oweStart == 0 && named(c.spec, containerName(j)) && c.views[j] != p.news(i, j)
@@ -226,7 +244,8 @@ func (p *pod) do(m move) error {
 		c.asked = m.event != Event(Noted{})
 		c.noted = c.noted || !c.asked
 	case "ends":
-		c.ready = false
+		knows := c.noted && (c.inPlace || c.run.machine.noted) // a note is discarded after the grace period
+		c.ready, c.itself = false, !c.asked && !knows
 	}
 	if c.inPlace {
 		if e, ends := m.event.(Exited); ends {
@@ -238,20 +257,20 @@ func (p *pod) do(m move) error {
 	return errors.Join(c.run.take(m.event), p.follow(i, before))
 }
 
-// facts are what i was told, as its machine takes it.
+// facts returns what i has learned, in the form that its machine takes.
 func (p *pod) facts(i int) Facts {
 	f := Facts{}
 	for j := range p.c {
 		if v := p.c[i].views[j]; named(p.c[i].spec, containerName(j)) {
 			f[containerName(j)] = Fact{
-				Started: v.started, Ready: v.ready, Runs: v.runs, Stopping: v.stopping, Exited: v.exited, Code: int(v.code), Stopped: v.unsuccessful,
+				Ends: Ends{ByRecord, int(v.ends)}, Started: v.started, Ready: v.ready, Runs: v.runs, Stopping: v.stopping, Mute: v.mute, Exited: v.exited, Code: int(v.code), Stopped: v.unsuccessful,
 			}
 		}
 	}
 	return f
 }
 
-// follow takes what became of a container's incarnation.
+// follow updates the pod after a change to a container's incarnation.
 func (p *pod) follow(i int, before run) error {
 	c := &p.c[i]
 	m := &c.run.monitor
@@ -259,6 +278,12 @@ func (p *pod) follow(i int, before run) error {
 	c.once = c.once || report.Started
 	if m.started && !before.monitor.started {
 		if err := p.checkStart(i); err != nil {
+			return err
+		}
+		p.countEnds(i)
+	}
+	if m.owner == restart && before.monitor.owner != restart && !m.killed { // a kill comes after the grace period
+		if err := p.checkRestart(i); err != nil {
 			return err
 		}
 	}
@@ -280,10 +305,17 @@ func (p *pod) kill(i int) {
 	}
 }
 
-// end is a container's end, after which the kubelet restarts it or not.
+// end ends a container, which the kubelet then restarts or not.
 func (p *pod) end(i, code int) {
 	c := &p.c[i]
+	if c.inPlace || c.run.machine.started {
+		c.ends++
+		if c.itself || !c.asked && !c.noted {
+			c.unasked++
+		}
+	}
 	c.stopped = c.alive && !c.inPlace && c.run.machine.Report().Stopping
+	c.mute = c.alive && c.inPlace
 	c.alive, c.inPlace, c.ready = false, false, false
 	c.run, c.views = run{}, [most]view{}
 	if c.spec.Restart.ForGood(code) {
@@ -291,8 +323,8 @@ func (p *pod) end(i, code int) {
 	}
 }
 
-// checkStart holds a start to how the others really stood: at some time, and
-// where all that is known is true, now.
+// checkStart checks a start against the real states of the other containers:
+// past ones, or the present ones if everything known is still true.
 func (p *pod) checkStart(i int) error {
 	c := &p.c[i]
 	current := !slices.ContainsFunc(c.spec.StartDeps, func(d spec.Dependency) bool {
@@ -305,7 +337,7 @@ func (p *pod) checkStart(i int) error {
 		f := Fact{Started: o.once, Ready: o.onceReady, Exited: o.gone, Code: int(o.code), Stopped: o.wasEnded}
 		lost := d.Optional && o.gone || c.run.monitor.timedOut && (d.Optional || c.spec.OnStartTimeout == spec.TimeoutStart)
 		if d.Condition == spec.Ready {
-			f.Exited = false // since
+			f.Exited = false // it may have exited since
 		}
 		if current {
 			f.Ready, f.Exited = o.ready, o.gone
@@ -317,7 +349,7 @@ func (p *pod) checkStart(i int) error {
 	return nil
 }
 
-// checkHold holds the end of a hold to who really runs.
+// checkHold checks the end of a hold against the commands that really run.
 func (p *pod) checkHold(i int) error {
 	c := &p.c[i]
 	m := &c.run.monitor

@@ -8,7 +8,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// complete gives every container the holds that follow from all of them.
+// complete sets every container's HoldFor from the dependencies of all
+// containers.
 func complete(specs []spec.Spec) {
 	g := spec.HoldGraph(byName(specs))
 	for i := range specs {
@@ -24,7 +25,7 @@ func byName(specs []spec.Spec) map[string]spec.Spec {
 	return m
 }
 
-// admitted tells whether the rules for pods let these specs in.
+// admitted reports whether the rules for pods admit these specs.
 func admitted(specs []spec.Spec) bool {
 	all := byName(specs)
 	if len(spec.StartGraph(all).Cycles())+len(spec.HoldGraph(all).Cycles()) > 0 {
@@ -46,8 +47,9 @@ func admitted(specs []spec.Spec) bool {
 	return true
 }
 
-// contradicts tells whether an exit that has to come before a container's start
-// would stop it, or what it needs, or waits for it.
+// contradicts reports whether an exit that must come before a container's start
+// would also stop that container or one that it needs, or whether the exiting
+// container has a stop dependency on it.
 func contradicts(all map[string]spec.Spec, name string, exit spec.Exit) bool {
 	stopped := func(s spec.Spec) bool {
 		return slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool {
@@ -61,9 +63,9 @@ func contradicts(all map[string]spec.Spec, name string, exit spec.Exit) bool {
 	return stopped(all[name]) || needs || waits
 }
 
-// twoContainers is every pod of two containers that is let in, but for those
-// that differ in names only: each start and stop condition between the two, and
-// each restart policy.
+// twoContainers returns every admitted pod of two containers, except pods that
+// differ only in names: each start and stop condition between the two, and each
+// restart policy.
 func twoContainers() [][]spec.Spec {
 	var pods [][]spec.Spec
 	for start, a := range startWays("b") {
@@ -86,7 +88,38 @@ func twoContainers() [][]spec.Spec {
 	return pods
 }
 
-// plain is a spec without dependencies.
+// restartingPods returns pods of two containers in which one restarts with the
+// other: some start dependencies between the two, with and without a stop
+// dependency, and both restart policies that start a container again.
+func restartingPods() [][]spec.Spec {
+	var pods [][]spec.Spec
+	for _, policy := range []string{spec.RestartOnFailure, spec.RestartAlways} {
+		for _, text := range []string{"", "a after b started", "a after b ready", "b after a started"} {
+			for _, stops := range []bool{false, true} {
+				specs := []spec.Spec{plain("a", policy), plain("b", policy)}
+				specs[0].RestartWith = []string{"b"}
+				switch text {
+				case "a after b started":
+					specs[0].StartDeps = []spec.Dependency{{Container: "b", Condition: spec.Started}}
+				case "a after b ready":
+					specs[0].StartDeps = []spec.Dependency{{Container: "b", Condition: spec.Ready}}
+				case "b after a started":
+					specs[1].StartDeps = []spec.Dependency{{Container: "a", Condition: spec.Started}}
+				}
+				if stops {
+					specs[0].StopDeps = []spec.Dependency{{Container: "b", Condition: spec.Exited}}
+				}
+				complete(specs)
+				if admitted(specs) {
+					pods = append(pods, specs)
+				}
+			}
+		}
+	}
+	return pods
+}
+
+// plain returns a spec without dependencies.
 func plain(name, policy string) spec.Spec {
 	s := spec.Default()
 	s.Container, s.Restart.Policy = name, policy
@@ -95,7 +128,7 @@ func plain(name, policy string) spec.Spec {
 	return s
 }
 
-// describe writes the specs of a pod, one on a line.
+// describe returns the specs of a pod, one per line.
 func describe(specs []spec.Spec) string {
 	var lines []string
 	for i, s := range specs {
@@ -104,7 +137,7 @@ func describe(specs []spec.Spec) string {
 	return strings.Join(lines, "\n")
 }
 
-// randomPod is a pod of three or four containers that is let in.
+// randomPod returns an admitted pod of three or four containers.
 func randomPod(r *rand.Rand) []spec.Spec {
 	policies := []string{spec.RestartNever, spec.RestartNever, spec.RestartOnFailure, spec.RestartAlways}
 	for {
@@ -132,17 +165,20 @@ func randomPod(r *rand.Rand) []spec.Spec {
 		}
 		for i := range specs {
 			decorate(r, &specs[i])
+			if j := r.IntN(4 * len(specs)); j < i && specs[i].Mode != spec.ExecMode && !specs[i].Restart.ForGood(spec.ExitRestart) {
+				specs[i].RestartWith = []string{containerName(j)} // with an earlier one, to avoid cycles
+			}
 		}
 		return specs
 	}
 }
 
-// decorate adds what does not change which pods are let in.
+// decorate adds options that do not affect whether a pod is admitted.
 func decorate(r *rand.Rand, s *spec.Spec) {
 	free := len(s.StopDeps)+len(s.HoldFor) == 0
 	for _, o := range supervised()[5:] {
 		if w := o.ways[r.IntN(len(o.ways))]; o.name != "restart" && o.name != "request" && r.IntN(3) == 0 {
-			free = free && (o.name == "timeout" || o.name == "codes")
+			free = free && (o.name == "timeout" || o.name == "codes" || o.name == "envFiles")
 			w.set(s)
 		}
 	}

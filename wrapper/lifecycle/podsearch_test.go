@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// stuck tells why a pod in which nothing is due will never end.
+// stuck returns the reason why a pod in which nothing is due will never end.
 func (p *pod) stuck() error {
-	over := true // nobody is left who could change anything
+	over := true // nothing is left that could change anything
 	for i := range p.c {
 		c := &p.c[i]
 		switch {
@@ -16,6 +16,9 @@ func (p *pod) stuck() error {
 			over = false
 		case c.alive && p.stopping:
 			return fmt.Errorf("%s still waits in a pod that was stopped", containerName(i))
+		}
+		if err := p.forgotten(i); err != nil {
+			return err
 		}
 		m := &c.run.monitor
 		switch {
@@ -34,8 +37,8 @@ func (p *pod) stuck() error {
 	return nil
 }
 
-// answers are those that a driver gives at once: to Start, and where nothing is
-// left of a command's process group.
+// answers returns the answers that a driver gives immediately: to Start, and to
+// Sweep when the command's process group is empty.
 func (p *pod) answers() []move {
 	for i := range p.c {
 		c, who := &p.c[i], containerName(i)
@@ -50,7 +53,7 @@ func (p *pod) answers() []move {
 	return nil
 }
 
-// expand makes every move that can come next.
+// expand makes every possible next move.
 func (p *pod) expand(step stepped[pod]) error {
 	if prompt := p.answers(); prompt != nil {
 		for _, m := range prompt {
@@ -72,7 +75,7 @@ func (p *pod) expand(step stepped[pod]) error {
 	return nil
 }
 
-// podKey tells two pods of the same two specs apart.
+// podKey identifies a state of a pod of two given specs.
 type podKey struct {
 	c        [2]containerKey
 	stopping bool
@@ -81,11 +84,14 @@ type podKey struct {
 }
 
 type containerKey struct {
-	run                                       runKey
-	alive, inPlace, noted, asked, gone        bool
-	once, onceReady, ready, stopped, wasEnded bool
-	code                                      int16
-	views                                     [most]view
+	run                                             runKey
+	alive, inPlace, noted, asked, gone              bool
+	once, onceReady, ready, stopped, mute, wasEnded bool
+	code                                            int16
+	views, counted                                  [most]view
+	ends, unasked                                   int8
+	itself                                          bool
+	trueEnds                                        [most]int8
 }
 
 func (p *pod) key() podKey {
@@ -97,6 +103,7 @@ func (p *pod) key() podKey {
 func (c *container) key() containerKey {
 	return containerKey{
 		run: c.run.key(), alive: c.alive, inPlace: c.inPlace, noted: c.noted, asked: c.asked, gone: c.gone, once: c.once,
-		onceReady: c.onceReady, ready: c.ready, stopped: c.stopped, wasEnded: c.wasEnded, code: c.code, views: c.views,
+		onceReady: c.onceReady, ready: c.ready, stopped: c.stopped, mute: c.mute, wasEnded: c.wasEnded, code: c.code, views: c.views,
+		ends: c.ends, unasked: c.unasked, itself: c.itself, counted: c.counted, trueEnds: c.trueEnds,
 	}
 }

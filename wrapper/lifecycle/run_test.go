@@ -12,7 +12,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// debt is what the driver still owes the machine.
+// debt is the set of answers that the driver still owes the machine.
 type debt uint8
 
 const (
@@ -22,34 +22,36 @@ const (
 	owePreStop
 	oweStop // the answer to stopHTTP
 	oweExit // the answer to exitHTTP
+	oweFiles
 )
 
-// run is one incarnation under a monitor, with a driver that takes its time.
+// run is one incarnation under a monitor, with a slow driver.
 type run struct {
 	machine Machine
 	monitor monitor
-	timers  uint32 // those that are set, a bit for each
+	timers  uint32 // the timers that are set, one bit each
 	owes    debt
-	inPlace bool // the command may take the wrapper's place now
+	inPlace bool // the command may replace the wrapper now
 }
 
-// newRun is an incarnation that has begun.
-func newRun(s spec.Spec) (run, error) {
+// newRun returns an incarnation that has begun with these facts.
+func newRun(s spec.Spec, first Facts) (run, error) {
 	r := run{machine: *New(s, false)}
-	err := r.take(Begin{})
+	err := r.take(Begin{first})
 	return r, err
 }
 
-// clone is a copy that shares nothing that changes.
+// clone returns a copy that shares no mutable state.
 func (r *run) clone() run {
 	c := *r
 	c.machine.waiting = slices.Clip(c.machine.waiting)
 	c.machine.dropped = slices.Clip(c.machine.dropped)
 	c.machine.complained = slices.Clip(c.machine.complained)
+	c.machine.certain, c.machine.believed = slices.Clip(c.machine.certain), slices.Clip(c.machine.believed)
 	return c
 }
 
-// take lets an event happen.
+// take handles an event.
 func (r *run) take(e Event) error {
 	switch e := e.(type) {
 	case Fired:
@@ -61,6 +63,8 @@ func (r *run) take(e Event) error {
 		r.owes &^= oweSweep
 	case HookDone:
 		r.owes &^= map[Hook]debt{PostStart: owePostStart, PreStop: owePreStop}[e.Hook]
+	case FilesRead:
+		r.owes &^= oweFiles
 	case StopSent:
 		r.owes &^= oweStop
 	case ExitSent:
@@ -74,15 +78,14 @@ func (r *run) take(e Event) error {
 	return errors.Join(err, r.monitor.told(r.machine.Report()), r.drop())
 }
 
-// The timers of each part of a run, a bit for each.
+// The timers of each part of a run, one bit each.
 const (
 	waitingTimers  = 1<<StartTimeout | 1<<UnheardTimer
 	keptTimers     = 1<<HoldMomentTimer | 1<<HoldBudget | 1<<StopDelay | 1<<HintTimer | 1<<UnseenTimer | 1<<DoubtTimer | 1<<NoteTimer
 	stoppingTimers = 1<<PreStopTimeout | 1<<StopSignalTimer | 1<<StopTimeout | 1<<OverdueTimer
 )
 
-// dead are the timers that nothing can come of any more in a state, nor in those
-// that may follow it.
+// dead returns the timers that have no effect in a state or in any later one.
 func dead(s State) uint32 {
 	switch {
 	case s <= Starting:
@@ -98,15 +101,15 @@ func dead(s State) uint32 {
 	}
 }
 
-// drop forgets the timers that are set and dead, once each has been seen to do
-// nothing.
+// drop removes the timers that are set and dead, after it has checked that each
+// has no effect.
 func (r *run) drop() error {
 	set := r.timers & dead(r.machine.state)
 	if set == 0 {
 		return nil
 	}
 	before := r.key()
-	for t := StartTimeout; t <= OverdueTimer; t++ {
+	for t := StartTimeout; t <= LookTimer; t++ {
 		if set&(1<<t) == 0 {
 			continue
 		}
@@ -128,6 +131,8 @@ func (r *run) perform(a Action) {
 		r.timers |= 1 << a.Timer
 	case RunHook:
 		r.owes |= map[Hook]debt{PostStart: owePostStart, PreStop: owePreStop}[a.Hook]
+	case ReadFiles:
+		r.owes |= oweFiles
 	case SendStop:
 		r.owes |= oweStop
 	case SendExit:
@@ -140,8 +145,8 @@ func (r *run) perform(a Action) {
 	}
 }
 
-// due are the events that come whatever others do: answers, and timers in any
-// order at all. The command's end is not among them.
+// due returns the events that do not depend on others: answers, and timers, in
+// any order. The command's exit is not among them.
 func (r *run) due() []Event {
 	if r.owes&oweStart != 0 {
 		if r.inPlace {
@@ -150,7 +155,7 @@ func (r *run) due() []Event {
 		return []Event{Started{}, StartFailed{127, "no such file"}}
 	}
 	var list []Event
-	for t := StartTimeout; t <= OverdueTimer; t++ {
+	for t := StartTimeout; t <= LookTimer; t++ {
 		if r.timers&(1<<t) != 0 {
 			list = append(list, Fired{t})
 		}
@@ -159,6 +164,7 @@ func (r *run) due() []Event {
 		debt   debt
 		events []Event
 	}{
+		{oweFiles, []Event{FilesRead{}, FilesRead{"no such file"}}},
 		{oweSweep, []Event{Swept{}}},
 		{owePostStart, []Event{HookDone{Hook: PostStart}, HookDone{PostStart, "exit code 1"}}},
 		{owePreStop, []Event{HookDone{Hook: PreStop}, HookDone{PreStop, "exit code 1"}}},
@@ -172,7 +178,7 @@ func (r *run) due() []Event {
 	return list
 }
 
-// ends are the ways in which the command can end now.
+// ends returns the possible exits of the command.
 func (r *run) ends() []Event {
 	switch m := r.monitor; {
 	case !m.running:
@@ -186,14 +192,17 @@ func (r *run) ends() []Event {
 	}
 }
 
-// runKey tells two runs of one spec apart.
+// runKey identifies a state among the runs of one spec.
 type runKey struct {
 	state                                       State
 	waiting, dropped, complained                string
 	guessed, confirmed, requested, killed, done bool
 	doubts, hinted, noted, blind, deaf          bool
-	hearing, overdue, late                      bool
-	certain                                     string
+	hearing, overdue, late, reading, read       bool
+	expired                                     bool
+	deciding                                    bool
+	certain, believed                           string
+	ends                                        [most]Ends
 	asked                                       syscall.Signal
 	why                                         string
 	cause                                       cause
@@ -204,23 +213,27 @@ type runKey struct {
 	inPlace                                     bool
 }
 
-// keyed are the machine's fields that runKey holds. The spec does not change, nor
-// does what the runtime's signal is; the facts are part of the surroundings' own
-// key.
+// keyed lists the machine's fields that runKey covers. spec, starts, terminal
+// and requestSignal never change, by follows from why, and facts are part of
+// the key of the surroundings.
 var keyed = []string{
-	"spec", "terminal", "requestSignal", "state", "facts", "waiting", "dropped", "complained", "noted", "late", "blind", "hearing", "deaf", "overdue", "doubts", "certain", "guessed", "asked",
-	"hinted", "confirmed", "why", "cause", "requested", "killed", "started", "exit",
+	"spec", "starts", "terminal", "requestSignal", "state", "facts", "waiting", "dropped", "complained", "noted", "late", "blind", "reading", "read", "ends", "believed", "hearing", "deaf", "overdue", "doubts", "certain", "guessed", "expired", "asked",
+	"hinted", "confirmed", "why", "by", "cause", "requested", "killed", "started", "deciding", "exit",
 }
 
 func (r *run) key() runKey {
 	m := &r.machine
-	return runKey{
-		state: m.state, waiting: strings.Join(m.waiting, ","), dropped: strings.Join(m.dropped, ","),
-		complained: strings.Join(m.complained, ","), doubts: m.doubts, certain: strings.Join(m.certain, ","), hinted: m.hinted, guessed: m.guessed, confirmed: m.confirmed,
+	k := runKey{
+		state: m.state, waiting: strings.Join(m.waiting, ","), deciding: m.deciding, dropped: strings.Join(m.dropped, ","),
+		complained: strings.Join(m.complained, ","), doubts: m.doubts, certain: strings.Join(m.certain, ","), believed: strings.Join(m.believed, ","), hinted: m.hinted, guessed: m.guessed, confirmed: m.confirmed,
 		requested: m.requested, killed: m.killed, done: m.started, asked: m.asked, why: m.why, cause: m.cause,
-		noted: m.noted, blind: m.blind, deaf: m.deaf, hearing: m.hearing, overdue: m.overdue, late: m.late,
+		noted: m.noted, blind: m.blind, deaf: m.deaf, hearing: m.hearing, overdue: m.overdue, late: m.late, expired: m.expired, reading: m.reading, read: m.read,
 		exit: m.exit, monitor: r.monitor, timers: r.timers, owes: r.owes, inPlace: r.inPlace,
 	}
+	if m.state <= Delaying || m.state == Stopping && m.cause == nobody { // they no longer matter after that
+		copy(k.ends[:], m.ends)
+	}
+	return k
 }
 
 func TestExplorationKnowsEveryFieldOfTheMachine(t *testing.T) {

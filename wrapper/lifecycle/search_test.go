@@ -13,15 +13,15 @@ type origin struct {
 	step   any
 }
 
-// stepped takes one step that can be taken: its name, where it leads, valid
-// during the call only, and what is wrong with it.
+// stepped handles one possible step: its name, the resulting state, which is
+// valid only during the call, and an error in it.
 type stepped[W any] func(name any, next *W, wrong error)
 
-// search visits every state that can be reached from first, the nearest ones
-// first, and returns how many there are and how many steps join them. States
-// are told apart by a hash of key, another one each time: that two of a million
-// are taken for one has a chance of 3 in 10⁸. The error lists the steps that
-// lead to it. keep makes a copy of its own of a state that was found.
+// search visits every state that can be reached from first, in order of
+// distance, and returns the numbers of states and of steps between them. It
+// identifies states by a hash of key with a new seed for each search: the
+// probability of a collision among a million states is 3 in 10⁸. The error
+// lists the steps that lead to it. keep returns an independent copy of a state.
 func search[W any, K comparable](first W, key func(*W) K, keep func(*W) *W, expand func(*W, stepped[W]) error) (states, steps int, err error) {
 	seed := maphash.MakeSeed()
 	hash := func(w *W) uint64 { return maphash.Comparable(seed, key(w)) }
@@ -55,8 +55,8 @@ func search[W any, K comparable](first W, key func(*W) K, keep func(*W) *W, expa
 	return len(seen), steps, nil
 }
 
-// path lists the steps from the first state to the one at an index, and the last
-// one after it, where there is one.
+// path lists the steps from the first state to the one at an index, followed by
+// last if that is not nil.
 func path(origins []origin, at int, last any) string {
 	var names []string
 	if last != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -15,23 +16,27 @@ func (m *Machine) begin(f Facts) []Action {
 	}
 	m.facts = f
 	var acts []Action
-	if m.spec.StartTimeout > 0 && len(m.spec.StartDeps) > 0 {
+	if m.spec.StartTimeout > 0 && m.spec.Waits() {
 		acts = append(acts, SetTimer{StartTimeout, m.spec.StartTimeout})
 	}
 	return append(acts, m.evaluate()...)
 }
 
 func (m *Machine) learn(f Facts) []Action {
+	if m.state == Leaving {
+		return m.looked(f)
+	}
 	m.facts = f
 	if m.state >= Sweeping {
 		return nil // stale
 	}
+	m.recount()
 	m.confirm()
 	acts := m.complain()
 	return append(acts, m.reconsider()...)
 }
 
-// reconsider decides by the facts there are.
+// reconsider decides the next step from the present facts.
 func (m *Machine) reconsider() []Action {
 	switch m.state {
 	case Waiting:
@@ -45,9 +50,14 @@ func (m *Machine) reconsider() []Action {
 	}
 }
 
-// note takes the beginning of the container's stop: from here on nothing is
-// started, and only the signal that follows ends the wait. Where none follows
-// within the grace period, the hook was run by somebody else.
+// lateRequest is how much later than the grace period the stop request may
+// come: the kubelet allows 2 s more for a container whose hook has used up the
+// grace period.
+const lateRequest = 5 * time.Second
+
+// note handles the beginning of the container's stop. From here on the command
+// is not started, and only the signal that follows ends the wait. If no signal
+// follows within the grace period, the hook was not run by the kubelet.
 func (m *Machine) note() []Action {
 	if m.state > Running || m.noted {
 		return nil
@@ -56,10 +66,10 @@ func (m *Machine) note() []Action {
 	if m.state == Starting {
 		m.state = Waiting
 	}
-	return []Action{SetTimer{NoteTimer, cmp.Or(m.spec.GracePeriod, m.spec.StopTimeout)}}
+	return []Action{SetTimer{NoteTimer, cmp.Or(m.spec.GracePeriod, m.spec.StopTimeout) + lateRequest}}
 }
 
-// forget takes the note for a mistake.
+// forget discards the note as a mistake.
 func (m *Machine) forget() []Action {
 	m.noted = false
 	if m.late && m.state == Waiting {
@@ -68,28 +78,33 @@ func (m *Machine) forget() []Action {
 	return m.reconsider()
 }
 
-// complain tells once of each stop dependency that can never hold. The command
-// may run by now, and goes on.
+// complain reports each stop dependency that can never hold, once. The command
+// may already run, and continues to run.
 func (m *Machine) complain() []Action {
 	var acts []Action
-	for _, d := range m.spec.StopDeps {
-		why := m.facts[d.Container].Missing
-		if why != "" && !slices.Contains(m.complained, d.Container) {
-			m.complained = append(m.complained, d.Container)
-			acts = append(acts, Complain{"the stop dependency never holds: " + why})
+	never := func(name, what string) {
+		if why := m.facts[name].Missing; why != "" && !slices.Contains(m.complained, name) {
+			m.complained = append(m.complained, name)
+			acts = append(acts, Complain{what + why})
 		}
+	}
+	for _, d := range m.spec.StopDeps {
+		never(d.Container, "the stop dependency never holds: ")
+	}
+	for _, name := range m.spec.RestartWith {
+		never(name, "the container never restarts with another one: ")
 	}
 	return acts
 }
 
-// evaluate decides what a waiting container does with the present facts.
+// evaluate decides the next step of a waiting container from the present facts.
 func (m *Machine) evaluate() []Action {
 	if m.noted {
 		return nil
 	}
 	why, doubts := m.stopHolds()
 	if why != "" && !doubts {
-		m.cause = byDependency
+		m.cause, m.by = byDependency, m.stoppers(byDependency)
 		m.exit = Exit{m.spec.StoppedExitCode.Or(spec.ExitStopped), spec.NotStarted + why + " before the command was started", true}
 		return m.leave()
 	}
@@ -99,15 +114,13 @@ func (m *Machine) evaluate() []Action {
 		m.hearing = true
 		acts = append(acts, SetTimer{UnheardTimer, UnheardMoment})
 	}
-	for _, d := range m.spec.StartDeps {
+	for _, d := range m.starts {
 		switch v := m.judge(d); {
 		case slices.Contains(m.dropped, d.Container):
-		case m.doubted(d):
-			doubts = true
+		case m.doubted(d), v == pending:
+			doubts = doubts || m.doubted(d)
 			unmet = append(unmet, phrase(d))
 		case v == holds:
-		case v == pending:
-			unmet = append(unmet, phrase(d))
 		case d.Optional:
 			m.dropped = append(m.dropped, d.Container)
 			acts = append(acts, Drop{m.never(d)})
@@ -125,19 +138,24 @@ func (m *Machine) evaluate() []Action {
 		m.waiting = unmet
 		return acts
 	}
+	if len(m.spec.EnvFiles) > 0 && !m.read {
+		return append(acts, m.readFiles()...)
+	}
 	m.state = Starting
+	m.countEnds()
 	return append(acts, Start{InPlace: m.spec.Mode == spec.ExecMode})
 }
 
-// doubted tells whether a container has exited because it had been asked to. If
-// the whole pod is stopped, it neither did its work nor is it to blame, and our
-// own request comes in a moment.
+// doubted reports whether a container has exited after it had received a stop
+// request. If the whole pod is being stopped, that exit indicates neither
+// success nor failure, and this container's own stop request is about to
+// arrive.
 func (m *Machine) doubted(d spec.Dependency) bool {
 	f := m.facts[d.Container]
 	return f.Exited && f.Stopping && !slices.Contains(m.certain, d.Container)
 }
 
-// doubt waits for a moment before anything is concluded from such an exit.
+// doubt waits a moment before the machine draws conclusions from such an exit.
 func (m *Machine) doubt() []Action {
 	if m.doubts {
 		return nil
@@ -146,7 +164,7 @@ func (m *Machine) doubt() []Action {
 	return []Action{SetTimer{DoubtTimer, DoubtMoment}}
 }
 
-// believe ends the doubts there are.
+// believe resolves the present doubts.
 func (m *Machine) believe() []Action {
 	m.doubts = false
 	for _, d := range slices.Concat(m.open(), m.spec.StopDeps) {
@@ -154,28 +172,29 @@ func (m *Machine) believe() []Action {
 			m.certain = append(m.certain, d.Container)
 		}
 	}
+	m.believeEnds()
 	return m.reconsider()
 }
 
-// unheard names the stop dependencies that may hold already, as only the pod's
-// status can report.
+// unheard names the containers that may have ended already, which only the
+// pod's status can report.
 func (m *Machine) unheard() []string {
 	var names []string
-	for _, d := range m.spec.StopDeps {
-		if m.facts[d.Container].Unheard && !m.deaf {
-			names = append(names, "the status of "+d.Container)
+	for _, name := range m.watched() {
+		if m.facts[name].Unheard && !m.deaf {
+			names = append(names, "the status of "+name)
 		}
 	}
 	return names
 }
 
-// giveUpHearing starts without the first answer of the pod's status.
+// giveUpHearing stops waiting for the pod's status before the start.
 func (m *Machine) giveUpHearing() []Action {
 	m.deaf = true
 	return m.reconsider()
 }
 
-// never says why a start dependency can no longer come true.
+// never returns the reason why a start dependency can no longer hold.
 func (m *Machine) never(d spec.Dependency) string {
 	f := m.facts[d.Container]
 	if f.Missing != "" {
@@ -193,8 +212,44 @@ func (m *Machine) never(d spec.Dependency) string {
 	return s
 }
 
-// phrase is a dependency as "waiting for …" goes on.
+// startDeps returns all start dependencies of a spec, endpoints last.
+func startDeps(s spec.Spec) []spec.Dependency {
+	all := slices.Clip(s.StartDeps)
+	for _, e := range s.StartEndpoints {
+		all = append(all, spec.Dependency{Container: e.URL, Condition: spec.Ready, Optional: e.Optional})
+	}
+	return all
+}
+
+// reasons returns what the container waits for, with the reason why an endpoint
+// did not answer the last time.
+func (m *Machine) reasons() []string {
+	all := m.waiting
+	for _, d := range m.starts {
+		at := slices.Index(m.waiting, phrase(d))
+		if at < 0 || m.facts[d.Container].Trouble == "" {
+			continue
+		}
+		all = slices.Clone(all)
+		all[at] = m.troubled(d)
+	}
+	return all
+}
+
+// troubled returns phrase with the known trouble, if any.
+func (m *Machine) troubled(d spec.Dependency) string {
+	text := phrase(d)
+	if why := m.facts[d.Container].Trouble; why != "" {
+		text += " (" + why + ")"
+	}
+	return text
+}
+
+// phrase returns the words for a dependency that follow "waiting for".
 func phrase(d spec.Dependency) string {
+	if spec.IsEndpoint(d.Container) {
+		return d.Container
+	}
 	switch d.Condition {
 	case spec.Ready:
 		return d.Container + " to be ready"
@@ -213,7 +268,7 @@ func (m *Machine) finish(code int, why string) []Action {
 	return m.leave()
 }
 
-// ran takes the start of the command.
+// ran handles the start of the command.
 func (m *Machine) ran() []Action {
 	if m.state != Starting {
 		return nil
@@ -233,7 +288,8 @@ func (m *Machine) startFailed(e StartFailed) []Action {
 	return m.finish(e.Code, e.Reason)
 }
 
-// startTimeout gives up waiting, or only the dependencies that may be given up.
+// startTimeout gives up the wait, or only the dependencies that may be given
+// up.
 func (m *Machine) startTimeout() []Action {
 	if m.noted { // the stop request follows, or the note is forgotten
 		m.late = true
@@ -241,15 +297,18 @@ func (m *Machine) startTimeout() []Action {
 	}
 	var acts []Action
 	var unmet []string
-	for _, d := range m.spec.StartDeps {
+	for _, d := range m.starts {
 		switch {
 		case m.judge(d) == holds || slices.Contains(m.dropped, d.Container):
 		case d.Optional || m.spec.OnStartTimeout == spec.TimeoutStart:
 			m.dropped = append(m.dropped, d.Container)
-			acts = append(acts, Drop{fmt.Sprintf("waited %s for %s", m.spec.StartTimeout, phrase(d))})
+			acts = append(acts, Drop{fmt.Sprintf("waited %s for %s", m.spec.StartTimeout, m.troubled(d))})
 		default:
-			unmet = append(unmet, phrase(d))
+			unmet = append(unmet, m.troubled(d))
 		}
+	}
+	if m.reading && len(unmet) == 0 && m.spec.OnStartTimeout == spec.TimeoutFail {
+		unmet = append(unmet, filesPhrase)
 	}
 	if len(unmet) > 0 {
 		return append(acts, m.finish(spec.ExitStartTimeout, fmt.Sprintf("waited %s for %s", m.spec.StartTimeout, strings.Join(unmet, ", ")))...)
@@ -257,18 +316,20 @@ func (m *Machine) startTimeout() []Action {
 	return append(acts, m.evaluate()...)
 }
 
-// verdict is how a dependency stands.
+// verdict is the state of a dependency.
 type verdict int
 
 const (
 	pending verdict = iota
 	holds
-	impossible // it can no longer come true
+	impossible // it can no longer hold
 )
 
-// judge compares a dependency with what is known of its container.
-func (m *Machine) judge(d spec.Dependency) verdict {
-	f := m.facts[d.Container]
+// judge compares a dependency with the known facts about its container.
+func (m *Machine) judge(d spec.Dependency) verdict { return judge(d, m.facts[d.Container]) }
+
+// judge compares a dependency with a fact about its container.
+func judge(d spec.Dependency, f Fact) verdict {
 	is := false
 	switch d.Condition {
 	case spec.Started:
@@ -292,15 +353,16 @@ func (m *Machine) judge(d spec.Dependency) verdict {
 	}
 }
 
-// succeeded tells whether the command ran and itself ended for good with code 0.
+// succeeded reports whether the command ran and the container permanently
+// exited with the command's own code 0.
 func (f Fact) succeeded() bool { return f.Exited && f.Code == 0 && !f.Stopped }
 
-// open are the start dependencies that the command still waits for.
+// open returns the start dependencies that the command still waits for.
 func (m *Machine) open() []spec.Dependency {
 	if m.state != Waiting {
 		return nil
 	}
-	return slices.DeleteFunc(slices.Clone(m.spec.StartDeps), func(d spec.Dependency) bool { return slices.Contains(m.dropped, d.Container) })
+	return slices.DeleteFunc(slices.Clone(m.starts), func(d spec.Dependency) bool { return slices.Contains(m.dropped, d.Container) })
 }
 
 // Needs names the containers whose facts can still change what the machine
@@ -311,24 +373,30 @@ func (m *Machine) Needs() []string {
 		names = append(names, d.Container)
 	}
 	if m.state <= Stopping && m.cause == nobody {
-		for _, d := range m.spec.StopDeps {
-			names = append(names, d.Container)
+		names = append(names, m.watched()...)
+	}
+	for _, d := range m.spec.Delegated {
+		for _, dep := range d.StopDeps {
+			if m.deciding && dep.Container != m.spec.Container {
+				names = append(names, dep.Container)
+			}
 		}
 	}
-	if m.state <= Delaying { // what Delaying keeps back may be no stop request
+	if m.state <= Delaying { // the signal held in Delaying may not be a stop request
 		names = append(names, m.spec.HoldFor...)
 	}
 	return names
 }
 
-// Urgent tells whether those facts should come as soon as they can. While the
-// command of a container runs that is restarted for ever, nothing hangs on them
-// but what is looked up when it is asked to stop.
+// Urgent reports whether the facts about these containers must arrive as soon
+// as possible. While the command runs, they need not if the container always
+// restarts or has no stop dependencies, unless it restarts with others: a stop
+// request triggers a lookup of the present facts.
 func (m *Machine) Urgent() bool {
 	switch m.state {
-	case Waiting, Holding, Delaying:
+	case Waiting, Holding, Delaying, Leaving:
 		return true
 	default:
-		return len(m.spec.StopDeps) > 0 && m.spec.Restart.Policy != spec.RestartAlways
+		return len(m.spec.RestartWith) > 0 || len(m.spec.StopDeps) > 0 && m.spec.Restart.Policy != spec.RestartAlways
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// signal decides about a signal sent to the wrapper.
+// signal decides what to do about a signal sent to the wrapper.
 func (m *Machine) signal(s syscall.Signal) []Action {
 	if !forwardable(s) {
 		return nil
@@ -22,30 +22,30 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 			m.asked = s
 			return m.finish(spec.ExitStopped, m.interrupted(s))
 		}
-		return nil // no command that could take it; the one to come starts afresh
+		return nil // no command could receive it; the next one starts without it
 	case Running:
 		if request || guess {
 			return m.request(s, guess)
 		}
 		return []Action{Forward{s}}
 	case Holding, Delaying:
-		if request && m.guessed { // now we know
+		if request && m.guessed { // now it is certain
 			return m.request(s, false)
 		}
 		if request || guess {
-			return nil // the first one is on its way
+			return nil // the first request is being handled
 		}
 		return []Action{Forward{s}}
 	case PreStopping:
-		if request { // the kubelet has run the hook itself
+		if request { // the kubelet has already run the hook
 			m.asked = s
 			return m.ask()
 		}
 		return []Action{Forward{s}}
 	case Stopping, Killing:
-		if request && m.asked == 0 { // we have asked already
+		if request && m.asked == 0 { // the wrapper has already stopped the command
 			m.asked = s
-			return m.signalAfterRequest("the container was asked to by " + spec.SignalName(s))
+			return m.signalAfterRequest("the container received " + spec.SignalName(s))
 		}
 		return []Action{Forward{s}}
 	case Leaving:
@@ -59,41 +59,45 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 	}
 }
 
-// interrupted says why a waiting container ended.
+// interrupted returns the reason why a waiting container ended.
 func (m *Machine) interrupted(s syscall.Signal) string {
 	if len(m.waiting) == 0 {
 		return "stopped by " + spec.SignalName(s)
 	}
-	return fmt.Sprintf("stopped by %s while waiting for %s", spec.SignalName(s), strings.Join(m.waiting, ", "))
+	return fmt.Sprintf("stopped by %s while waiting for %s", spec.SignalName(s), strings.Join(m.reasons(), ", "))
 }
 
-// forwardable tells the signals of others from those the kernel and the Go
-// runtime send us for reasons of their own.
+// forwardable reports whether a signal may come from another process. It
+// returns false for the signals that the kernel and the Go runtime send to the
+// wrapper for their own purposes.
 func forwardable(s syscall.Signal) bool {
-	return s != syscall.SIGCHLD && s != syscall.SIGURG && s != syscall.SIGPIPE
+	return s != spec.SIGCHLD && s != spec.SIGURG && s != syscall.SIGPIPE
 }
 
-// isRequest tells whether the runtime is asking the container to stop. A signal
-// that the user named to stop the command with is the image's, most likely.
+// isRequest reports whether a signal is the runtime's stop request. The signal
+// that the user specified for stopping the command is most likely the image's
+// stop signal, too.
 func (m *Machine) isRequest(s syscall.Signal) bool {
 	return s == syscall.SIGTERM || s == m.requestSignal || s == m.spec.StopSignal
 }
 
-// isGuess tells whether the runtime may be asking the container to stop. Its
-// stop signal may come from the image, which we cannot see: these are the ones
-// that images use. It may as well be somebody asking for a thread dump, so the
-// command gets it as it is.
+// isGuess reports whether a signal may be the runtime's stop request. The stop
+// signal may come from the image, which the wrapper cannot see; these are the
+// signals that images use. The signal may also be, for example, a request for a
+// thread dump, so the command receives it unchanged.
 func (m *Machine) isGuess(s syscall.Signal) bool {
 	if m.requestSignal != 0 {
 		return false
 	}
-	return s == syscall.SIGQUIT || s == syscall.SIGINT || s == syscall.SIGWINCH && !m.terminal
+	return s == syscall.SIGQUIT || s == syscall.SIGINT || s == spec.SIGWINCH && !m.terminal
 }
 
-// stopSignal is the one the user named, else the one we were asked by.
+// stopSignal returns the signal that stops the command: the one that the user
+// specified for the cause, otherwise the signal of the stop request, otherwise
+// the runtime's stop signal if known, otherwise SIGTERM.
 func (m *Machine) stopSignal() syscall.Signal {
 	switch {
-	case m.cause == byDependency && m.spec.DependencySignal != 0:
+	case m.forOthers() && m.spec.DependencySignal != 0:
 		return m.spec.DependencySignal
 	case m.spec.StopSignal != 0:
 		return m.spec.StopSignal
@@ -106,8 +110,8 @@ func (m *Machine) stopSignal() syscall.Signal {
 	}
 }
 
-// stopHolds says which stop dependencies hold, "" when too few do, and whether
-// it is too early to act on them.
+// stopHolds names the stop dependencies that hold, or returns "" if too few do.
+// It also reports whether it is too early to act on them.
 func (m *Machine) stopHolds() (why string, doubted bool) {
 	var held, doubts []string
 	for _, d := range m.spec.StopDeps {
@@ -132,29 +136,82 @@ func (m *Machine) stopHolds() (why string, doubted bool) {
 	}
 }
 
-// beingStopped tells whether the kubelet is stopping the container, or may be:
-// then the hold and the grace period count, and no stop dependency.
+// stoppers names what ends the command for a cause: the containers that
+// stopHolds or restartDue returns, or the hook.
+func (m *Machine) stoppers(c cause) string {
+	switch c {
+	case byHook:
+		return string(PostStart)
+	case byRestart:
+		name, _ := m.restartDue()
+		return name
+	default: // the stop dependencies
+	}
+	var held, doubts []string
+	for _, d := range m.spec.StopDeps {
+		switch {
+		case m.judge(d) != holds:
+		case m.doubted(d):
+			doubts = append(doubts, d.Container)
+		default:
+			held = append(held, d.Container)
+		}
+	}
+	all := slices.Concat(held, doubts)
+	if m.spec.StopWhen != spec.StopAll && len(all) > 1 {
+		all = all[:1]
+	}
+	return strings.Join(all, ",")
+}
+
+// beingStopped reports whether the kubelet is stopping the container, or may
+// be. In that case the hold and the grace period apply, and stop dependencies
+// do not.
 func (m *Machine) beingStopped() bool {
 	return m.noted || m.hinted || m.asked != 0 && (!m.guessed || m.confirmed)
 }
 
-// evaluateStop decides what a running container does with the present facts.
+// evaluateStop decides the next step of a running container from the present
+// facts.
 func (m *Machine) evaluateStop() []Action {
-	why, doubted := m.stopHolds()
+	c, why, doubted := m.stopReason()
 	switch {
-	case why == "" || m.cause != nobody:
+	case c == nobody || m.cause != nobody:
 		return nil
 	case m.beingStopped():
 		return m.watchOverdue()
 	case doubted:
 		return m.doubt()
 	default:
-		return m.end(byDependency, why)
+		return m.end(c, why)
 	}
 }
 
-// watchOverdue sees to it that the command ends although whoever sent the stop
-// request was not the kubelet, which would kill it after the grace period.
+// stopReason returns why the command is to be stopped because of another
+// container, or nobody if it is not. It also reports whether it is too early to
+// act on that. A stop dependency takes precedence over a restart.
+func (m *Machine) stopReason() (c cause, why string, doubted bool) {
+	why, doubted = m.stopHolds()
+	if why != "" && !doubted {
+		return byDependency, why, false
+	}
+	name, early := m.restartDue()
+	switch {
+	case name != "" && (why == "" || !early):
+		return byRestart, name + " ended, and this container restarts with it", early
+	case why != "":
+		return byDependency, why, doubted
+	default:
+		return nobody, "", false
+	}
+}
+
+// forOthers reports whether the command is stopped because of another
+// container.
+func (m *Machine) forOthers() bool { return m.cause == byDependency || m.cause == byRestart }
+
+// watchOverdue ensures that the command ends even if the stop request was not
+// sent by the kubelet, which would kill the command after the grace period.
 func (m *Machine) watchOverdue() []Action {
 	if m.state != Stopping || m.overdue {
 		return nil
@@ -163,14 +220,20 @@ func (m *Machine) watchOverdue() []Action {
 	return []Action{SetTimer{OverdueTimer, m.killedAfter()}}
 }
 
-// killOverdue kills a command that has outlived its stop request by the whole
-// grace period.
+// killOverdue kills a command that still runs a whole grace period after its
+// stop request.
 func (m *Machine) killOverdue() []Action {
-	m.cause, m.state, m.killed = byDependency, Killing, true
-	return []Action{Kill{"it did not end within its grace period, and a stop dependency holds"}}
+	c, why, _ := m.stopReason()
+	if c == nobody { // the reason no longer exists
+		m.overdue = false
+		return nil
+	}
+	m.cause, m.why, m.by, m.state, m.killed = c, why, m.stoppers(c), Killing, true
+	return []Action{Kill{"it did not end within its grace period, and " + why}}
 }
 
-// killedAfter is how long a command had that was killed for a stop dependency.
+// killedAfter returns how long a command had before it was killed because of
+// another container.
 func (m *Machine) killedAfter() time.Duration {
 	if m.overdue {
 		return max(m.spec.GracePeriod, m.spec.StopTimeout)
@@ -178,16 +241,16 @@ func (m *Machine) killedAfter() time.Duration {
 	return m.spec.StopTimeout
 }
 
-// end stops the command for a reason of ours.
+// end stops the command for a reason of the wrapper's own.
 func (m *Machine) end(c cause, why string) []Action {
-	m.cause, m.why = c, why
-	if m.guessed { // it is not passed on any more
+	m.cause, m.why, m.by = c, why, m.stoppers(c)
+	if m.guessed { // the signal is no longer passed on
 		m.asked, m.guessed = 0, false
 	}
 	switch {
-	case m.state == Stopping: // asked already, and to many commands a second signal means "at once"
+	case m.state == Stopping: // the command has already received a stop request, and many commands take a second signal as "stop immediately"
 		return []Action{SetTimer{StopTimeout, m.stopTimeout()}}
-	case m.spec.PreStop != nil && m.asked == 0: // else the kubelet has run it
+	case m.spec.PreStop != nil && m.asked == 0: // otherwise the kubelet has run the hook
 		m.state = PreStopping
 		return []Action{RunHook{PreStop}, SetTimer{PreStopTimeout, m.stopTimeout()}}
 	default:
@@ -195,8 +258,9 @@ func (m *Machine) end(c cause, why string) []Action {
 	}
 }
 
-// stopTimeout is how long the command has from our asking to SIGKILL. After a
-// failed hook it has what the kubelet would give it.
+// stopTimeout returns how long the command has from the wrapper's stop request
+// to SIGKILL. After a failed hook, that is the grace period, as with the
+// kubelet.
 func (m *Machine) stopTimeout() time.Duration {
 	if m.cause == byHook && m.spec.GracePeriod > 0 {
 		return m.spec.GracePeriod
@@ -204,18 +268,18 @@ func (m *Machine) stopTimeout() time.Duration {
 	return m.spec.StopTimeout
 }
 
-// ask asks the command to end, by request where there is one.
+// ask sends the command a stop request, by stopHTTP if that is set and applies.
 func (m *Machine) ask() []Action {
 	m.state = Stopping
 	timer := SetTimer{StopTimeout, m.stopTimeout()}
-	if m.spec.StopHTTP == nil || m.cause != byDependency || m.asked != 0 {
+	if m.spec.StopHTTP == nil || !m.forOthers() || m.asked != 0 {
 		return []Action{Stop{m.stopSignal(), m.why}, timer}
 	}
 	m.requested = true
 	return []Action{SendStop{m.why}, SetTimer{StopSignalTimer, m.stopTimeout() / 2}, timer}
 }
 
-// signalAfterRequest sends the signal that stopHTTP stood for, if it did.
+// signalAfterRequest sends the stop signal if stopHTTP was sent in its place.
 func (m *Machine) signalAfterRequest(why string) []Action {
 	if m.state != Stopping || !m.requested {
 		return nil
@@ -226,13 +290,13 @@ func (m *Machine) signalAfterRequest(why string) []Action {
 
 func (m *Machine) stopSent(err string) []Action {
 	if err == "" {
-		return nil // it has half of stopTimeout to show
+		return nil // the request has half of stopTimeout to take effect
 	}
 	return m.signalAfterRequest("the stop request did not get through: " + err)
 }
 
-// hookDone takes a hook's end. A postStart hook that failed ends the container,
-// as the kubelet would.
+// hookDone handles the end of a hook. A failed postStart hook ends the
+// container, as with the kubelet.
 func (m *Machine) hookDone(e HookDone) []Action {
 	switch {
 	case e.Hook == PreStop && m.state == PreStopping:
@@ -243,7 +307,7 @@ func (m *Machine) hookDone(e HookDone) []Action {
 		return append(acts, m.ask()...)
 	case e.Hook == PostStart && e.Err != "" && m.cause == nobody && m.state >= Running && m.state <= Stopping:
 		return m.end(byHook, "postStart hook: "+e.Err)
-	default: // stale, or as it should be
+	default: // stale, or success
 		return nil
 	}
 }
@@ -268,6 +332,7 @@ func (m *Machine) fired(t Timer) []Action {
 	case t == HoldMomentTimer && m.state == Holding && !m.confirmed:
 		return m.delay("no dependent is being stopped: only this container is")
 	case t == HoldBudget && m.state == Holding:
+		m.expired = !m.guessed
 		return m.delay("the grace period leaves no more time to hold")
 	case t == StopDelay && m.state == Delaying:
 		return m.passOn()
@@ -282,26 +347,27 @@ func (m *Machine) fired(t Timer) []Action {
 		return append([]Action{Sweep{syscall.SIGKILL}}, m.leave()...)
 	case t == LeaveTimer && m.state == Leaving:
 		return m.exitSent()
+	case t == LookTimer && m.deciding:
+		return m.decide(true)
 	default: // stale
 		return nil
 	}
 }
 
-// unkillable ends the wrapper where the command cannot be ended. As PID 1 its
-// end is the command's, too; elsewhere the runtime ends the container's rest.
+// unkillable ends the wrapper if the command cannot be killed. If the wrapper
+// is PID 1, the command ends with it; otherwise the runtime kills the remaining
+// processes of the container.
 func (m *Machine) unkillable(why string) []Action {
 	if m.state != Killing {
 		return nil
 	}
 	code := 128 + int(syscall.SIGKILL)
-	if m.cause == byDependency {
-		code = m.spec.KilledExitCode.Or(code)
-	}
-	m.exit = Exit{code, "koordinator: killed: " + why, true}
+	m.exit = Exit{m.killedCode(code), spec.KilledBy + why, true}
 	return m.leave()
 }
 
-// exited takes the command's end and lets what it left behind end too.
+// exited handles the exit of the command and ends the remaining processes of
+// its group.
 func (m *Machine) exited(code int) []Action {
 	if m.state < Running || m.state > Killing {
 		return nil // stale
@@ -310,52 +376,30 @@ func (m *Machine) exited(code int) []Action {
 	switch {
 	case m.cause == byHook:
 		m.exit.Message, m.exit.Stopped = spec.StoppedBy+m.why, true
-	case m.cause == byDependency && m.killed:
-		m.exit.Code, m.exit.Stopped = m.spec.KilledExitCode.Or(code), true
-		m.exit.Message = fmt.Sprintf("koordinator: killed: the command did not end within %s of being asked to", m.killedAfter())
+	case m.forOthers() && m.killed:
+		m.exit.Code, m.exit.Stopped = m.killedCode(code), true
+		m.exit.Message = fmt.Sprintf(spec.KilledBy+"the command did not end within %s of the stop request", m.killedAfter())
+	case m.cause == byRestart:
+		m.exit = Exit{spec.ExitRestart, spec.StoppedBy + m.why, true}
 	case m.cause == byDependency:
 		m.exit = Exit{m.spec.StoppedExitCode.Or(code), spec.StoppedBy + m.why, true}
+	case m.expired:
+		m.exit.Message = spec.HeldTooLong
 	}
 	m.state = Sweeping
 	return []Action{SetTimer{SweepTimer, SweepTimeout}, Sweep{syscall.SIGTERM}}
 }
 
-func (m *Machine) swept() []Action {
-	if m.state != Sweeping {
-		return nil
+// killedCode returns the code to report for a killed command that ended with
+// code. A container that restarts with another one has to be started again,
+// regardless of how its command ended.
+func (m *Machine) killedCode(code int) int {
+	switch m.cause {
+	case byDependency:
+		return m.spec.KilledExitCode.Or(code)
+	case byRestart:
+		return spec.ExitRestart
+	default:
+		return code
 	}
-	return m.leave()
-}
-
-// leave sends what has to be sent when the container has exited for good, and
-// ends. Where the restart policy is not known, whoever wrote the requests down
-// meant them.
-func (m *Machine) leave() []Action {
-	forGood := m.spec.Restart.Policy == "" || m.spec.Restart.ForGood(m.exit.Code)
-	stopped := m.asked != 0 && !m.started // the runtime wants it gone at once, and the others too
-	if len(m.spec.ExitHTTP) == 0 || !forGood || stopped {
-		m.state = Done
-		return []Action{m.exit}
-	}
-	m.state = Leaving
-	most := time.Duration(len(m.spec.ExitHTTP))*LeaveLimit + leaveMargin // each request ends by itself, and says so
-	if m.asked != 0 {
-		most = m.leaveBudget()
-	}
-	return []Action{SetTimer{LeaveTimer, most}, SendExit{}}
-}
-
-// leaveBudget is how long the requests of exitHTTP may take once the kubelet is
-// stopping the container: what a command has for its own end, and no more than
-// half of the grace period.
-func (m *Machine) leaveBudget() time.Duration {
-	return min(max(2*time.Second, m.spec.GracePeriod/4), max(time.Second, m.spec.GracePeriod/2))
-}
-
-func (m *Machine) exitSent() []Action {
-	if m.state != Leaving {
-		return nil
-	}
-	m.state = Done
-	return []Action{m.exit}
 }

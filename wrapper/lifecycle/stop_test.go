@@ -7,7 +7,7 @@ import (
 )
 
 func TestStopDependency(t *testing.T) {
-	const timely, late = "a exited with code 0", "koordinator: killed: the command did not end within 2s of being asked to"
+	const timely, late = "a exited with code 0", "koordinator: killed: the command did not end within 2s of the stop request"
 	toKill := func(end func([]step) []step) []step {
 		return end(running(
 			on(a(failed), Stop{term, "a exited with code 3"}, SetTimer{StopTimeout, 2 * time.Second}),
@@ -108,8 +108,8 @@ func TestStopTimeout(t *testing.T) {
 		), 6, Exit{Code: 6})},
 		{"A23 a request that was not the kubelet's, which would have killed by then", `{"stopDeps":["a"],"stopTimeout":"2s","gracePeriod":"30s"}`, ending(running(
 			on(Signal{term}, podStop(term, term)),
-			on(a(succeeded), overdue), on(Fired{OverdueTimer}, Kill{"it did not end within its grace period, and a stop dependency holds"}),
-		), 137, Exit{Code: 137, Message: "koordinator: killed: the command did not end within 30s of being asked to", Stopped: true})},
+			on(a(succeeded), overdue), on(Fired{OverdueTimer}, Kill{"it did not end within its grace period, and a exited with code 0"}),
+		), 137, Exit{Code: 137, Message: "koordinator: killed: the command did not end within 30s of the stop request", Stopped: true})},
 		{"a stop dependency, and then the pod's request: no second signal", `{"stopDeps":["a"]}`, running(
 			on(a(succeeded), askedBy("a exited with code 0")...), on(Signal{term}),
 			on(Signal{syscall.SIGUSR1}, Forward{syscall.SIGUSR1}), on(Signal{term}, Forward{term}),

@@ -11,7 +11,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Signals and durations that many stories are about.
+// Signals and durations that many stories use.
 const (
 	term = syscall.SIGTERM
 	kill = syscall.SIGKILL
@@ -20,20 +20,21 @@ const (
 	half = 30 * time.Second // the default stopTimeout
 )
 
-// story is a spec, and what its machine must answer to one event after another.
+// story is a spec with a sequence of events and the actions that its machine
+// must return.
 type story struct {
 	name  string
 	spec  string // JSON
 	steps []step
 }
 
-// step is one event and the answer.
+// step is one event and the expected actions.
 type step struct {
 	event Event
 	want  []Action
 }
 
-// on is a step.
+// on returns a step.
 func on(e Event, want ...Action) step { return step{e, want} }
 
 // tell runs stories.
@@ -44,7 +45,7 @@ func tell(t *testing.T, stories []story) {
 	}
 }
 
-// play takes steps and compares every answer.
+// play sends the events of all steps and compares every answer.
 func play(t *testing.T, m *Machine, steps []step) {
 	t.Helper()
 	for i, s := range steps {
@@ -55,7 +56,7 @@ func play(t *testing.T, m *Machine, steps []step) {
 	}
 }
 
-// parsed is a spec from its JSON.
+// parsed returns the spec for its JSON.
 func parsed(t *testing.T, text string) spec.Spec {
 	t.Helper()
 	s, err := spec.Parse(text)
@@ -65,7 +66,7 @@ func parsed(t *testing.T, text string) spec.Spec {
 	return s
 }
 
-// What is known of another container.
+// Facts about another container.
 var (
 	up             = Fact{Started: true, Runs: true}
 	ready          = Fact{Started: true, Ready: true, Runs: true}
@@ -80,50 +81,53 @@ var (
 	absent         = Fact{Missing: `no container "a" in this pod`}
 )
 
-// overdue is the timer for a command whose stop was requested by somebody else
-// than the kubelet, with a grace period of at most 30 s.
+// overdue is the timer for a command whose stop request did not come from the
+// kubelet, with a grace period of at most 30 s.
 var overdue = SetTimer{OverdueTimer, half}
 
-// hinted is the answer to SIGQUIT when it is passed on as it is.
+// hinted is the answer to SIGQUIT when it is passed on unchanged.
 var hinted = []Action{Forward{quit}, SetTimer{HintTimer, HintMoment}}
 
-// a is what is known when only container a is.
+// a returns the facts when only container a is known.
 func a(f Fact) Facts { return Facts{"a": f} }
 
-// waitFor is the first step of a container that waits.
+// waitFor returns the first step of a container that waits.
 func waitFor(what ...string) step { return on(Begin{}, Wait{what}) }
 
-// running are the steps of a command that starts at once, and more.
+// running returns the steps of a command that starts immediately, followed by
+// more.
 func running(more ...step) []step {
 	return append([]step{on(Begin{}, Start{}), on(Started{})}, more...)
 }
 
-// ending are the steps, and those of a command that then exits and leaves
-// nothing behind.
+// ending returns the steps, followed by those of a command that exits and
+// leaves no processes behind.
 func ending(steps []step, code int, want Exit) []step {
 	return append(steps, on(Exited{code}, SetTimer{SweepTimer, SweepTimeout}, Sweep{term}), on(Swept{}, want))
 }
 
-// never is the exit of a container whose command never ran.
+// never returns the exit of a container whose command never ran.
 func never(code int, why string) Exit { return Exit{Code: code, Message: spec.NotStarted + why} }
 
-// askedBy is the answer to a stop dependency of a command with default options.
+// askedBy returns the actions when a stop dependency holds, for a command with
+// default options.
 func askedBy(why string) []Action {
 	return []Action{Stop{term, why}, SetTimer{StopTimeout, half}}
 }
 
-// podStop is the pod's stop request being passed on.
+// podStop returns the action that passes on the pod's stop request.
 func podStop(with, by syscall.Signal) Stop {
-	return Stop{with, "the container was asked to by " + spec.SignalName(by)}
+	return Stop{with, "the container received " + spec.SignalName(by)}
 }
 
-// stopped is the exit of a container whose command was stopped for why.
+// stopped returns the exit of a container whose command was stopped for the
+// reason why.
 func stopped(code int, why string) Exit {
 	return Exit{Code: code, Message: spec.StoppedBy + why, Stopped: true}
 }
 
-// kept is the exit of a container whose command a stop dependency kept from
-// running.
+// kept returns the exit of a container whose command was kept from running by a
+// stop dependency.
 func kept(code int, why string) Exit {
 	x := never(code, why+" before the command was started")
 	x.Stopped = true

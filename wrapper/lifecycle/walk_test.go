@@ -28,14 +28,14 @@ const (
 // walker takes random walks through one pod.
 type walker struct {
 	random *rand.Rand
-	prompt bool // what is told arrives before anything else happens
+	prompt bool // news arrives before anything else happens
 	moves  []move
 	hash   maphash.Seed
 	seen   map[uint64]struct{} // hashes of the states visited
 	steps  int
 }
 
-// walk goes from the pod's begin to its end.
+// walk walks from the pod's beginning to its end.
 func (w *walker) walk(specs []spec.Spec) error {
 	p, err := newPod(specs, int8(w.random.IntN(3)), int8(w.random.IntN(4)))
 	w.prompt = w.random.IntN(2) == 0
@@ -58,7 +58,7 @@ func (w *walker) walk(specs []spec.Spec) error {
 	return err
 }
 
-// ended tells what is wrong with a pod in which nothing more can happen.
+// ended returns the error in a pod in which nothing more can happen.
 func (p *pod) ended() error {
 	for i := range p.c {
 		if p.c[i].alive {
@@ -68,8 +68,8 @@ func (p *pod) ended() error {
 	return nil
 }
 
-// choose takes one of the moves that can come next. What has to come is more
-// likely than what may; after a while the pod is stopped.
+// choose picks one of the possible next moves. Moves that are due are more
+// likely than whims; after a while the pod is stopped.
 func (w *walker) choose(p *pod) (move, bool) {
 	due := p.moves()
 	if w.prompt {
@@ -98,8 +98,8 @@ func (w *walker) choose(p *pod) (move, bool) {
 	return m, true
 }
 
-// signals are the command's own that somebody may send, and what may be a stop
-// request.
+// signals returns signals that any process may send: one that is meant for the
+// command, and one that may be a stop request.
 func (p *pod) signals() []move {
 	var list []move
 	for i := range p.c {
@@ -110,7 +110,7 @@ func (p *pod) signals() []move {
 	return list
 }
 
-// count takes the state for one that was visited.
+// count records the state as visited.
 func (w *walker) count(p *pod) {
 	w.steps++
 	var sum uint64
@@ -120,7 +120,7 @@ func (w *walker) count(p *pod) {
 	w.seen[sum] = struct{}{}
 }
 
-// explored are the walks through one random pod.
+// explored walks through one random pod.
 func explored(seed uint64) (states, steps int, err error) {
 	w := walker{random: rand.New(rand.NewPCG(seed, seed)), hash: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
 	specs := randomPod(w.random)
@@ -137,8 +137,8 @@ func explored(seed uint64) (states, steps int, err error) {
 }
 
 // TestExploreLargerPods walks through random pods of three and four containers:
-// for the time that EXPLORE names, as 5m, else for two seconds. EXPLORE_SEED
-// names one pod to walk through again.
+// for the duration in EXPLORE, for example 5m, or for two seconds by default.
+// EXPLORE_SEED selects one pod to walk through again.
 func TestExploreLargerPods(t *testing.T) {
 	if text := os.Getenv("EXPLORE_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)

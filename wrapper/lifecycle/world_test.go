@@ -10,7 +10,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// stage is how another container stands, as far as anybody can tell.
+// stage is the state of another container as far as it can be observed.
 type stage uint8
 
 const (
@@ -19,69 +19,77 @@ const (
 	upStage
 	readyStage
 	stoppingStage
-	between // two incarnations
+	between // between two incarnations
 	succeededStage
 	failedStage
 	killedStage
 	neverRan
 	endedAsAsked    // after a stop request
-	neverRanAsAsked // the same, while it waited
-	stoppedStage    // by its wrapper, which reports 0
+	neverRanAsAsked // after a stop request, while it waited
+	stoppedStage    // stopped by its wrapper, which reports 0
+	againStage      // runs again, and its end was missed
 	unseenStage     // runs, as far as the status reports
-	stages          // how many there are
+	stages          // the number of stages
 )
 
-// stageFacts is what is known at each stage.
+// How often the container of a stage has ended, according to its records.
+var (
+	notEnded = Ends{Counter: ByRecord}
+	ended    = Ends{Counter: ByRecord, Number: 1}
+)
+
+// stageFacts contains the facts for each stage.
 var stageFacts = [...]Fact{
 	unknown:         {},
 	missing:         {Missing: "no such container"},
-	upStage:         {Started: true, Runs: true},
-	readyStage:      {Started: true, Ready: true, Runs: true},
-	stoppingStage:   {Started: true, Ready: true, Runs: true, Stopping: true},
-	between:         {Started: true},
-	succeededStage:  {Started: true, Exited: true},
-	failedStage:     {Started: true, Exited: true, Code: 1},
-	killedStage:     {Started: true, Exited: true, Code: 137},
+	upStage:         {Started: true, Runs: true, Ends: notEnded},
+	readyStage:      {Started: true, Ready: true, Runs: true, Ends: notEnded},
+	stoppingStage:   {Started: true, Ready: true, Runs: true, Stopping: true, Ends: notEnded},
+	between:         {Started: true, Ends: ended},
+	succeededStage:  {Started: true, Exited: true, Ends: ended},
+	failedStage:     {Started: true, Exited: true, Code: 1, Ends: ended},
+	killedStage:     {Started: true, Exited: true, Code: 137, Ends: ended},
 	neverRan:        {Exited: true, Code: 69},
-	endedAsAsked:    {Started: true, Stopping: true, Exited: true},
+	endedAsAsked:    {Started: true, Stopping: true, Exited: true, Ends: ended},
 	neverRanAsAsked: {Stopping: true, Exited: true, Code: 143},
-	stoppedStage:    {Started: true, Exited: true, Stopped: true},
-	unseenStage:     {Started: true, Runs: true, Unseen: true},
+	stoppedStage:    {Started: true, Exited: true, Stopped: true, Ends: ended},
+	againStage:      {Started: true, Ready: true, Runs: true, Ends: ended},
+	unseenStage:     {Started: true, Runs: true, Unseen: true, Ends: Ends{Counter: ByStatus, Number: 4}},
 }
 
-// after are the stages that may be heard of next. Any may be missed.
+// after returns the stages that may be observed next. Any stage may be missed.
 func (s stage) after() []stage {
-	all := []stage{upStage, readyStage, stoppingStage, between, succeededStage, failedStage, killedStage, endedAsAsked, stoppedStage, unseenStage}
+	all := []stage{upStage, readyStage, stoppingStage, between, succeededStage, failedStage, killedStage, endedAsAsked, stoppedStage, againStage, unseenStage}
 	switch {
 	case s == unknown:
 		return append(all, missing, neverRan, neverRanAsAsked)
-	case s == missing || s >= succeededStage && s != unseenStage:
-		return nil // for good
+	case s == missing || s >= succeededStage && s < againStage:
+		return nil // permanently
 	default:
 		return all
 	}
 }
 
-// hearsay is what one incarnation can hear of the two containers that its spec
-// may name.
+// hearsay is everything that one incarnation can learn about the two containers
+// that its spec may name.
 type hearsay struct {
 	named [2]bool
-	next  [2][stages][]stage // what may be heard of next, if it can matter
+	next  [2][stages][]stage // the stages that may be observed next, if they can matter
 	facts [stages][stages]Facts
 
 	seed    maphash.Seed
-	heard   map[heard]uint64 // the hash of what became of it
+	heard   map[heard]uint64 // the hash of the result
 	repeats int
 	tried   int
 }
 
-// heard is an incarnation, but for its facts, and what it hears.
+// heard is an incarnation without its facts, and the stages that it learns.
 type heard struct {
 	run   uint64
 	peers [2]stage
 }
 
-// newHearsay works it out for a spec.
+// newHearsay computes the hearsay for a spec.
 func newHearsay(s *spec.Spec) *hearsay {
 	h := &hearsay{named: [2]bool{named(s, "p"), named(s, "q")}, heard: map[heard]uint64{}, seed: maphash.MakeSeed()}
 	for p := range stages {
@@ -103,16 +111,16 @@ func newHearsay(s *spec.Spec) *hearsay {
 	return h
 }
 
-// world is one incarnation and the two containers.
+// world is one incarnation and the two other containers.
 type world struct {
 	run
 	peers   [2]stage
 	hearsay *hearsay
 }
 
-// newWorld is an incarnation that has begun and has heard nothing.
+// newWorld returns an incarnation that has begun and knows nothing.
 func newWorld(s spec.Spec) (world, error) {
-	r, err := newRun(s)
+	r, err := newRun(s, nil)
 	return world{run: r, hearsay: newHearsay(&s)}, err
 }
 
@@ -121,7 +129,7 @@ type worldKey struct {
 	peers [2]stage
 }
 
-// key leaves out how a container stands that the machine does not need any more.
+// key omits the stage of a container that the machine no longer needs.
 func (w *world) key() worldKey {
 	k := worldKey{w.run.key(), w.peers}
 	needs := w.machine.Needs()
@@ -138,17 +146,18 @@ func (w *world) keep() *world {
 	return &c
 }
 
-// peerNames are the two containers.
+// peerNames are the names of the two other containers.
 var peerNames = [2]string{"p", "q"}
 
-// named tells whether the spec names that container.
+// named reports whether the spec names that container.
 func named(s *spec.Spec, name string) bool {
 	is := func(d spec.Dependency) bool { return d.Container == name }
-	return slices.Contains(s.HoldFor, name) || slices.ContainsFunc(s.StartDeps, is) || slices.ContainsFunc(s.StopDeps, is)
+	return slices.Contains(s.HoldFor, name) || slices.Contains(s.RestartWith, name) || slices.ContainsFunc(startDeps(*s), is) || slices.ContainsFunc(s.StopDeps, is)
 }
 
-// told is every next pair of stages that can be heard of at once. Only who
-// waits can tell two changes at once from one after the other.
+// told returns every next pair of stages that can be learned at once. Only a
+// waiting container can distinguish two simultaneous changes from consecutive
+// ones.
 func (w *world) told() [][2]stage {
 	if w.monitor.over {
 		return nil
@@ -169,17 +178,17 @@ func (w *world) told() [][2]stage {
 	return pairs
 }
 
-// sent are the signals that somebody sends: a stop request, what may be one,
-// the command's own, and one of the kernel's.
+// sent contains the signals that are sent: stop requests, one that may be a
+// stop request, one for the command, and one from the kernel.
 var sent = []Event{
 	Signal{syscall.SIGTERM}, Signal{syscall.SIGUSR1}, Signal{syscall.SIGQUIT}, Signal{syscall.SIGHUP}, Signal{syscall.SIGCHLD},
 }
 
-// mayFireLate are the timers that may fire when another has come of what they
-// were set for.
+// mayFireLate contains the timers that may fire after another event has made
+// them obsolete.
 const mayFireLate = 1<<(LeaveTimer+1) - 1
 
-// expand takes every event that can come next.
+// expand handles every possible next event.
 func (w *world) expand(step stepped[world]) error {
 	var next world
 	needs := w.machine.Needs()
@@ -206,9 +215,9 @@ func (w *world) expand(step stepped[world]) error {
 	h := w.hearsay
 	run := maphash.Comparable(h.seed, w.run.key())
 	for _, pair := range w.told() {
-		// New facts replace the old ones: the same incarnation that hears the same
-		// again has the same future, whatever it had heard before. Every 16th repeat
-		// verifies that.
+		// New facts replace the old ones. Therefore the same incarnation that learns
+		// the same facts again has the same future, regardless of what it knew
+		// before. Every 16th repeat verifies that.
 		what, concerned := heard{run, pair}, w.concerned(needs, pair)
 		outcome, again := h.heard[what]
 		if again && concerned {
@@ -235,7 +244,7 @@ func (w *world) expand(step stepped[world]) error {
 	return w.settles()
 }
 
-// becomes is what an event makes of it.
+// becomes returns the world after an event.
 func (w *world) becomes(e Event, peers [2]stage) (world, error) {
 	next := world{w.clone(), peers, w.hearsay}
 	err := next.take(e)
@@ -243,9 +252,10 @@ func (w *world) becomes(e Event, peers [2]stage) (world, error) {
 	return next, errors.Join(err, next.drop())
 }
 
-// heedless verifies what key relies on: a container that the machine does not
-// need is not needed later, and how it stands does not change what an event
-// makes of the machine. Every 8th event is tried with another stage.
+// heedless verifies the assumption behind key: a container that the machine
+// does not need is not needed later either, and its stage does not change the
+// effect of an event on the machine. Every 8th event is tried with another
+// stage.
 func (w *world) heedless(needs []string, e Event, next *world) error {
 	for _, name := range next.machine.Needs() {
 		if !slices.Contains(needs, name) {
@@ -273,8 +283,8 @@ func (w *world) heedless(needs []string, e Event, next *world) error {
 	return err
 }
 
-// concerned tells whether what is told is about a container that the machine
-// says it needs.
+// concerned reports whether the news is about a container that the machine
+// needs.
 func (w *world) concerned(needs []string, pair [2]stage) bool {
 	for i, name := range peerNames {
 		if pair[i] != w.peers[i] && slices.Contains(needs, name) {
@@ -284,20 +294,19 @@ func (w *world) concerned(needs []string, pair [2]stage) bool {
 	return false
 }
 
-// moved tells whether the machine did more than to note and to tell what it
-// heard.
+// moved reports whether the machine did more than record and report the news.
 func (w *world) moved(next *world) bool {
 	before, after := w.run.key(), next.run.key()
 	before.monitor, before.complained, before.confirmed = after.monitor, after.complained, after.confirmed
 	return before != after
 }
 
-// idle tells whether a stage differs from other ones only in what the spec does
-// not depend on.
+// idle reports whether a stage differs from others only in aspects that the
+// spec does not depend on.
 func idle(s *spec.Spec, at stage, name string) bool {
-	holds := slices.Contains(s.HoldFor, name)
+	holds, restarts := slices.Contains(s.HoldFor, name), slices.Contains(s.RestartWith, name)
 	on := func(conditions ...spec.Condition) bool {
-		return slices.ContainsFunc(slices.Concat(s.StartDeps, s.StopDeps), func(d spec.Dependency) bool {
+		return slices.ContainsFunc(slices.Concat(startDeps(*s), s.StopDeps), func(d spec.Dependency) bool {
 			return d.Container == name && slices.Contains(conditions, d.Condition)
 		})
 	}
@@ -305,26 +314,28 @@ func idle(s *spec.Spec, at stage, name string) bool {
 	case readyStage:
 		return !on(spec.Ready)
 	case upStage, between:
-		return !holds && !on(spec.Started, spec.Ready)
+		return !holds && !restarts && !on(spec.Started, spec.Ready)
 	case stoppingStage, unseenStage:
-		return !holds
+		return !holds && !restarts
+	case againStage:
+		return !restarts
 	case stoppedStage:
 		return !on(spec.Succeeded, spec.Failed)
 	case neverRan:
 		return !on(spec.Started)
 	case neverRanAsAsked:
 		return !on(spec.Started, spec.Succeeded, spec.Failed)
-	case killedStage: // as failedStage, but for the code
+	case killedStage: // like failedStage, except for the code
 		return true
 	default:
 		return false
 	}
 }
 
-// settles tells whether the run ends by itself, once nothing more is to be
-// heard of others: everything that is due comes, and a command that nobody
-// kills ends only when nothing else is left, unless there is a reason of ours
-// to end it.
+// settles checks that the run ends by itself when there is no more news about
+// other containers. Everything that is due happens, and a command that nothing
+// kills exits only when nothing else is left, unless the wrapper has a reason
+// of its own to end it.
 func (w *world) settles() error {
 	r := w.clone()
 	for range 40 {

@@ -1,7 +1,7 @@
 // Package network performs the tasks of the network program: it watches the pod
-// at the API server, and sends requests that require TLS. The wrapper runs the
-// program as a child process only while it needs it. The memory for TLS and fatal
-// errors of the Go runtime therefore do not affect the wrapper.
+// through the API server, and sends requests that require TLS. The wrapper runs
+// the program as a child process only while it needs it. The memory for TLS and
+// fatal errors of the Go runtime therefore do not affect the wrapper.
 package network
 
 import (
@@ -26,13 +26,13 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Perform performs a task and returns the program's exit code. The task's input
-// comes from in, a JSON document; it prints lines of JSON to out. Lines of the
-// log, which logger makes, and what is wrong with the input go to stderr.
+// Perform performs a task and returns the program's exit code. It reads the
+// task's input, a JSON document, from in and prints lines of JSON to out. Log
+// lines of the logger that logger returns, and errors, go to stderr.
 func Perform(task string, in io.Reader, out, stderr io.Writer, logger func(container, level string) *slog.Logger) int {
-	signal.Ignore(syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU) // nobody would continue it
-	signal.Ignore(syscall.SIGPIPE)                                   // a log that nobody reads is no reason to end
-	debug.SetGCPercent(50)                                           // as the wrapper
+	signal.Ignore(syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU) // nothing would continue a stopped program
+	signal.Ignore(syscall.SIGPIPE)                                   // a log without a reader is no reason to end
+	debug.SetGCPercent(50)                                           // like the wrapper
 	debug.SetMemoryLimit(math.MaxInt64)
 	var err error
 	switch task {
@@ -50,12 +50,12 @@ func Perform(task string, in io.Reader, out, stderr io.Writer, logger func(conta
 	return 0
 }
 
-// settled is how long after its start a watch has nothing to do as a rule, and
-// needs no more of its program than it takes to wait.
+// settled is how long after its start a watch usually becomes idle, so that
+// most of the program's memory can be freed.
 const settled = time.Second
 
 // watch prints a snapshot whenever the pod's status has changed, until ctx ends
-// or nobody reads them any more.
+// or the output has no reader.
 func watch(ctx context.Context, in io.Reader, out io.Writer, logger func(container, level string) *slog.Logger) error {
 	var c podstatus.Config
 	if err := json.NewDecoder(in).Decode(&c); err != nil {
@@ -79,9 +79,9 @@ func watch(ctx context.Context, in io.Reader, out io.Writer, logger func(contain
 	}
 }
 
-// Secure makes a TLS connection out of a plain one. Certificates are not
-// verified, as the kubelet does not verify those of probes: the server is a
-// neighbour in the pod.
+// Secure turns a plain connection into a TLS connection. It does not verify
+// certificates, like the kubelet with those of probes: the server runs in the
+// same pod.
 func Secure(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 	c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: host})
 	err := c.HandshakeContext(ctx)

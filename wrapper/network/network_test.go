@@ -20,10 +20,10 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// quiet makes loggers of nothing.
+// quiet returns loggers that discard their output.
 func quiet(string, string) *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// perform performs a task whose input is v.
+// perform performs a task with the input v.
 func perform(t *testing.T, task string, v any) (code int, out, stderr string) {
 	t.Helper()
 	input, err := json.Marshal(v)
@@ -87,7 +87,7 @@ func TestWhatIsNoTask(t *testing.T) {
 
 var errNobody = errors.New("nobody reads")
 
-// reader takes some lines, and then no more.
+// reader accepts a number of lines, and then fails.
 type reader struct {
 	lines []string
 	most  int
@@ -101,7 +101,7 @@ func (r *reader) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// TestAWatch is about a pod that changes all the time.
+// TestAWatch watches a pod that changes continuously.
 func TestAWatch(t *testing.T) {
 	api := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		const pod = `{"metadata":{"name":"web-0","uid":"1","resourceVersion":"%d"},"spec":{"containers":[{"name":"a"}]},"status":{"containerStatuses":[{"name":"a","containerID":"%d","ready":%t,"started":true,"state":{"running":{}}}]}}`

@@ -11,26 +11,28 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Config says where the API server is, how to be let in, which pod is ours, and
-// how to log. As JSON it is the input of the network program's watch task.
+// Config contains the address of the API server, the credentials, the name of
+// the wrapper's own pod, and the logging options. As JSON it is the input of
+// the network program's watch task.
 type Config struct {
 	Server    string `json:"server"`    // base URL: https://10.96.0.1:443
 	TokenFile string `json:"tokenFile"` // bearer token, read again for every request
-	CAFile    string `json:"caFile"`    // PEM; the only roots trusted
+	CAFile    string `json:"caFile"`    // PEM; the only trusted roots
 	Namespace string `json:"namespace"`
 	Pod       string `json:"pod"`
 
-	Container string `json:"container,omitempty"` // whose wrapper asks, for log lines
+	Container string `json:"container,omitempty"` // the wrapper's container, for log lines
 	LogLevel  string `json:"logLevel,omitempty"`  // as in the spec
 }
 
-// FromCluster finds the Config a pod is given by its kubelet and its manifest.
-// Everything that is missing is named in one error.
+// FromCluster returns the Config for the pod that this process runs in, from
+// its environment and mounted files. The error names everything that is
+// missing.
 func FromCluster(getenv func(string) string) (Config, error) {
 	return fromCluster(getenv, os.ReadFile)
 }
 
-// fromCluster is FromCluster with the file system handed in.
+// fromCluster is FromCluster with a file system for tests.
 func fromCluster(getenv func(string) string, readFile func(string) ([]byte, error)) (Config, error) {
 	access := spec.APIAccess
 	if _, err := readFile(path.Join(spec.OwnAPIAccess, "token")); err == nil {
@@ -60,8 +62,8 @@ func fromCluster(getenv func(string) string, readFile func(string) ([]byte, erro
 	return c, nil
 }
 
-// server is the base URL, "" when host or port is missing. An IPv6 host gets
-// its brackets here.
+// server returns the base URL, or "" if host or port is missing. It adds the
+// brackets of an IPv6 host.
 func server(host, port string) string {
 	host = strings.Trim(strings.TrimSpace(host), "[]")
 	port = strings.TrimSpace(port)
@@ -71,7 +73,8 @@ func server(host, port string) string {
 	return "https://" + net.JoinHostPort(host, port)
 }
 
-// podinfo is value, or the content of file in the first directory that has it.
+// podinfo returns value, or else the content of file in the first directory
+// that has it.
 func podinfo(value, file string, readFile func(string) ([]byte, error)) string {
 	if value = strings.TrimSpace(value); value != "" {
 		return value
@@ -85,7 +88,8 @@ func podinfo(value, file string, readFile func(string) ([]byte, error)) string {
 	return ""
 }
 
-// missing is nil unless value is empty; then it says where value can come from.
+// missing returns nil if value is set, otherwise an error with the possible
+// sources of the value.
 func missing(value, what, env, file string) error {
 	if value != "" {
 		return nil

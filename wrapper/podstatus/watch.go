@@ -13,20 +13,20 @@ import (
 )
 
 // The delay before the network program is started again: after the first
-// failure, and after many.
+// failure, and the maximum.
 const (
 	firstDelay = 100 * time.Millisecond
 	mostDelay  = 5 * time.Second
 )
 
-// Watch sends what the network program reports of the pod on out until ctx ends,
-// and returns when the program is gone. It never gives up: a program that ends
-// or cannot be started is started again, with growing delays and jitter. The
-// first failure of a series is logged; a Snapshot ends the series.
+// Watch sends the network program's reports about the pod to out until ctx
+// ends, and returns when the program has exited. It never gives up: it starts a
+// program that ends or cannot be started again, with growing delays and jitter.
+// It logs the first failure of a series; a Snapshot ends the series.
 func (c Config) Watch(ctx context.Context, network spec.Network, log *slog.Logger, out chan<- Snapshot) {
 	input, err := json.Marshal(c)
 	if err != nil {
-		panic(err) // it has only strings
+		panic(err) // cannot fail: only strings
 	}
 	failures := 0
 	take := func(line []byte) error {
@@ -56,7 +56,8 @@ func (c Config) Watch(ctx context.Context, network spec.Network, log *slog.Logge
 	}
 }
 
-// report logs the first failure of a series, the others at debug level.
+// report logs the first failure of a series as an error, and the others at
+// debug level.
 func report(log *slog.Logger, failures int, err error) {
 	if err == nil {
 		err = errors.New("it ended")
@@ -68,8 +69,8 @@ func report(log *slog.Logger, failures int, err error) {
 	log.Log(context.Background(), level, "pod watch not running, restarting it", "program", spec.NetworkName, "error", err, "failures", failures)
 }
 
-// delay is how long to wait after so many failures: half to all of a delay that
-// doubles with each.
+// delay returns the delay after a number of failures: half to all of a value
+// that doubles with each failure, up to a maximum.
 func delay(failures int) time.Duration {
 	d := min(firstDelay<<min(failures-1, 16), mostDelay)
 	return d/2 + rand.N(d/2+1)

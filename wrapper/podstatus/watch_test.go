@@ -16,8 +16,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// watching is a Watch whose runs of the network program are played by run,
-// which is given their number.
+// watching runs a Watch in which run stands for the network program. run
+// receives the number of the program's run.
 func watching(t *testing.T, run func(n int, line func([]byte) error) error) (out chan Snapshot, logs *strings.Builder, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -82,7 +82,7 @@ func TestDelaysGrowAndVary(t *testing.T) {
 			d := delay(failures)
 			least, highest = min(least, d), max(highest, d)
 		}
-		// Half of the delay is certain; of the other half all occurs.
+		// Half of the delay is fixed, and the other half is spread evenly.
 		if least < most/2 || least > most*6/10 || highest > most || highest < most*9/10 {
 			t.Errorf("after %d failures the delays are %s to %s, want %s to %s", failures, least, highest, most/2, most)
 		}
@@ -115,7 +115,8 @@ func TestWatchEndsWithAReportThatNobodyTakes(t *testing.T) {
 	})
 }
 
-// TestASnapshotSurvivesItsWay sets every field: none may be lost as JSON.
+// TestASnapshotSurvivesItsWay sets every field and checks that none is lost in
+// JSON.
 func TestASnapshotSurvivesItsWay(t *testing.T) {
 	var c Container
 	for v, i := reflect.ValueOf(&c).Elem(), 0; i < v.NumField(); i++ {

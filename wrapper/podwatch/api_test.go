@@ -18,8 +18,8 @@ import (
 	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
-// api is an API server that answers each request by the next handler of its
-// script, and every one after that by rest.
+// api is an API server that answers requests with the handlers of its script,
+// in order, and all later ones with rest.
 type api struct {
 	mu     sync.Mutex
 	script []http.HandlerFunc
@@ -53,7 +53,7 @@ func (a *api) next(r *http.Request) http.HandlerFunc {
 	return h
 }
 
-// requests are those seen so far.
+// requests returns the requests so far.
 func (a *api) requests() []seen {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,7 +64,7 @@ func (a *api) requests() []seen {
 
 func hold(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// open answers a watch and then says nothing.
+// open answers a watch and then sends nothing.
 func open(rw http.ResponseWriter, r *http.Request) {
 	rw.WriteHeader(http.StatusOK)
 	rw.(http.Flusher).Flush()
@@ -87,8 +87,9 @@ func list(version string, pods ...string) http.HandlerFunc {
 	return status(http.StatusOK, `{"kind":"PodList","metadata":{"resourceVersion":"`+version+`"},"items":[`+strings.Join(pods, ",")+`]}`)
 }
 
-// events answers a watch and ends it. The pause before each line lets a reader
-// see every snapshot; in a bubble it takes no time.
+// events answers a watch with these events and ends it. The pause before each
+// line lets a reader see every snapshot; in a synctest bubble it takes no real
+// time.
 func events(lines ...string) http.HandlerFunc {
 	return func(rw http.ResponseWriter, _ *http.Request) {
 		rw.WriteHeader(http.StatusOK)
@@ -100,7 +101,7 @@ func events(lines ...string) http.HandlerFunc {
 	}
 }
 
-// both is one answer begun by a and ended by b.
+// both returns an answer that a begins and b ends.
 func both(a, b http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		a(rw, r)
@@ -112,14 +113,14 @@ func change(kind, object string) string {
 	return `{"type":"` + kind + `","object":` + object + "}\n"
 }
 
-// podAt is our pod at a version, its container in a state.
+// podAt returns the watched pod at a version, with its container in a state.
 func podAt(version, state string) string {
 	return podText("Never", "containers", regular, state, `,"resourceVersion":"`+version+`"`, "")
 }
 
 const expired = `{"kind":"Status","status":"Failure","reason":"Expired","message":"too old resource version: 5 (9)","code":410}`
 
-// pipes is a network in memory, so that a watch can run in a synctest bubble.
+// pipes is an in-memory network, so that a watch can run in a synctest bubble.
 type pipes chan net.Conn
 
 func (p pipes) Accept() (net.Conn, error) {
@@ -134,7 +135,7 @@ func (p pipes) Addr() net.Addr {
 	return &net.UnixAddr{Name: "memory"}
 }
 
-// logs collects what is logged.
+// logs collects the log lines.
 type logs struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -152,7 +153,7 @@ func (l *logs) lines() []string {
 	return strings.FieldsFunc(l.text.String(), func(r rune) bool { return r == '\n' })
 }
 
-// files makes the token and, when ca is not nil, the CA file of a Config.
+// files creates the token and the CA file of a Config.
 func files(t *testing.T, ca []byte) podstatus.Config {
 	t.Helper()
 	dir := t.TempDir()
@@ -172,8 +173,8 @@ func write(t *testing.T, file, content string) {
 	}
 }
 
-// bubble runs a watch against a server in memory. It is to be called within
-// synctest.Test, with files made outside.
+// bubble runs a watch against an in-memory server. It must be created within
+// synctest.Test, with files created outside.
 type bubble struct {
 	*api
 	logs *logs
@@ -213,7 +214,7 @@ func newBubble(t *testing.T, c podstatus.Config, a *api) *bubble {
 	return b
 }
 
-// next is the next snapshot's container "c".
+// next returns container "c" of the next snapshot.
 func (b *bubble) next(t *testing.T) podstatus.Container {
 	t.Helper()
 	select {
@@ -229,7 +230,7 @@ func (b *bubble) next(t *testing.T) podstatus.Container {
 	}
 }
 
-// expect fails unless the next snapshots are these.
+// expect fails unless the next snapshots contain these states.
 func (b *bubble) expect(t *testing.T, want ...podstatus.Container) {
 	t.Helper()
 	for _, c := range want {
@@ -239,7 +240,7 @@ func (b *bubble) expect(t *testing.T, want ...podstatus.Container) {
 	}
 }
 
-// story is the requests in short: "list" or "watch VERSION".
+// story returns the requests in short form: "list" or "watch VERSION".
 func (b *bubble) story() []string {
 	var all []string
 	for _, r := range b.requests() {

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// get asks for the namespace's pods and returns the body of a 200; the caller
-// closes it. Any other answer is an *answer.
+// get requests the namespace's pods and returns the body of a 200 answer; the
+// caller closes it. For any other answer, the error is an *answer.
 func (w *watcher) get(ctx context.Context, query url.Values) (io.ReadCloser, error) {
 	req, err := w.request(ctx, query)
 	if err != nil {
@@ -33,7 +33,7 @@ func (w *watcher) get(ctx context.Context, query url.Values) (io.ReadCloser, err
 	res, err := w.transport.RoundTrip(req) // no client: no redirects, no cookies
 	if err != nil {
 		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
-			w.disconnect() // the CA may have been replaced: read it anew
+			w.disconnect() // the CA may have been replaced: the next request reads it again
 			err = fmt.Errorf("%w (trusted: %s)", err, w.config.CAFile)
 		}
 		return nil, err
@@ -45,7 +45,7 @@ func (w *watcher) get(ctx context.Context, query url.Values) (io.ReadCloser, err
 	return nil, w.refusal(res)
 }
 
-// request is made with the token as it is now: the kubelet rotates it.
+// request returns a request with the current token: the kubelet rotates it.
 func (w *watcher) request(ctx context.Context, query url.Values) (*http.Request, error) {
 	token, err := os.ReadFile(w.config.TokenFile)
 	if err != nil {
@@ -70,9 +70,9 @@ func (w *watcher) disconnect() {
 	}
 }
 
-// newTransport speaks HTTP/1.1 (one connection serves one watch), goes through
-// no proxy (the environment is the app's) and trusts caFile alone. A peer that
-// is gone without a word is noticed after 35 s.
+// newTransport returns a transport that uses HTTP/1.1 (one connection serves
+// one watch), no proxy (the environment belongs to the application) and only
+// the CAs in caFile. It detects a dead peer after 35 s.
 func newTransport(caFile string, header time.Duration) (*http.Transport, error) {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
@@ -95,29 +95,29 @@ func newTransport(caFile string, header time.Duration) (*http.Transport, error) 
 		ResponseHeaderTimeout:  header,
 		MaxResponseHeaderBytes: 64 << 10,
 		MaxIdleConns:           1,
-		MaxConnsPerHost:        1, // a request that follows an answer waits for its connection
+		MaxConnsPerHost:        1, // a request waits until the previous answer has released its connection
 		DisableCompression:     true,
 		Protocols:              protocols,
 	}, nil
 }
 
-// answer is any answer of the API server but a 200, and an ERROR event.
+// answer is any answer of the API server other than 200, or an ERROR event.
 type answer struct {
 	code       int
-	message    string        // a v1.Status's, or the start of the body
-	remedy     string        // what to do about it, where we know
-	retryAfter time.Duration // as the server wishes; 0: no wish
+	message    string        // the message of the v1.Status, or the beginning of the body
+	remedy     string        // how to fix it, if known
+	retryAfter time.Duration // as requested by the server; 0: not requested
 }
 
-// Error is "403 Forbidden: what the server says: what to do".
+// Error returns "403 Forbidden: MESSAGE: REMEDY".
 func (a *answer) Error() string {
 	parts := []string{strings.TrimSpace(strconv.Itoa(a.code) + " " + http.StatusText(a.code)), a.message, a.remedy}
 	empty := func(part string) bool { return part == "" }
 	return strings.Join(slices.DeleteFunc(parts, empty), ": ")
 }
 
-// refusesVersion tells whether a watch may have been refused because of where
-// it was to go on from.
+// refusesVersion reports whether a watch may have been rejected because of its
+// resourceVersion.
 func (a *answer) refusesVersion() bool {
 	switch a.code {
 	case http.StatusBadRequest, http.StatusGone, http.StatusUnprocessableEntity, http.StatusGatewayTimeout:
@@ -126,7 +126,7 @@ func (a *answer) refusesVersion() bool {
 	return false
 }
 
-// refusal reads what the server has to say.
+// refusal returns the error for an answer of the server.
 func (w *watcher) refusal(res *http.Response) error {
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 16<<10))
 	var status struct{ Message string }

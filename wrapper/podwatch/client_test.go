@@ -21,8 +21,8 @@ import (
 	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
-// newServer is an API server on a real socket with TLS, at an address or, when
-// that is empty, any.
+// newServer returns an API server on a real socket with TLS, at an address, or
+// at any address if that is empty.
 func newServer(t *testing.T, a *api, address string) *tlsServer {
 	t.Helper()
 	if a.rest == nil {
@@ -45,7 +45,7 @@ func newServer(t *testing.T, a *api, address string) *tlsServer {
 	return s
 }
 
-// tlsServer can be stopped while it answers: its requests' contexts end too.
+// tlsServer can be stopped while it answers: its requests' contexts end, too.
 type tlsServer struct {
 	*httptest.Server
 	end context.CancelFunc
@@ -61,7 +61,7 @@ func certificate(s *httptest.Server) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 }
 
-// strangeCA is a CA that signed nothing.
+// strangeCA returns a CA that has signed nothing.
 func strangeCA(t *testing.T) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -76,7 +76,7 @@ func strangeCA(t *testing.T) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// watchServer watches with short delays, and stops with the test.
+// watchServer watches with short delays until the test ends.
 func watchServer(t *testing.T, c podstatus.Config) <-chan podstatus.Snapshot {
 	t.Helper()
 	w := newWatcher(c, slog.New(slog.NewTextHandler(io.Discard, nil)))
@@ -89,7 +89,7 @@ func watchServer(t *testing.T, c podstatus.Config) <-chan podstatus.Snapshot {
 	return out
 }
 
-// expect reads snapshots until one has c as wanted.
+// expect reads snapshots until container c has the wanted state.
 func expect(t *testing.T, out <-chan podstatus.Snapshot, want podstatus.Container) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -117,7 +117,7 @@ func TestRequestsAreWhatTheAPIServerExpects(t *testing.T) {
 		out := watchServer(t, c)
 		expect(t, out, isStarted)
 		for len(a.requests()) < 2 {
-			time.Sleep(time.Millisecond) // polls until the watch is there; the test's own deadline ends it
+			time.Sleep(time.Millisecond) // polls until the watch has begun; the test's own deadline limits it
 		}
 		for i, r := range a.requests() {
 			if r.path != "/api/v1/namespaces/shop/pods" || r.query.Get("fieldSelector") != "metadata.name=web-0" {

@@ -8,16 +8,16 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// facts is what is known of the pod's containers, by name.
+// facts contains the facts about the pod's containers, by name.
 type facts map[string]fact
 
-// fact is a Container and the incarnation that Ready is about.
+// fact is a Container with the incarnation that Ready refers to.
 type fact struct {
 	podstatus.Container
 	incarnation string
 }
 
-// snapshot copies the facts for a reader.
+// snapshot returns a copy of the facts for a reader.
 func (f facts) snapshot() podstatus.Snapshot {
 	s := make(podstatus.Snapshot, len(f))
 	for name, fact := range f {
@@ -26,8 +26,9 @@ func (f facts) snapshot() podstatus.Snapshot {
 	return s
 }
 
-// observe is pure: the facts after p, where f was known before. Only Started,
-// and Ready within an incarnation, outlive what p says.
+// observe returns the facts after the state p of the pod, given the facts f
+// before. It is pure. Only Started, and Ready within an incarnation, persist
+// when p no longer shows them.
 func (f facts) observe(p *pod) facts {
 	next := make(facts, len(f))
 	restarts := restartsOf(p)
@@ -47,7 +48,8 @@ func (f facts) observe(p *pod) facts {
 	return next
 }
 
-// find is the status of a container, an empty one before the kubelet wrote it.
+// find returns the status of a container, or an empty one if the kubelet has
+// not written it yet.
 func find(statuses []containerStatus, name string) *containerStatus {
 	for i := range statuses {
 		if statuses[i].Name == name {
@@ -57,12 +59,13 @@ func find(statuses []containerStatus, name string) *containerStatus {
 	return &containerStatus{}
 }
 
-// observe is the fact about one container; plain marks an init container that
-// is not a native sidecar.
+// observe returns the facts about one container. plain means an init container
+// that is not a native sidecar.
 func (r restarts) observe(c *containerSpec, st *containerStatus, plain bool, known fact) fact {
 	next := fact{incarnation: fmt.Sprintf("%d %s", st.RestartCount, st.ContainerID)}
 	next.Started = known.Started || started(c, st)
 	next.Stopping, next.Grace, next.StopSignal = r.deleting, r.grace, st.StopSignal
+	next.Ends = st.ends()
 	next.Runs = st.State.runs() && (st.Started || !gated(c))
 	if st.State.runs() && !plain {
 		kept := known.Ready && known.incarnation == next.incarnation
@@ -80,17 +83,33 @@ func (r restarts) observe(c *containerSpec, st *containerStatus, plain bool, kno
 	return next
 }
 
-// runs tells whether the container runs. Only one state is set, says the API;
-// nothing is both.
+// ends returns how many incarnations have ended: all before the present one,
+// and the present one if the container waits for a restart. Between two
+// incarnations the kubelet reports the ended one as the last state, and its ID
+// as the present ID.
+func (st *containerStatus) ends() int {
+	over := st.State.Terminated != nil
+	if last := st.LastState.Terminated; !over && !st.State.runs() && last != nil {
+		over = st.ContainerID != "" && st.ContainerID == last.ContainerID
+	}
+	if over {
+		return st.RestartCount + 1
+	}
+	return st.RestartCount
+}
+
+// runs reports whether the container runs. According to the API only one state
+// is set; a container with both counts as terminated.
 func (s *state) runs() bool { return s.Running != nil && s.Terminated == nil }
 
-// gated tells that a startup probe holds back containerStatus.started until a
-// wrapped container's command runs: our gate, or the user's own probe in it.
+// gated reports whether a startup probe keeps containerStatus.started false
+// until a wrapped container's command runs: koordinator's gate, or the user's
+// own probe that the gate runs.
 func gated(c *containerSpec) bool {
 	return len(c.Command) > 0 && c.Command[0] == spec.Binary && c.StartupProbe != nil
 }
 
-// started tells whether st is a sign that the command has been started, by this
+// started reports whether st shows that the command has been started, in this
 // incarnation or an earlier one.
 func started(c *containerSpec, st *containerStatus) bool {
 	if st.State.Terminated.ran() || st.LastState.Terminated.ran() {
@@ -99,23 +118,23 @@ func started(c *containerSpec, st *containerStatus) bool {
 	if gated(c) {
 		return st.Started
 	}
-	// The kubelet keeps no trace of an incarnation but its number: it ran.
+	// The kubelet keeps no trace of an incarnation except the count: it ran.
 	traceless := st.State.Terminated.lost() && st.LastState.Terminated.lost()
 	return st.State.runs() || st.RestartCount > 0 && traceless
 }
 
-// lostCode is what the kubelet, and we, report for a container that is gone
-// without an exit code.
+// lostCode is the exit code that the kubelet reports, and so does koordinator,
+// for a container that has disappeared without an exit code.
 const lostCode = 137
 
-// lost tells that there is no word of the runtime on how a container ended:
-// nothing, or what the kubelet writes for want of it (also for a container that
-// never ran).
+// lost reports whether the runtime's information on a container's end is
+// missing: there is none, or the kubelet has filled in a substitute, which it
+// also does for a container that never ran.
 func (t *terminated) lost() bool {
 	return t == nil || t.Reason == "ContainerStatusUnknown" || t.Reason == "RestartingAllContainers"
 }
 
-// ran tells whether the command was started in an incarnation that ended.
+// ran reports whether the command was started in an incarnation that has ended.
 func (t *terminated) ran() bool {
 	if t.lost() || strings.HasPrefix(t.Message, spec.NotStarted) {
 		return false
@@ -123,13 +142,13 @@ func (t *terminated) ran() bool {
 	return t.Reason != "StartError" && t.Reason != "ContainerCannotRun" // the runtime could not start it
 }
 
-// stopped tells whether the wrapper stopped the command, or kept it from running
-// and reported a success: its message says so.
+// stopped reports whether the wrapper stopped the command, or kept it from
+// running and reported success. The termination message shows this.
 func (t *terminated) stopped() bool {
 	return strings.HasPrefix(t.Message, spec.StoppedBy) || t.ExitCode == 0 && strings.HasPrefix(t.Message, spec.NotStarted)
 }
 
-// code is the exit code, 128+n where there is only a signal.
+// code returns the exit code, or 128+n if there is only a signal n.
 func (t *terminated) code() int {
 	if t.ExitCode == 0 && t.Signal != 0 {
 		return 128 + t.Signal
@@ -137,8 +156,8 @@ func (t *terminated) code() int {
 	return t.ExitCode
 }
 
-// why is one sentence on an end that was not the command's own doing, "" on
-// any other.
+// why returns one sentence on an end that the command did not cause itself, and
+// "" otherwise.
 func (t *terminated) why() string {
 	if rest, ok := strings.CutPrefix(t.Message, spec.NotStarted); ok {
 		return sentence(rest)
@@ -154,8 +173,8 @@ func (t *terminated) why() string {
 	return ""
 }
 
-// sentence is the first line of text, at most 300 bytes, in memory of its own:
-// the reason outlives the pod it was read from.
+// sentence returns the first line of text, at most 300 bytes long. It copies
+// the text, because the reason outlives the pod that it was read from.
 func sentence(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	line = strings.TrimSuffix(strings.TrimSpace(line), ":")

@@ -39,7 +39,7 @@ const (
 	allOver = `,"restartPolicy":"Never","restartPolicyRules":[{"action":"RestartAllContainers","exitCodes":{"operator":"In","values":[3]}}]`
 )
 
-// decode reads a pod as the watch would.
+// decode decodes a pod as the watch does.
 func decode(t *testing.T, text string) *pod {
 	t.Helper()
 	p := new(pod)
@@ -49,8 +49,8 @@ func decode(t *testing.T, text string) *pod {
 	return p
 }
 
-// podText is a pod with a container "c" of the given kind, in the list field
-// "containers" or "initContainers".
+// podText returns a pod with a container "c" of the given kind, in the list
+// field "containers" or "initContainers".
 func podText(policy, field, kind, state, meta, status string) string {
 	statuses := map[string]string{"containers": "containerStatuses", "initContainers": "initContainerStatuses"}[field]
 	if state != "" {
@@ -169,10 +169,10 @@ func TestFactsOfOneContainer(t *testing.T) {
 	}
 }
 
-// lasting leaves out Init, Runs and Stopping, which have tests of their own.
+// lasting clears Init, Runs, Stopping and Ends, which have tests of their own.
 func lasting(s podstatus.Snapshot) podstatus.Snapshot {
 	for name, c := range s {
-		c.Runs, c.Stopping, c.Init = false, false, false
+		c.Runs, c.Stopping, c.Init, c.Ends = false, false, false, 0
 		s[name] = c
 	}
 	return s
@@ -233,15 +233,15 @@ func TestARuleOfOneContainerRevokesTheEndOfAnother(t *testing.T) {
 		return `{"spec":{"restartPolicy":"Never","containers":[{"name":"a"},{"name":"b"` + allOver + `}],"initContainers":[{"name":"i"}]},
 			"status":{"containerStatuses":[{"name":"b",` + trigger + `},{"name":"a",` + exit0 + `}],"initContainerStatuses":[{"name":"i",` + exit0 + `}]}}`
 	}
-	done := podstatus.Container{Started: true, Exited: true}
+	done := podstatus.Container{Started: true, Exited: true, Ends: 1}
 	f := facts(nil).observe(decode(t, text(running)))
-	initDone := podstatus.Container{Init: true, Started: true, Exited: true}
+	initDone := podstatus.Container{Init: true, Started: true, Exited: true, Ends: 1}
 	want := podstatus.Snapshot{"a": done, "b": {Started: true, Runs: true}, "i": initDone}
 	if diff := cmp.Diff(want, f.snapshot()); diff != "" {
 		t.Errorf("while b runs (-want +got):\n%s", diff)
 	}
 	f = f.observe(decode(t, text(exit3)))
-	want = podstatus.Snapshot{"a": {Started: true}, "b": {Started: true}, "i": {Init: true, Started: true}}
+	want = podstatus.Snapshot{"a": {Started: true, Ends: 1}, "b": {Started: true, Ends: 1}, "i": {Init: true, Started: true, Ends: 1}}
 	if diff := cmp.Diff(want, f.snapshot()); diff != "" {
 		t.Errorf("after b exited with 3 (-want +got):\n%s", diff)
 	}

@@ -8,9 +8,9 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// pod is the part of a v1.Pod the facts are made from; nothing else of it is
-// kept in memory. An ERROR event carries a v1.Status in its place: then only
-// the last two fields are set.
+// pod is the part of a v1.Pod from which the facts are derived; the other parts
+// are not kept in memory. An ERROR event contains a v1.Status instead: then
+// only the last two fields are set.
 type pod struct {
 	Metadata struct {
 		Name              string `json:"name"`
@@ -30,7 +30,7 @@ type pod struct {
 	Message string `json:"message"`
 }
 
-// grace is the pod's grace period, 0 where it has none.
+// grace returns the pod's grace period, or 0 if it has none.
 func (p *pod) grace() time.Duration {
 	if p.Spec.Grace == nil {
 		return 0
@@ -57,7 +57,7 @@ type podStatus struct {
 	ContainerStatuses     []containerStatus `json:"containerStatuses"`
 }
 
-// UnmarshalJSON passes over the status of a v1.Status, which is a string.
+// UnmarshalJSON skips the status field of a v1.Status, which is a string.
 func (s *podStatus) UnmarshalJSON(b []byte) error {
 	if len(b) == 0 || b[0] != '{' {
 		return nil
@@ -75,8 +75,8 @@ type condition struct {
 	Status string `json:"status"`
 }
 
-// containerStatus is a v1.ContainerStatus; startedAt and the like say nothing
-// that the rest does not.
+// containerStatus is a v1.ContainerStatus. Other fields, such as startedAt, add
+// no information.
 type containerStatus struct {
 	Name         string `json:"name"`
 	Ready        bool   `json:"ready"`
@@ -88,7 +88,7 @@ type containerStatus struct {
 	LastState    state  `json:"lastState"`
 }
 
-// state is a v1.ContainerState; waiting is what is left when neither is set.
+// state is a v1.ContainerState; if neither field is set, the container waits.
 type state struct {
 	Running    *struct{}   `json:"running"`
 	Terminated *terminated `json:"terminated"`
@@ -96,10 +96,11 @@ type state struct {
 
 // terminated is a v1.ContainerStateTerminated.
 type terminated struct {
-	ExitCode int    `json:"exitCode"`
-	Signal   int    `json:"signal"`
-	Reason   string `json:"reason"`
-	Message  string `json:"message"`
+	ExitCode    int    `json:"exitCode"`
+	Signal      int    `json:"signal"`
+	Reason      string `json:"reason"`
+	Message     string `json:"message"`
+	ContainerID string `json:"containerID"`
 }
 
 // podList is the answer to a list.

@@ -1,8 +1,8 @@
-// Package podwatch is the network program's adapter to the API server: it lists and
-// watches the one pod it runs in and turns the kubelet's word, the pod's
-// status, into facts about the pod's containers.
+// Package podwatch is the network program's adapter to the API server: it lists
+// and watches the pod that it runs in and turns the pod's status into facts
+// about the pod's containers.
 //
-// It speaks HTTP/1.1 over net/http and decodes only the fields it needs, since
+// It uses HTTP/1.1 over net/http and decodes only the fields it needs, since
 // its memory is charged to the user's container.
 package podwatch
 
@@ -13,19 +13,18 @@ import (
 	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
-// Watch sends a podstatus.Snapshot on out whenever the facts have changed, until ctx
-// ends. It never gives up: after any error it tries again, with growing delays
-// and jitter. It blocks until ctx ends; then it closes its connection, leaves
-// out open and returns at once.
+// Watch sends a podstatus.Snapshot to out whenever the facts have changed,
+// until ctx ends. It never gives up: after any error it tries again, with
+// growing delays and jitter. When ctx ends, it closes its connection, leaves
+// out open and returns immediately.
 //
-// Give an out without a buffer: a reader that comes late then gets the latest
-// facts and none of those in between, and holds up nothing. A snapshot belongs
-// to its reader.
+// out must not have a buffer: a slow reader then receives only the latest
+// facts, and blocks nothing. A snapshot belongs to its reader.
 func Watch(ctx context.Context, c podstatus.Config, log *slog.Logger, out chan<- podstatus.Snapshot) {
 	newWatcher(c, log).watch(ctx, out)
 }
 
-// watch runs the watcher and relays what it finds.
+// watch runs the watcher and relays its facts.
 func (w *watcher) watch(ctx context.Context, out chan<- podstatus.Snapshot) {
 	facts := make(chan podstatus.Snapshot)
 	go func() {
@@ -35,11 +34,11 @@ func (w *watcher) watch(ctx context.Context, out chan<- podstatus.Snapshot) {
 	relay(facts, out)
 }
 
-// relay offers the latest of facts on out until facts is closed. It takes a new
-// one at any time, so the sender never waits for the reader.
+// relay offers the latest of facts to out until facts is closed. It always
+// accepts new facts, so the sender never waits for the reader.
 func relay(facts <-chan podstatus.Snapshot, out chan<- podstatus.Snapshot) {
 	var latest podstatus.Snapshot
-	var offer chan<- podstatus.Snapshot // nil while latest has been taken
+	var offer chan<- podstatus.Snapshot // nil after latest has been taken
 	for {
 		select {
 		case s, ok := <-facts:

@@ -8,24 +8,25 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// restarts is what decides for the whole pod whether the kubelet starts a
-// container again.
+// restarts contains the state of the pod that decides whether the kubelet
+// starts a container again.
 //
-// A pod that is being deleted counts as one that restarts nothing, whatever
-// its policy: the kubelet's ShouldContainerBeRestarted begins with the deletion
-// timestamp. "Always: never for good" is about a pod that lives; while it shuts
-// down the containers that hold for others, or stop after them, must see them
-// go. A container in a crash loop at that moment ends with the pod's phase.
+// In a pod that is being deleted nothing is restarted, regardless of its
+// policy: the kubelet's ShouldContainerBeRestarted checks the deletion
+// timestamp first. During the shutdown, the containers that hold for a
+// container, or stop after it, must therefore see it exit permanently even if
+// its policy is Always. A container that is in a crash loop at that moment ends
+// with the pod's phase.
 type restarts struct {
 	policy   string // the pod's
 	deleting bool   // deletionTimestamp is set
-	over     bool   // the phase is Failed or Succeeded: nothing runs any more
-	all      bool   // a RestartAllContainers rule matched: even what had ended is run again
-	reason   string // why nothing runs any more
+	over     bool   // the phase is Failed or Succeeded: nothing runs any longer
+	all      bool   // a RestartAllContainers rule matched: containers that had ended run again, too
+	reason   string // why nothing runs any longer
 	grace    time.Duration
 }
 
-// restartsOf reads them from p.
+// restartsOf returns the restarts for p.
 func restartsOf(p *pod) restarts {
 	r := restarts{
 		grace:    p.grace(),
@@ -44,8 +45,8 @@ func restartsOf(p *pod) restarts {
 	return r
 }
 
-// restartsAll tells whether a container has exited in a way for which a rule of
-// its own restarts the whole pod in place.
+// restartsAll reports whether a container has exited in a way for which one of
+// its rules restarts the whole pod in place.
 func restartsAll(containers []containerSpec, statuses []containerStatus) bool {
 	for i := range containers {
 		t := find(statuses, containers[i].Name).State.Terminated
@@ -56,21 +57,22 @@ func restartsAll(containers []containerSpec, statuses []containerStatus) bool {
 	return false
 }
 
-// forGood tells whether a container that exited with code is not run again.
+// forGood reports whether a container that exited with code has permanently
+// exited.
 func (r restarts) forGood(c *containerSpec, plain bool, code int) bool {
 	switch {
 	case r.over || r.deleting:
 		return true
 	case r.all:
 		return false
-	case plain && code == 0: // an init container is done then, under every policy
+	case plain && code == 0: // an init container is then done under every policy
 		return true
 	}
 	return c.restart(r.policy).ForGood(code)
 }
 
-// restart is the container's effective restart policy. The kubelet looks at
-// rules only beside a container-level policy.
+// restart returns the container's effective restart policy. The kubelet
+// considers rules only together with a container-level policy.
 func (c *containerSpec) restart(pod string) spec.Restart {
 	if c.RestartPolicy == "" {
 		return spec.Restart{Policy: pod}

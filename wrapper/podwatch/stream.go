@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// maxObject bounds an event and the answer to a list, in bytes. A pod is at
-// most 1.5 MiB, the limit of etcd's requests.
+// maxObject limits the size of an event and of the answer to a list, in bytes.
+// A pod has at most 1.5 MiB, the limit of etcd's requests.
 const maxObject = 4 << 20
 
 // event is one event of a watch.
@@ -23,20 +23,21 @@ type stream struct {
 	read *limit
 }
 
-// newStream reads the events of a watch, or the answer to a list, from body.
+// newStream returns a stream of the events of a watch, or the answer to a list,
+// in body.
 func newStream(body io.Reader) *stream {
 	l := &limit{from: body, most: maxObject}
 	return &stream{dec: json.NewDecoder(l), read: l}
 }
 
-// decode reads one JSON document into v.
+// decode decodes one JSON document into v.
 func (s *stream) decode(v any) error {
 	s.read.left = s.read.most
 	return s.dec.Decode(v)
 }
 
-// next is the next event. The error is io.EOF after a whole event, else what is
-// wrong; nothing can be read after one.
+// next returns the next event. The error is io.EOF after a complete event,
+// otherwise the cause of the failure. After an error nothing more can be read.
 func (s *stream) next() (event, error) {
 	var e event
 	if err := s.decode(&e); err != nil {
@@ -57,18 +58,18 @@ func readList(body io.Reader) (podList, error) {
 	if list.Metadata.ResourceVersion == "" {
 		return podList{}, errors.New("read answer: no list of pods: is this the API server?")
 	}
-	_, _ = io.CopyN(io.Discard, body, 512) // to its end, so that the connection serves the watch too
+	_, _ = io.CopyN(io.Discard, body, 512) // to its end, so that the watch can reuse the connection
 	return list, nil
 }
 
-// limit is a reader that fails once left bytes have been read. A decode refills
-// it with most.
+// limit is a reader that fails after left bytes have been read. Each decode
+// resets left to most.
 type limit struct {
 	from       io.Reader
 	left, most int
 }
 
-// Read reads from the body, while there is something left.
+// Read reads from the body until the limit is reached.
 func (l *limit) Read(p []byte) (int, error) {
 	if l.left <= 0 {
 		return 0, fmt.Errorf("larger than %d bytes", l.most)

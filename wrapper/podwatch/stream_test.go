@@ -55,7 +55,7 @@ func FuzzStream(f *testing.F) {
 		change("ERROR", expired),
 		`{"type":"MODIFIED","object":{"meta`,
 		"<html>",
-		change("MODIFIED", podAt("5", strings.Replace(exit3+ready, `{"term`, `{"running":{},"term`, 1))), // two states at once
+		change("MODIFIED", podAt("5", strings.Replace(exit3+ready, `{"term`, `{"running":{},"term`, 1))), // two states at the same time
 	} {
 		f.Add([]byte(seed))
 	}

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// pace holds every duration of a watcher; tests shorten them.
+// pace contains every duration of a watcher; tests shorten them.
 type pace struct {
-	first, most time.Duration // delay after the first failure; after many
-	wish        time.Duration // the longest Retry-After obeyed
-	list        time.Duration // whole answer to a list
-	header      time.Duration // start of any answer
-	watch       time.Duration // a watch is asked for this long, up to twice
-	slack       time.Duration // and given up so much later
-	healthy     time.Duration // a watch that lived this long worked
-	change      time.Duration // between two logged errors, at least
-	repeat      time.Duration // between two logged errors of the same kind, at least
-	patience    time.Duration // until a refusal is an error
+	first, most time.Duration // delay after the first failure, and the maximum
+	wish        time.Duration // the longest Retry-After that is honored
+	list        time.Duration // for the whole answer to a list
+	header      time.Duration // for the start of any answer
+	watch       time.Duration // minimum duration of a watch; the maximum is twice that
+	slack       time.Duration // a watch is given up so much later
+	healthy     time.Duration // a watch that lasted this long was successful
+	change      time.Duration // minimum time between two logged errors
+	repeat      time.Duration // minimum time between two logged errors of the same kind
+	patience    time.Duration // until a lasting refusal is logged as an error
 }
 
 // defaultPace is the pace against a real API server.
@@ -33,8 +33,9 @@ func defaultPace() pace {
 	}
 }
 
-// delay is how long to wait before the next round: half to all of a delay that
-// doubles with each failure, and no less than the server wishes.
+// delay returns the delay before the next round: half to all of a value that
+// doubles with each failure, up to a maximum, but not less than the server
+// requests.
 func (p pace) delay(failures int, err error) time.Duration {
 	d := min(p.first<<min(max(failures-1, 0), 16), p.most)
 	d = d/2 + rand.N(d/2+1)
@@ -55,20 +56,20 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// trouble is the present series of failures. A series ends with a watch that
-// works.
+// trouble is the present series of failures. A successful watch ends the
+// series.
 type trouble struct {
 	failures int
-	code     int       // status code of the last one, 0 for none
-	began    time.Time // when failures with this code began
+	code     int       // status code of the last failure; 0: none
+	began    time.Time // when the failures with this code began
 
-	logged      time.Time // when one was logged last
+	logged      time.Time // when the last failure was logged
 	loggedCode  int
 	loggedLevel slog.Level
-	open        bool // the end of what was logged is still to be logged
+	open        bool // a failure was logged, and its end was not
 }
 
-// note counts a failure.
+// note records a failure.
 func (t *trouble) note(err error) {
 	code := 0
 	if a, ok := errors.AsType[*answer](err); ok {
@@ -80,8 +81,9 @@ func (t *trouble) note(err error) {
 	t.failures++
 }
 
-// level is info, and error for a refusal that lasts: a new account is granted
-// its permission, and a restarted API server knows of it, a moment late.
+// level returns the log level: info, or error for a lasting refusal. A new
+// account receives its permission, and a restarted API server learns about it,
+// with a short delay.
 func (t *trouble) level(patience time.Duration) slog.Level {
 	refused := t.code == http.StatusUnauthorized || t.code == http.StatusForbidden
 	if refused && time.Since(t.began) >= patience {
@@ -90,8 +92,9 @@ func (t *trouble) level(patience time.Duration) slog.Level {
 	return slog.LevelInfo
 }
 
-// report logs the first failure of a series, then one that is worse or another,
-// then seldom; the rest at debug level. A version that has expired is routine.
+// report logs the first failure of a series, then failures that are worse or
+// different, and repetitions rarely. Other failures are logged at debug level.
+// An expired version is routine.
 func (w *watcher) report(err error) {
 	t, level := &w.trouble, w.trouble.level(w.pace.patience)
 	since := time.Since(t.logged)
@@ -105,8 +108,8 @@ func (w *watcher) report(err error) {
 	w.log.Log(context.Background(), level, "pod watch failed, trying again", "err", err, "failures", t.failures)
 }
 
-// resumed logs the end of what was logged, once, when the API server has given
-// its word on the pod again.
+// resumed logs the end of a logged failure, once, when the API server has
+// reported the pod's state again.
 func (w *watcher) resumed() {
 	if w.trouble.open {
 		w.trouble.open = false

@@ -16,29 +16,29 @@ import (
 	"koordinator.io/koordinator/wrapper/podstatus"
 )
 
-// watcher owns everything a watch knows. Only the goroutine of run touches it.
+// watcher is the state of a watch. Only the goroutine of run accesses it.
 type watcher struct {
 	config    podstatus.Config
 	log       *slog.Logger
 	pace      pace
-	transport *http.Transport // nil before the first request, and after the CA was found wrong
+	transport *http.Transport // nil before the first request, and after the CA has turned out to be wrong
 
-	version string // resourceVersion to go on from; "": list first
-	uid     string // of the pod seen first: ours
+	version string // resourceVersion to continue from; "": list first
+	uid     string // of the pod that was seen first
 	known   facts
 	sent    podstatus.Snapshot
-	told    string // what was said last about a pod that is gone; "": it is there
+	told    string // the last log message about a missing pod; "": the pod exists
 
 	trouble trouble
 }
 
-// newWatcher is a watcher that has done nothing yet.
+// newWatcher returns a new watcher.
 func newWatcher(c podstatus.Config, log *slog.Logger) *watcher {
 	return &watcher{config: c, log: log.With("pod", c.Namespace+"/"+c.Pod), pace: defaultPace()}
 }
 
-// run lists and watches in rounds until ctx ends. Every round is followed by a
-// pause, so that no answer of any server makes it spin.
+// run lists and watches in rounds until ctx ends. A pause follows each round,
+// so that no server can cause a busy loop.
 func (w *watcher) run(ctx context.Context, facts chan<- podstatus.Snapshot) {
 	defer w.disconnect()
 	for ctx.Err() == nil {
@@ -54,8 +54,8 @@ func (w *watcher) run(ctx context.Context, facts chan<- podstatus.Snapshot) {
 	}
 }
 
-// round lists if need be and watches until the watch ends. An error is nil when
-// the watch lived long enough for its end to be nothing special.
+// round lists if necessary and watches until the watch ends. The error is nil
+// if the watch lasted long enough for its end to be normal.
 func (w *watcher) round(ctx context.Context, facts chan<- podstatus.Snapshot) error {
 	if w.version == "" {
 		if err := w.list(ctx, facts); err != nil {
@@ -68,8 +68,9 @@ func (w *watcher) round(ctx context.Context, facts chan<- podstatus.Snapshot) er
 	return nil
 }
 
-// list reads the pod as it is now. The selector on the name is served by one
-// key of the store, and needs no permission to get.
+// list reads the present state of the pod. The API server serves the field
+// selector on the name from a single key of its store, and it requires no get
+// permission.
 func (w *watcher) list(ctx context.Context, facts chan<- podstatus.Snapshot) error {
 	ctx, cancel := context.WithTimeout(ctx, w.pace.list)
 	defer cancel()
@@ -97,7 +98,7 @@ func (w *watcher) list(ctx context.Context, facts chan<- podstatus.Snapshot) err
 	return nil
 }
 
-// follow watches from w.version until the stream ends.
+// follow watches from w.version until the watch ends.
 func (w *watcher) follow(ctx context.Context, facts chan<- podstatus.Snapshot) error {
 	limit := w.pace.watch + rand.N(w.pace.watch)
 	ctx, cancel := context.WithTimeout(ctx, limit+w.pace.slack)
@@ -125,14 +126,14 @@ func (w *watcher) follow(ctx context.Context, facts chan<- podstatus.Snapshot) e
 	w.resumed()
 	w.trouble = trouble{}
 	if errors.Is(err, io.EOF) && !heard {
-		w.version = "" // not even a bookmark in all that time: do not trust it
+		w.version = "" // no event at all in that time, not even a bookmark: do not trust the version
 	}
 	w.log.Debug("pod watch ended", "lived", lived, "err", err)
 	return nil
 }
 
-// read takes the events of one watch. It returns the error that ended it,
-// io.EOF for an end in order.
+// read handles the events of one watch. It returns the error that ended the
+// watch, which is io.EOF for a regular end.
 func (w *watcher) read(s *stream, facts chan<- podstatus.Snapshot) (heard bool, err error) {
 	for {
 		e, err := s.next()
@@ -158,7 +159,8 @@ func (w *watcher) read(s *stream, facts chan<- podstatus.Snapshot) (heard bool, 
 	}
 }
 
-// take turns a state of the pod into facts, and hands them on if they are new.
+// take derives the facts from a state of the pod, and sends them if they are
+// new.
 func (w *watcher) take(p *pod, facts chan<- podstatus.Snapshot) {
 	if p.Metadata.Name != w.config.Pod {
 		return
@@ -178,14 +180,14 @@ func (w *watcher) take(p *pod, facts chan<- podstatus.Snapshot) {
 	}
 }
 
-// tell says once that the pod is gone. The wrapper is about to be stopped then,
-// and if not the watch sees the pod come back.
+// tell logs, once, that the pod is gone. Usually the wrapper is about to be
+// stopped; otherwise the watch sees the pod again.
 func (w *watcher) tell(what string) {
 	if w.told != what {
 		w.told = what
 		level := slog.LevelInfo
 		if w.uid == "" {
-			level = slog.LevelError // it was never there
+			level = slog.LevelError // it never existed
 		}
 		w.log.Log(context.Background(), level, what, "uid", w.uid)
 	}

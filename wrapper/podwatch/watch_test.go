@@ -17,7 +17,7 @@ import (
 var (
 	isStarted = podstatus.Container{Started: true, Runs: true}
 	isReady   = podstatus.Container{Started: true, Ready: true, Runs: true}
-	isDone    = podstatus.Container{Started: true, Exited: true}
+	isDone    = podstatus.Container{Started: true, Exited: true, Ends: 1}
 )
 
 func TestWatchGoesOn(t *testing.T) {
@@ -157,7 +157,7 @@ func TestWatchGoesOn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBubble(t, c, &api{script: test.script})
 				b.expect(t, test.want...)
-				time.Sleep(time.Second) // in the bubble: what is to come, has come
+				time.Sleep(time.Second) // fake time: everything that was due has happened
 				synctest.Wait()
 				b.stop()
 				if diff := cmp.Diff(test.story, b.story()); diff != "" {

@@ -15,8 +15,7 @@ type frame struct {
 	payload []byte
 }
 
-// The kinds of frames that mean something to a client (section 6). Others are
-// ignored.
+// The kinds of frames that a client needs (section 6). Others are ignored.
 const (
 	kindData         = 0x0
 	kindHeaders      = 0x1
@@ -28,7 +27,7 @@ const (
 	kindContinuation = 0x9
 )
 
-// The flags of frames. Each belongs to some kinds only.
+// The flags of frames. Each applies to some kinds only.
 const (
 	flagAck        = 0x1 // settings, ping
 	flagEndStream  = 0x1 // data, headers
@@ -39,14 +38,15 @@ const (
 // Sizes in bytes.
 const (
 	frameHeader = 9
-	maxFrame    = 16 << 10 // of a payload, as long as we allow no more
+	maxFrame    = 16 << 10 // of a payload; the client does not allow larger ones
 )
 
-// errNotHTTP2 is what a server says that does not begin with settings, or a
-// frame longer than allowed, as any text looks that is not HTTP/2.
+// errNotHTTP2 is the error for a server that does not begin with settings, or
+// that sends a frame longer than allowed, which is how text that is not HTTP/2
+// looks.
 var errNotHTTP2 = errors.New("no HTTP/2 without TLS is spoken here")
 
-// readFrame reads one frame. At its end r gives io.EOF, within a frame
+// readFrame reads one frame. At the end of r it returns io.EOF, within a frame
 // io.ErrUnexpectedEOF.
 func readFrame(r io.Reader) (frame, error) {
 	var head [frameHeader]byte
@@ -73,7 +73,7 @@ func readFrame(r io.Reader) (frame, error) {
 // has reports whether a flag is set.
 func (f frame) has(flag byte) bool { return f.flags&flag != 0 }
 
-// content is the payload of a data frame without its padding.
+// content returns the payload of a data frame without its padding.
 func (f frame) content() ([]byte, error) {
 	if !f.has(flagPadded) {
 		return f.payload, nil
@@ -84,7 +84,8 @@ func (f frame) content() ([]byte, error) {
 	return f.payload[1 : len(f.payload)-int(f.payload[0])], nil
 }
 
-// sized says whether the payload has the one length its kind allows.
+// sized returns an error if the payload does not have the only length that its
+// kind allows.
 func (f frame) sized(length int) error {
 	if len(f.payload) != length {
 		return fmt.Errorf("HTTP/2 frame of kind %d with %d bytes, want %d", f.kind, len(f.payload), length)
@@ -92,7 +93,7 @@ func (f frame) sized(length int) error {
 	return nil
 }
 
-// appendFrame writes a frame behind b.
+// appendFrame appends a frame to b.
 func appendFrame(b []byte, f frame) []byte {
 	n := len(f.payload)
 	b = append(b, byte(n>>16), byte(n>>8), byte(n), f.kind, f.flags)
@@ -100,15 +101,15 @@ func appendFrame(b []byte, f frame) []byte {
 	return append(b, f.payload...)
 }
 
-// appendField writes a header field behind b as HPACK's literal without
-// indexing and with a new name (RFC 7541, section 6.2.2), which needs no table.
+// appendField appends a header field to b as HPACK's literal without indexing
+// and with a new name (RFC 7541, section 6.2.2), which needs no table.
 func appendField(b []byte, name, value string) []byte {
 	return appendText(appendText(append(b, 0), name), value)
 }
 
-// appendText writes a string literal that is not Huffman-coded (section 5.2).
+// appendText appends a string literal that is not Huffman-coded (section 5.2).
 func appendText(b []byte, s string) []byte {
-	const prefix = 127 // the greatest length that fits into 7 bits says that more follows
+	const prefix = 127 // the largest length that fits into 7 bits indicates that more bytes follow
 	if len(s) < prefix {
 		b = append(b, byte(len(s)))
 	} else {

@@ -13,23 +13,23 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// The limits of a gRPC call, in bytes. What the server may send fits into the
-// first window of HTTP/2, so no window is ever enlarged.
+// The limits of a gRPC call, in bytes. Everything that the server may send fits
+// into the initial window of HTTP/2, so the client never enlarges a window.
 const (
-	maxService = 4 << 10  // of the service's name, which fits into one frame
+	maxService = 4 << 10  // of the service's name, which must fit into one frame
 	maxAnswer  = 4 << 10  // of the answer's message
 	maxTotal   = 64 << 10 // of everything the server sends
 )
 
-// preface is what a client says first (RFC 9113, section 3.4).
+// preface is what a client sends first (RFC 9113, section 3.4).
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // callStream is the stream of the only call.
 const callStream = 1
 
-// checkGRPC calls grpc.health.v1.Health/Check on a connection of its own and
-// succeeds when the answer is SERVING. It speaks just so much HTTP/2 as that
-// takes: the wrapper is built without net/http's.
+// checkGRPC calls grpc.health.v1.Health/Check on a new connection and succeeds
+// if the answer is SERVING. It implements only the part of HTTP/2 that this
+// needs, because the wrapper does not link net/http.
 func checkGRPC(ctx context.Context, g spec.GRPC, podIP string) error {
 	target := address("", podIP, g.Port)
 	if len(g.Service) > maxService {
@@ -48,8 +48,8 @@ func checkGRPC(ctx context.Context, g spec.GRPC, podIP string) error {
 	return nil
 }
 
-// healthRequest is everything a client has to say: preface, settings (nothing
-// may be pushed), the call's header and its message.
+// healthRequest returns everything that the client sends: preface, settings
+// (which forbid pushes), the call's header and its message.
 func healthRequest(ctx context.Context, target, service string) []byte {
 	var header []byte
 	for _, field := range [][2]string{
@@ -64,7 +64,7 @@ func healthRequest(ctx context.Context, target, service string) []byte {
 		header = appendField(header, field[0], field[1])
 	}
 	if end, ok := ctx.Deadline(); ok {
-		left := min(max(time.Until(end).Milliseconds(), 1), 99999999) // eight digits are allowed
+		left := min(max(time.Until(end).Milliseconds(), 1), 99999999) // at most eight digits are allowed
 		header = appendField(header, "grpc-timeout", strconv.FormatInt(left, 10)+"m")
 	}
 	var message []byte // HealthCheckRequest: field 1, service
@@ -110,25 +110,26 @@ func callHealth(conn io.ReadWriter, request []byte) error {
 // call is the client's side of a call whose request has been sent.
 type call struct {
 	out      io.Writer
-	greeted  bool   // the server's first frame came, which has to be settings
-	answered bool   // the header of the answer came
-	open     bool   // a header goes on in a continuation frame, before anything else
+	greeted  bool   // the server's first frame has arrived, which must be settings
+	answered bool   // the header of the answer has arrived
+	open     bool   // a continuation frame must follow, before any other frame
 	answer   []byte // the answer's data so far
 }
 
-// broken says what it means that no frame can be read.
+// broken returns the meaning of a failure to read a frame.
 func (c *call) broken(err error) error {
 	closed := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 	switch {
 	case closed && c.greeted:
 		return errors.New("the server closed the connection")
-	case closed: // as one that expects TLS does
+	case closed: // for example, a server that expects TLS
 		return errors.New("the server closed the connection without a word of HTTP/2")
 	}
 	return err
 }
 
-// take handles one frame of the server and reports whether the call has ended.
+// take handles one frame from the server and reports whether the call has
+// ended.
 func (c *call) take(f frame) (ended bool, err error) {
 	if !c.greeted && (f.kind != kindSettings || f.has(flagAck)) {
 		return false, errNotHTTP2
@@ -151,11 +152,11 @@ func (c *call) take(f frame) (ended bool, err error) {
 	case kindHeaders, kindContinuation, kindData:
 		return c.stream(f)
 	}
-	return false, nil // priority, window updates, unknown ones
+	return false, nil // priority, window updates, unknown kinds
 }
 
-// stream takes a frame of the call itself. Header fields are not decoded: an
-// answer that is one comes with data.
+// stream handles a frame of the call itself. It does not decode header fields:
+// every valid answer contains data.
 func (c *call) stream(f frame) (ended bool, err error) {
 	if f.stream != callStream {
 		return false, fmt.Errorf("HTTP/2 frame for stream %d, which was not opened", f.stream)
@@ -179,8 +180,8 @@ func (c *call) stream(f frame) (ended bool, err error) {
 	return f.has(flagEndStream), nil
 }
 
-// settings are acknowledged; none of them concerns a client that has sent all
-// it will send.
+// settings acknowledges the server's settings. None of them affects a client
+// that has already sent everything.
 func (c *call) settings(f frame) error {
 	if f.has(flagAck) {
 		return nil
@@ -203,7 +204,8 @@ func (c *call) ping(f frame) error {
 	return err
 }
 
-// goAway ends the call unless the server says that it still answers it.
+// goAway ends the call, unless the server announces that it will still answer
+// it.
 func goAway(f frame) error {
 	if len(f.payload) < 8 {
 		return errors.New("HTTP/2 goodbye cut off")

@@ -27,12 +27,12 @@ var (
 	unknown        = []byte{}
 )
 
-// frameOf is a message as gRPC sends it.
+// frameOf returns a message in gRPC's framing.
 func frameOf(message []byte) []byte {
 	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(message))), message...)
 }
 
-// serve answers HTTP/1.1, and HTTP/2 without TLS by net/http's own server.
+// serve answers HTTP/1.1, and HTTP/2 without TLS, with net/http's own server.
 func serve(t *testing.T, l net.Listener, h http.Handler) {
 	t.Helper()
 	s := &http.Server{Handler: h, Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
@@ -43,7 +43,7 @@ func serve(t *testing.T, l net.Listener, h http.Handler) {
 	t.Cleanup(func() { s.Close(); <-done })
 }
 
-// healthServer is what has to be right with a request before answer is asked.
+// healthServer calls answer only if the request is correct.
 func healthServer(answer http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		right := r.ProtoMajor == 2 && r.Method == "POST" && r.URL.Path == "/grpc.health.v1.Health/Check" &&
@@ -54,7 +54,7 @@ func healthServer(answer http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// answerHealth answers with data, in as many frames, and the trailers of a
+// answerHealth answers with data, one frame per element, and the trailers of a
 // success.
 func answerHealth(data ...[]byte) http.HandlerFunc {
 	return func(rw http.ResponseWriter, _ *http.Request) {
@@ -67,7 +67,8 @@ func answerHealth(data ...[]byte) http.HandlerFunc {
 	}
 }
 
-// refuse answers with trailers only, as servers do that know no such method.
+// refuse answers with trailers only, like a server that does not know the
+// method.
 func refuse(rw http.ResponseWriter, _ *http.Request) {
 	rw.Header().Set("Content-Type", "application/grpc")
 	rw.Header().Set("Grpc-Status", "12")
@@ -110,7 +111,7 @@ func TestGRPC(t *testing.T) {
 	}
 }
 
-// TestGRPCRequest has net/http decode what is sent.
+// TestGRPCRequest decodes the request with net/http.
 func TestGRPCRequest(t *testing.T) {
 	for name, service := range map[string]string{
 		"no service":    "",
@@ -155,7 +156,7 @@ func TestGRPCRequest(t *testing.T) {
 			t.Errorf("request begins with %q, want %q", have[:len(want)], want)
 		}
 	})
-	t.Run("a field of any length", func(t *testing.T) { // RFC 7541, section 5.1 and its example in C.1.2
+	t.Run("a field of any length", func(t *testing.T) { // RFC 7541, section 5.1, and its example in C.1.2
 		for length, want := range map[int][]byte{126: {126}, 127: {127, 0}, 128: {127, 1}, 1337 + 96: {127, 154, 10}} {
 			have := appendText(nil, strings.Repeat("a", length))
 			if !bytes.HasPrefix(have, want) || len(have) != len(want)+length {
@@ -175,7 +176,7 @@ func TestGRPCNoAnswer(t *testing.T) {
 		l, port := listen(t, "127.0.0.1")
 		go func() {
 			if conn, err := l.Accept(); err == nil {
-				_, _ = conn.Read(make([]byte, 4096)) // else it would be reset
+				_, _ = conn.Read(make([]byte, 4096)) // otherwise the connection would be reset
 				conn.Close()
 			}
 		}()
@@ -214,13 +215,13 @@ func TestGRPCNoAnswer(t *testing.T) {
 	})
 }
 
-// pipe is a connection whose peer says all it will say at once.
+// pipe is a connection whose peer has sent everything in advance.
 type pipe struct {
 	io.Reader
 	io.Writer
 }
 
-// frames is what a server says.
+// frames returns the bytes of a server's frames.
 func frames(all ...frame) []byte {
 	var b []byte
 	for _, f := range all {
@@ -237,12 +238,12 @@ var (
 	end    = frame{kindHeaders, flagEndHeaders | flagEndStream, callStream, []byte{0x88}}
 )
 
-// conversation is what a server says and what comes of it.
+// conversation is what a server sends, with the result.
 type conversation struct {
 	name   string
 	server []byte
 	want   string
-	sent   []byte // besides the request
+	sent   []byte // by the client, in addition to the request
 }
 
 var ackSettings = frame{kind: kindSettings, flags: flagAck}
@@ -344,9 +345,9 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// FuzzCallHealth is a server that says anything: the call ends, reads no more
-// than it may, says no more than it hears, and a success stays one whatever
-// would have come later.
+// FuzzCallHealth tests with a server that sends arbitrary bytes: the call ends,
+// reads no more than its limit, sends no more than it receives, and a success
+// does not depend on later bytes.
 func FuzzCallHealth(f *testing.F) {
 	for _, c := range conversations() {
 		if len(c.server) < 4096 {
@@ -375,7 +376,7 @@ func FuzzCallHealth(f *testing.F) {
 	})
 }
 
-// FuzzReadFrame writes again what was read.
+// FuzzReadFrame encodes each frame that it has read, and compares the bytes.
 func FuzzReadFrame(f *testing.F) {
 	f.Add(frames(hello))
 	f.Add(frames(yes, end))
@@ -396,7 +397,7 @@ func FuzzReadFrame(f *testing.F) {
 	})
 }
 
-// BenchmarkCheck is the cost of a try against a server that is there.
+// BenchmarkCheck measures the cost of a try against a running server.
 func BenchmarkCheck(b *testing.B) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

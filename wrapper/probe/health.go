@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// The statuses of a HealthCheckResponse (grpc.health.v1) by their number.
+// The statuses of a HealthCheckResponse (grpc.health.v1), with their numbers.
 const (
 	statusUnknown        = 0
 	statusServing        = 1
@@ -22,17 +22,17 @@ const (
 	wire32     = 5
 )
 
-// errMessage is an answer that is no HealthCheckResponse.
+// errMessage is the error for an answer that is not a HealthCheckResponse.
 var errMessage = errors.New("an answer that is not of the health service")
 
-// health says what a call's data means: nil for one message with the status
-// SERVING. A call that is refused, as by a server without the health service
-// or without the service asked for, ends without data.
+// health returns the meaning of a call's data: nil for one message with the
+// status SERVING. A refused call ends without data, for example if the server
+// has no health service, or does not know the requested service.
 func health(data []byte) error {
 	if len(data) == 0 {
 		return errors.New("the call was refused: no health service there, or it does not know the service")
 	}
-	const prefix = 5 // a byte for compression, four for the length
+	const prefix = 5 // one byte for compression, four for the length
 	if len(data) < prefix || data[0] != 0 || uint64(binary.BigEndian.Uint32(data[1:])) != uint64(len(data)-prefix) {
 		return errMessage
 	}
@@ -53,8 +53,8 @@ func health(data []byte) error {
 	return fmt.Errorf("unknown status %d", status)
 }
 
-// healthStatus is field 1 of a HealthCheckResponse; the last one counts, and
-// other fields are skipped.
+// healthStatus returns field 1 of a HealthCheckResponse. If it occurs
+// repeatedly, the last one counts. Other fields are skipped.
 func healthStatus(message []byte) (uint64, error) {
 	status := uint64(statusUnknown)
 	for len(message) > 0 {
@@ -74,8 +74,8 @@ func healthStatus(message []byte) (uint64, error) {
 	return status, nil
 }
 
-// field is a number and the size of a field's value, no size when it is cut
-// off or of an unknown type.
+// field returns the number in a field's value, and the size of the value: 0 or
+// less if it is truncated or of an unknown type.
 func field(b []byte, wire uint64) (value uint64, size int) {
 	switch wire {
 	case wireVarint:

@@ -14,40 +14,40 @@ import (
 
 // The limits of an HTTP answer.
 const (
-	maxBody      = 10 << 10 // bytes of a body that are read; the rest is left
+	maxBody      = 10 << 10 // bytes of a body that are read; the rest is ignored
 	maxHeader    = 1 << 20  // bytes of a header; a longer one is an error
-	maxRedirects = 10       // more are an error
+	maxRedirects = 10       // this many are an error
 	maxCause     = 300      // bytes of an error's text, which may quote the server
 )
 
 // The user agents of requests that are not probes.
 const (
-	hookAgent = "kube-lifecycle/1.36 (koordinator)" // as probeAgent
+	hookAgent = "kube-lifecycle/1.36 (koordinator)" // like probeAgent
 	sendAgent = "koordinator"
 )
 
-// Refusal is an answer with a status outside of 200 to 399.
+// Refusal is an answer with a status outside 200 to 399.
 type Refusal struct{ Status int }
 
-// Error is the status and its meaning: 503 Service Unavailable.
+// Error returns the status and its meaning: "503 Service Unavailable".
 func (r Refusal) Error() string {
 	return strings.TrimSpace(fmt.Sprint(r.Status, " ", meaning(r.Status)))
 }
 
-// Final reports whether err is a server's answer that another try would not
-// change: one of 4xx, except for those that mean "try again later".
+// Final reports whether err is an answer that another try would not change: a
+// status of 4xx, except for those that mean "try again later".
 func Final(err error) bool {
 	r, refused := errors.AsType[Refusal](err)
 	later := []int{408, 425, 429} // Request Timeout, Too Early, Too Many Requests
 	return refused && r.Status >= 400 && r.Status < 500 && !slices.Contains(later, r.Status)
 }
 
-// Send sends one request without a body; ctx carries its timeout. An answer
-// from 200 to 399 is a success, its body is dropped. Certificates are not
-// verified, as the server is a neighbour in the pod; proxies of the environment
-// are not used. Redirects are followed on the same host only: one to another
-// host is a success like any answer below 400. HTTPS takes run's Network. When
-// ctx has ended, the error wraps ctx's.
+// Send sends one request without a body; ctx carries the timeout. A status from
+// 200 to 399 is a success; the body is discarded. Send does not verify
+// certificates, because the server runs in the same pod, and it does not use
+// the proxies of the environment. It follows redirects to the same host only: a
+// redirect to another host is a success, like any other status below 400. For
+// HTTPS it needs run's Network. If ctx has ended, the error wraps that of ctx.
 func Send(ctx context.Context, r spec.Request, run Runner) error {
 	req, err := newRequest(r.Method, r.URL)
 	if err != nil {
@@ -57,9 +57,10 @@ func Send(ctx context.Context, r spec.Request, run Runner) error {
 	return passes(ctx, req, run.Network)
 }
 
-// hookHTTP performs an HTTP hook. As with the kubelet any answer is a success, whatever its status, and a server that
-// answers HTTPS in plain HTTP is asked again in plain HTTP, without the
-// Authorization header. The rest is as for Check.
+// hookHTTP performs an HTTP hook. As with the kubelet, any answer is a success,
+// regardless of its status, and if a server answers HTTPS with plain HTTP, the
+// request is repeated over plain HTTP without the Authorization header.
+// Otherwise it behaves like Check.
 func hookHTTP(ctx context.Context, g spec.HTTPGet, podIP string, network spec.Network) error {
 	req, err := newGet(g, podIP, hookAgent)
 	if err != nil {
@@ -77,7 +78,7 @@ func hookHTTP(ctx context.Context, g spec.HTTPGet, podIP string, network spec.Ne
 	return about(ctx, req, err)
 }
 
-// checkHTTP succeeds with a status from 200 to 399.
+// checkHTTP succeeds if the status is from 200 to 399.
 func checkHTTP(ctx context.Context, g spec.HTTPGet, podIP string, network spec.Network) error {
 	req, err := newGet(g, podIP, probeAgent)
 	if err != nil {
@@ -86,8 +87,9 @@ func checkHTTP(ctx context.Context, g spec.HTTPGet, podIP string, network spec.N
 	return passes(ctx, req, network)
 }
 
-// newGet is the request of an httpGet handler. User-Agent and Accept have a
-// default, which an empty value removes; Host takes the place of the address.
+// newGet returns the request of an httpGet handler. User-Agent and Accept have
+// defaults, which an empty value removes. A Host header replaces the address in
+// the request's Host.
 func newGet(g spec.HTTPGet, podIP, agent string) (Request, error) {
 	u, err := url.Parse(g.Path)
 	if err != nil {
@@ -107,7 +109,7 @@ func newGet(g spec.HTTPGet, podIP, agent string) (Request, error) {
 		header.Add(h.Name, h.Value)
 	}
 	if _, given := header["User-Agent"]; !given {
-		header.Set("User-Agent", agent) // an empty one is not sent
+		header.Set("User-Agent", agent) // an empty value is not sent
 	}
 	if _, given := header["Accept"]; !given {
 		header.Set("Accept", "*/*")
@@ -118,8 +120,8 @@ func newGet(g spec.HTTPGet, podIP, agent string) (Request, error) {
 	return req, nil
 }
 
-// passes sends req and says what is wrong with the answer: an error, or a
-// status other than 200 to 399.
+// passes sends req and returns the problem with the answer: an error, or a
+// status outside 200 to 399.
 func passes(ctx context.Context, req Request, network spec.Network) error {
 	status, err := answer(ctx, req, nil, network)
 	if err != nil {
@@ -131,8 +133,8 @@ func passes(ctx context.Context, req Request, network spec.Network) error {
 	return nil
 }
 
-// about puts the request before the cause: GET http://10.0.0.7:80/healthz: 503
-// Service Unavailable. Where ctx has ended, that is the cause.
+// about adds the request to the cause: "GET http://10.0.0.7:80/healthz: 503
+// Service Unavailable". If ctx has ended, that is the cause.
 func about(ctx context.Context, req Request, err error) error {
 	if err == nil {
 		return nil

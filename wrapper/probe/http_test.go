@@ -22,7 +22,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// web is a server for one test and the port it listens at on 127.0.0.1.
+// web returns a server for one test, and its port on 127.0.0.1.
 func web(t *testing.T, h http.HandlerFunc, start func(*httptest.Server)) (*httptest.Server, int) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -32,7 +32,7 @@ func web(t *testing.T, h http.HandlerFunc, start func(*httptest.Server)) (*httpt
 	return s, portOf(t, s.Listener.Addr().String())
 }
 
-// get asks a server as a probe does.
+// get sends a probe to a server.
 func get(t *testing.T, h http.HandlerFunc, g spec.HTTPGet) error {
 	t.Helper()
 	_, g.Port = web(t, h, (*httptest.Server).Start)
@@ -47,7 +47,7 @@ func TestHTTPStatus(t *testing.T) {
 	for code, want := range map[int]string{
 		200: "", 204: "", 299: "", 300: "", 304: "", 399: "",
 		400: "400 Bad Request", 404: "404 Not Found", 499: "499", 500: "500 Internal Server Error", 503: "503 Service Unavailable",
-		302: "", // without a Location it is the last answer
+		302: "", // without a Location it is the final answer
 	} {
 		t.Run("kube-probe-16 "+strconv.Itoa(code), func(t *testing.T) {
 			expect(t, get(t, status(code), spec.HTTPGet{}), want)
@@ -74,7 +74,7 @@ func TestHTTPStatus(t *testing.T) {
 	})
 }
 
-// raw answers with these bytes and nothing else.
+// raw answers with exactly these bytes.
 func raw(text string) http.HandlerFunc {
 	return func(rw http.ResponseWriter, _ *http.Request) {
 		conn, _, err := rw.(http.Hijacker).Hijack()
@@ -107,7 +107,8 @@ func TestHTTPPath(t *testing.T) {
 	}
 }
 
-// redirects answers the first path by a redirect and notes where it leads.
+// redirects answers the first path with a redirect, and records all requested
+// paths.
 func redirects(code int, last int) (h http.HandlerFunc, asked *[]string) {
 	asked = new([]string)
 	return func(rw http.ResponseWriter, r *http.Request) {
@@ -161,7 +162,7 @@ func TestHTTPRedirects(t *testing.T) {
 			asked++
 			http.Redirect(rw, r, "/", http.StatusFound)
 		}, spec.HTTPGet{})
-		expect(t, err, "more than 10 redirects")
+		expect(t, err, "stopped after 10 redirects")
 		if asked != 10 {
 			t.Errorf("asked %d times, want 10", asked)
 		}
@@ -259,8 +260,8 @@ func TestHTTPS(t *testing.T) {
 	})
 }
 
-// behindProxy names, in the environment of a process that TestProxy starts, the
-// host to ask.
+// behindProxy is the environment variable with the target host, in the process
+// that TestProxy starts.
 const behindProxy = "PROBE_BEHIND_PROXY"
 
 func TestMain(m *testing.M) {
@@ -274,9 +275,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestProxy asks at an address where nobody is (RFC 5737), since a proxy is
-// never used for loopback, and in a new process, since net/http looks for
-// proxies once. Whatever comes of the requests, the proxy must not hear them.
+// TestProxy sends requests to an address without a host (RFC 5737), because
+// proxies are never used for loopback, and in a new process, because net/http
+// looks for proxies only once. Regardless of the results, the proxy must not
+// receive the requests.
 func TestProxy(t *testing.T) {
 	t.Run("kube-probe-22 a proxy is never used", func(t *testing.T) {
 		var asked atomic.Int32

@@ -1,8 +1,9 @@
 package probe
 
-// meaning is the reason phrase of a status that is a failure (IANA's registry of
-// HTTP status codes), as net/http has it; "" where there is none. It is no map,
-// which would be made at every start of the wrapper.
+// meaning returns the reason phrase of a status that is a failure (IANA's
+// registry of HTTP status codes), with net/http's wording, or "" if there is
+// none. It is not a map, because that would be built at every start of the
+// wrapper.
 func meaning(status int) string {
 	switch status {
 	case 101:

@@ -9,30 +9,30 @@ import (
 
 // The pause between the end of one try and the next.
 const (
-	earlyPause   = 5 * time.Millisecond // the shortest, where the probe has only just begun to fail
-	earlyFactor  = 20                   // such a pause is one part in so many of the time since then
+	earlyPause   = 5 * time.Millisecond // the minimum, when the probe has only just begun to fail
+	earlyFactor  = 20                   // such a pause is the time since then, divided by this
 	networkPause = 50 * time.Millisecond
 	execPause    = 250 * time.Millisecond
 	maxPause     = 10 * time.Second // the kubelet's default period
-	restFactor   = 4                // pauses per time a try took: at most a fifth of the time is spent asking
+	restFactor   = 4                // the pause divided by the duration of a try: at most a fifth of the time is spent on tries
 )
 
-// Passed asks the probes one after another, as a container's startup probe and
-// then its readiness probe, until each has passed Successes times in a row,
-// and returns nil; a probe that has passed is not asked again. Before that only
-// the end of ctx ends it, with its error.
+// Passed runs the probes one after another, for example a container's startup
+// probe and then its readiness probe, until each has passed Successes times in
+// a row, and returns nil. It does not run a probe again that has passed. If ctx
+// ends first, it returns the error of ctx.
 //
-// A probe's first try comes InitialDelay after started, when the container's
-// command began, or when the probe before it passed, whichever is later. Tries
-// follow each other after a pause: 50 ms, for commands 250 ms, but four times
-// as long as the last try took, and 10 s at most. As long as a probe over the
-// network has not passed, its pauses begin at 5 ms and are a twentieth of the
-// time since its first try, up to these 50 ms: readiness is seen that much later
-// than it came.
+// A probe's first try comes InitialDelay after started, the start of the
+// container's command, or after the previous probe has passed, whichever is
+// later. The pause between two tries is 50 ms, or 250 ms for commands, but at
+// least four times the duration of the last try, and at most 10 s. While a
+// probe over the network fails, its pauses begin at 5 ms and are a twentieth of
+// the time since its first try, up to 50 ms. This is how late a container may
+// be detected as ready.
 //
-// The ctx that check is given ends after the probe's Timeout; a success that
-// comes later is a failure. Passed waits for check to return: one that does
-// not heed its ctx stalls it. Every failure is given to failed.
+// The ctx of check ends after the probe's Timeout; a later success counts as a
+// failure. Passed waits for check to return, so a check that ignores its ctx
+// stalls it. It passes every failure to failed.
 func Passed(ctx context.Context, probes []spec.Probe, started time.Time, check func(context.Context, spec.Handler) error, failed func(error)) error {
 	for _, p := range probes {
 		if err := sleep(ctx, time.Until(started.Add(p.InitialDelay()))); err != nil {
@@ -45,7 +45,7 @@ func Passed(ctx context.Context, probes []spec.Probe, started time.Time, check f
 	return nil
 }
 
-// pass asks one probe until it has passed, beginning at once.
+// pass runs one probe until it has passed, beginning immediately.
 func pass(ctx context.Context, p spec.Probe, check func(context.Context, spec.Handler) error, failed func(error)) error {
 	first := time.Now()
 	for run := 0; ; {
@@ -71,7 +71,7 @@ func pass(ctx context.Context, p spec.Probe, check func(context.Context, spec.Ha
 	}
 }
 
-// Try is one check within the probe's timeout.
+// Try performs one check within the probe's timeout.
 func Try(ctx context.Context, p spec.Probe, check func(context.Context, spec.Handler) error) error {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout())
 	defer cancel()
@@ -81,14 +81,13 @@ func Try(ctx context.Context, p spec.Probe, check func(context.Context, spec.Han
 	return ctx.Err()
 }
 
-// pause is how long to wait after a try that took cost, least where that was
-// little.
+// pause returns the pause after a try that took cost; least is the minimum.
 func pause(least, cost time.Duration) time.Duration {
 	return min(max(least, restFactor*cost), maxPause)
 }
 
-// sleep waits for d, or for the end of ctx, whose error it returns; also when
-// ctx has ended before and d is over.
+// sleep waits for d or for the end of ctx. It returns the error of ctx, even if
+// d has passed as well.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -13,7 +13,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Handlers that tests tell apart.
+// Handlers that tests can distinguish.
 var (
 	web80  = spec.Handler{HTTP: &spec.HTTPGet{Port: 80}}
 	web81  = spec.Handler{HTTP: &spec.HTTPGet{Port: 81}}
@@ -22,20 +22,20 @@ var (
 
 var errNotYet = errors.New("not yet")
 
-// outcome is what one try is to do: it takes so long and passes or not.
+// outcome is the scripted behavior of one try: its duration and its result.
 type outcome struct {
 	takes  time.Duration
 	passes bool
 }
 
-// asked is a try as it was made, in milliseconds from the start.
+// asked is an observed try, in milliseconds from the start.
 type asked struct {
 	At    int
 	Of    spec.Handler
 	Limit int // its deadline, from the try's start
 }
 
-// scripted is a check whose tries do what is listed, and pass after that.
+// scripted is a check whose tries behave as listed, and pass after that.
 type scripted struct {
 	start    time.Time
 	outcomes []outcome
@@ -57,7 +57,7 @@ func (s *scripted) check(ctx context.Context, h spec.Handler) error {
 	return errNotYet
 }
 
-// failed takes a failure; there is one for each try that does not pass.
+// failed counts a failure; there is one for each try that does not pass.
 func (s *scripted) failed(err error) {
 	if err != nil {
 		s.failures++
@@ -79,10 +79,10 @@ func TestPassed(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		probes   []spec.Probe
-		earlier  time.Duration // how long before the call the command began
+		earlier  time.Duration // how long before the call the command started
 		outcomes []outcome
-		want     []int // when tries are made
-		end      int   // when all have passed
+		want     []int // the times of the tries
+		end      int   // the time at which all have passed
 	}{
 		{name: "no probes have passed"},
 		{name: "the first try comes at once", probes: []spec.Probe{{Handler: web80}}, want: []int{0}},
@@ -187,8 +187,8 @@ func TestPassedOneProbeAfterAnother(t *testing.T) {
 	}
 }
 
-// TestPassedEnds ends the context in every place Passed can be. The bubble
-// would not end if a goroutine were left.
+// TestPassedEnds ends the context at every point in Passed. The synctest bubble
+// would not end if a goroutine remained.
 func TestPassedEnds(t *testing.T) {
 	never := func(ctx context.Context, _ spec.Handler) error {
 		<-ctx.Done()

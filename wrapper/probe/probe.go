@@ -1,12 +1,12 @@
 // Package probe runs a container's probes and hooks as the kubelet would (exec,
 // HTTP, TCP, gRPC, sleep), sends requests, and decides when enough tries have
-// passed. Commands are run by its caller's Runner. It keeps no connection or
+// passed. The caller's Runner runs commands. The package keeps no connection or
 // goroutine between calls.
 //
-// HTTP is HTTP/1.1 only, written here: net/http would be half of the wrapper. A
-// server that speaks nothing but HTTP/2 over TLS passes the kubelet's httpGet
-// and not this one. TLS itself is made by the network program, which sends the
-// request with this package too.
+// HTTP means HTTP/1.1 only, and is implemented here: net/http would be half of
+// the wrapper. A server that supports only HTTP/2 over TLS therefore passes the
+// kubelet's httpGet probe, but not this one. TLS is left to the network
+// program, which also sends its requests with this package.
 package probe
 
 import (
@@ -23,26 +23,27 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// probeAgent is the user agent of a probe. Access logs and servers tell probes
-// by the kubelet's prefix; the number is the release whose rules are followed.
+// probeAgent is the user agent of a probe. Access logs and servers recognize
+// probes by the kubelet's prefix; the number is the Kubernetes release whose
+// rules are followed.
 const probeAgent = "kube-probe/1.36 (koordinator)"
 
 // Runner runs other programs in the container.
 type Runner struct {
-	// Command runs a command of the container until it ends, or until ctx does, and
-	// returns its failure.
+	// Command runs a command in the container until it or ctx ends, and returns
+	// its failure.
 	Command func(ctx context.Context, argv []string) error
-	// Network runs the network program, which sends what takes TLS.
+	// Network runs the network program, which sends requests that require TLS.
 	Network spec.Network
 }
 
-// Check performs a probe once; ctx carries its timeout. Nil is a success, an
-// error says in one sentence what came back. The address is podIP where the
-// handler names no host, 127.0.0.1 where podIP is empty too. Commands, and what
-// takes TLS, are run by run.
+// Check performs a probe once; ctx carries the timeout. Nil is a success; an
+// error describes the result in one sentence. If the handler has no host, the
+// address is podIP, or 127.0.0.1 if podIP is empty. Commands, and requests that
+// require TLS, use run.
 //
-// Check blocks until there is an answer or ctx ends, and after that for at
-// most a second more, while a peer whose kernel is silent is let go.
+// Check blocks until there is an answer or ctx ends, and then for at most one
+// more second, while it closes the connection to a peer that does not respond.
 func Check(ctx context.Context, h spec.Handler, podIP string, run Runner) error {
 	switch {
 	case h.Exec != nil:
@@ -57,8 +58,8 @@ func Check(ctx context.Context, h spec.Handler, podIP string, run Runner) error 
 	return errors.New("neither exec, httpGet, tcpSocket nor grpc: nothing to check")
 }
 
-// Hook performs a hook; ctx carries its limit. A tcpSocket hook does nothing, as
-// in the kubelet. The rest is as for Check.
+// Hook performs a hook; ctx carries the limit. A tcpSocket hook does nothing,
+// as with the kubelet. Otherwise it behaves like Check.
 func Hook(ctx context.Context, h spec.Handler, podIP string, run Runner) error {
 	switch {
 	case h.Exec != nil:
@@ -71,23 +72,24 @@ func Hook(ctx context.Context, h spec.Handler, podIP string, run Runner) error {
 	return nil
 }
 
-// checkTCP succeeds when the connection is made; nothing is sent.
+// checkTCP succeeds if a connection can be made. It sends nothing.
 func checkTCP(ctx context.Context, s spec.TCPSocket, podIP string) error {
 	conn, err := dialer().DialContext(ctx, "tcp", address(s.Host, podIP, s.Port))
 	if err != nil {
-		return err // names address and cause: dial tcp 10.0.0.7:80: connect: connection refused
+		return err // contains address and cause: dial tcp 10.0.0.7:80: connect: connection refused
 	}
-	_ = conn.Close() // the answer is the connection
+	_ = conn.Close() // the connection is the answer
 	return nil
 }
 
-// address is where a handler's server listens, as host:port.
+// address returns the address of a handler's server, as host:port.
 func address(host, podIP string, port int) string {
 	return net.JoinHostPort(cmp.Or(host, podIP, "127.0.0.1"), strconv.Itoa(port))
 }
 
-// dialer makes connections as the kubelet's probes do: a close that the peer
-// does not acknowledge is given up after a second (SO_LINGER).
+// dialer makes connections like the kubelet's probes: it gives up closing a
+// connection after one second if the peer does not acknowledge the close
+// (SO_LINGER).
 func dialer() *net.Dialer {
 	return &net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
 		var failed error

@@ -20,7 +20,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// listen opens a port of an address of the loopback network.
+// listen opens a port on an address of the loopback network.
 func listen(t *testing.T, host string) (net.Listener, int) {
 	t.Helper()
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -40,7 +40,7 @@ func portOf(t *testing.T, address string) int {
 	return int(a.Port())
 }
 
-// closedPort is a port of 127.0.0.1 at which nobody listens.
+// closedPort returns a port of 127.0.0.1 without a listener.
 func closedPort(t *testing.T) int {
 	t.Helper()
 	l, port := listen(t, "127.0.0.1")
@@ -48,8 +48,8 @@ func closedPort(t *testing.T) int {
 	return port
 }
 
-// silentPort is a port of 127.0.0.1 that does not answer a connection: its
-// queue is full.
+// silentPort returns a port of 127.0.0.1 that does not answer connections,
+// because its queue is full.
 func silentPort(t *testing.T) int {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -76,7 +76,7 @@ func silentPort(t *testing.T) int {
 	return 0
 }
 
-// within is a context that ends soon: for tries that are to run into their
+// within returns a context that ends soon, for tries that must reach their
 // timeout.
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
@@ -85,7 +85,7 @@ func within(t *testing.T, d time.Duration) context.Context {
 	return ctx
 }
 
-// expect fails unless err is a success, for want "", or says want.
+// expect fails unless err contains want, or is nil if want is "".
 func expect(t *testing.T, err error, want string) {
 	t.Helper()
 	switch {
@@ -144,8 +144,8 @@ func TestTCP(t *testing.T) {
 	})
 }
 
-// TestTheAddress dials with every kind of handler at an address of the
-// loopback network at which somebody listens, and at one where nobody does.
+// TestTheAddress dials with every kind of handler, to a loopback address with a
+// listener and to one without.
 func TestTheAddress(t *testing.T) {
 	const here, elsewhere = "127.0.0.2", "127.0.0.3"
 	for _, tt := range []struct {
@@ -247,8 +247,8 @@ func TestA31OnlyAnAnswerThatWillNotChangeIsFinal(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeft counts goroutines after tries of every kind and end. It
-// polls, since those of net/http end on their own.
+// TestNothingIsLeft counts goroutines after tries of every kind and outcome. It
+// polls, because those of net/http end asynchronously.
 func TestNothingIsLeft(t *testing.T) {
 	l, port := listen(t, "127.0.0.1")
 	serve(t, l, healthServer(answerHealth(frameOf(serving))))

@@ -15,33 +15,33 @@ import (
 )
 
 // Request is one HTTP/1.1 request without a body. As JSON it is the input of
-// the network program's request task: the wrapper hands over a request whose
-// URL is HTTPS, at first or after redirects.
+// the network program's request task: the wrapper passes on requests with an
+// HTTPS URL, initially or after redirects.
 type Request struct {
 	Method    string              `json:"method"`
 	URL       string              `json:"url"`              // http or https
-	Host      string              `json:"host,omitempty"`   // the Host header where it is not the URL's host
+	Host      string              `json:"host,omitempty"`   // the Host header, if it differs from the URL's host
 	Header    map[string][]string `json:"header,omitempty"` // by canonical name
-	First     string              `json:"first"`            // the host name of the first request, the only one that is followed to
+	First     string              `json:"first"`            // the host of the first request; redirects to other hosts are not followed
 	Redirects int                 `json:"redirects,omitempty"`
 }
 
-// reply is what the network program prints for a Request.
+// reply is the network program's output for a Request.
 type reply struct {
-	Status int    `json:"status,omitempty"` // of the last answer
+	Status int    `json:"status,omitempty"` // of the final answer
 	Error  string `json:"error,omitempty"`  // why there is none
 	Plain  bool   `json:"plain,omitempty"`  // the error is ErrPlain
 }
 
-// Secure makes a TLS connection to a host out of a plain one.
+// Secure turns a plain connection to a host into a TLS connection.
 type Secure func(ctx context.Context, conn net.Conn, host string) (net.Conn, error)
 
-// ErrPlain is a server that answers TLS in plain HTTP.
+// ErrPlain is the error for a server that answers TLS with plain HTTP.
 var ErrPlain = errors.New("server gave HTTP response to HTTPS client")
 
-// Answer reads a Request from in, sends it, and writes the reply to out: the
-// network program's request task. Its own error means that in held no Request,
-// or that out is broken.
+// Answer reads a Request from in, sends it, and writes the reply to out. It is
+// the network program's request task. Its own error means that in contained no
+// Request, or that out is broken.
 func Answer(ctx context.Context, in io.Reader, out io.Writer, secure Secure) error {
 	var req Request
 	if err := json.NewDecoder(in).Decode(&req); err != nil {
@@ -55,7 +55,7 @@ func Answer(ctx context.Context, in io.Reader, out io.Writer, secure Secure) err
 	return json.NewEncoder(out).Encode(r)
 }
 
-// handOver has the network program send a request.
+// handOver sends a request through the network program.
 func handOver(ctx context.Context, req Request, network spec.Network) (int, error) {
 	if network == nil {
 		return 0, errors.New("HTTPS requires the network program")
@@ -79,7 +79,7 @@ func handOver(ctx context.Context, req Request, network spec.Network) (int, erro
 	return r.Status, nil
 }
 
-// newRequest is a request to a URL without headers.
+// newRequest returns a request to a URL, without headers.
 func newRequest(method, address string) (Request, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -88,18 +88,18 @@ func newRequest(method, address string) (Request, error) {
 	return Request{Method: method, URL: u.String(), First: u.Hostname(), Header: map[string][]string{}}, nil
 }
 
-// redacted is the URL without its password.
+// redacted returns the URL without its password.
 func (r Request) redacted() string {
 	u, err := url.Parse(r.URL)
 	if err != nil {
-		return "request" // newRequest has parsed it
+		return "request" // cannot happen: newRequest has parsed it
 	}
 	return u.Redacted()
 }
 
-// answer sends req, follows redirects, and is the status of the last answer,
-// once its body or the first maxBody bytes of it have come. Without secure, the
-// network program is handed what takes TLS.
+// answer sends req, follows redirects, and returns the status of the final
+// answer after it has read the body, up to maxBody bytes. Without secure, it
+// passes requests that require TLS to the network program.
 func answer(ctx context.Context, req Request, secure Secure, network spec.Network) (int, error) {
 	for {
 		u, err := url.Parse(req.URL)
@@ -125,8 +125,9 @@ func answer(ctx context.Context, req Request, secure Secure, network spec.Networ
 	}
 }
 
-// redirected is the request to which an answer leads, nil where that is none or
-// leads to another host, which is not ours to ask.
+// redirected returns the request to which an answer redirects, or nil if the
+// answer is not a redirect or leads to another host, which must not be
+// contacted.
 func (r Request) redirected(from *url.URL, a *response) (*Request, error) {
 	switch a.status {
 	case 301, 302, 303, 307, 308:
@@ -147,7 +148,7 @@ func (r Request) redirected(from *url.URL, a *response) (*Request, error) {
 	}
 	next := r
 	if next.Redirects++; next.Redirects >= maxRedirects {
-		return nil, fmt.Errorf("more than %d redirects", maxRedirects)
+		return nil, fmt.Errorf("stopped after %d redirects", maxRedirects)
 	}
 	if a.status < 307 {
 		next.Method = "GET"
@@ -159,11 +160,11 @@ func (r Request) redirected(from *url.URL, a *response) (*Request, error) {
 	return &next, nil
 }
 
-// withReferer are the headers of a redirected request: the Referer is the
-// address before, but for one that came by TLS and goes on without.
+// withReferer returns the headers of a redirected request. The Referer is the
+// previous address, unless the redirect leads from TLS to plain HTTP.
 func withReferer(header map[string][]string, from, to *url.URL) map[string][]string {
 	next := map[string][]string{}
-	maps.Copy(next, header) // which may be nil
+	maps.Copy(next, header) // header may be nil
 	if _, given := next["Referer"]; !given && (from.Scheme == "http" || to.Scheme == "https") {
 		last := *from
 		last.User = nil
@@ -172,7 +173,7 @@ func withReferer(header map[string][]string, from, to *url.URL) map[string][]str
 	return next
 }
 
-// dialAddress is where a URL's server listens, as host:port.
+// dialAddress returns the address of a URL's server, as host:port.
 func dialAddress(u *url.URL) (string, error) {
 	port := u.Port()
 	switch {

@@ -23,7 +23,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// direct plays the network program in the test's process.
+// direct stands for the network program, in the test's process.
 var direct = Runner{Network: func(ctx context.Context, task string, input []byte, line func([]byte) error) error {
 	if task != spec.RequestTask {
 		return errors.New("another task: " + task)
@@ -35,7 +35,7 @@ var direct = Runner{Network: func(ctx context.Context, task string, input []byte
 	return line(out.Bytes())
 }}
 
-// secure is TLS as the network program makes it.
+// secure makes TLS connections like the network program.
 func secure(ctx context.Context, conn net.Conn, host string) (net.Conn, error) {
 	c := tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: host})
 	err := c.HandshakeContext(ctx)
@@ -93,7 +93,7 @@ func TestTheAnswersForm(t *testing.T) {
 	}
 }
 
-// requests notes how every request reaches the server.
+// requests records every request as it reaches the server.
 func requests(asked *[]string, h http.HandlerFunc) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		text, _ := httputil.DumpRequest(r, false)
@@ -193,7 +193,7 @@ func TestTheNetworkProgramRefusesWhatIsNoRequest(t *testing.T) {
 	}
 }
 
-// FuzzResponse compares what is read of an answer with what net/http reads.
+// FuzzResponse compares the parsed answer with that of net/http.
 func FuzzResponse(f *testing.F) {
 	for _, text := range []string{
 		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.0 404 Not Found\nA: b\n\n",
@@ -217,7 +217,7 @@ func FuzzResponse(f *testing.F) {
 		}
 		other, err := afterInformational(text)
 		if err != nil {
-			return // net/http is the stricter one, as of trailers
+			return // net/http is stricter, for example about trailers
 		}
 		defer other.Body.Close()
 		if other.StatusCode != a.status {
@@ -240,7 +240,7 @@ func FuzzResponse(f *testing.F) {
 	})
 }
 
-// afterInformational is the answer that net/http reads.
+// afterInformational returns the answer that net/http reads.
 func afterInformational(text []byte) (*http.Response, error) {
 	in := bufio.NewReader(bytes.NewReader(text))
 	for {

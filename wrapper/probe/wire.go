@@ -17,20 +17,20 @@ import (
 	"time"
 )
 
-// response is an answer whose header has been read. Its body comes from in.
+// response is an answer whose header has been read. in contains its body.
 type response struct {
 	status  int
 	header  textproto.MIMEHeader
-	length  int64 // of the body; -1: it ends with the connection
+	length  int64 // of the body; -1: the body ends with the connection
 	chunked bool
 
 	in    *bufio.Reader
-	limit *io.LimitedReader // below in
+	limit *io.LimitedReader // the source of in
 	close func()
 }
 
-// send sends a request on a connection of its own and reads the answer's header.
-// The connection is closed by body or close, and with an error.
+// send sends a request on a new connection and reads the answer's header. body,
+// close, or an error closes the connection.
 func (r Request) send(ctx context.Context, u *url.URL, secure Secure) (*response, error) {
 	text, err := r.text(u)
 	if err != nil {
@@ -54,7 +54,7 @@ func (r Request) send(ctx context.Context, u *url.URL, secure Secure) (*response
 			return nil, err
 		}
 	}
-	_, unsent := conn.Write(text) // the server may have answered all the same
+	_, unsent := conn.Write(text) // the server may have answered nevertheless
 	a, err := readResponse(conn)
 	if err != nil {
 		end()
@@ -64,8 +64,8 @@ func (r Request) send(ctx context.Context, u *url.URL, secure Secure) (*response
 	return a, nil
 }
 
-// text is the request as it goes over the wire (RFC 9112, section 3). There is
-// no body, no compression is asked for, and the connection ends with the answer.
+// text returns the request in its wire format (RFC 9112, section 3). It has no
+// body, accepts no compression, and closes the connection after the answer.
 func (r Request) text(u *url.URL) ([]byte, error) {
 	target := u.RequestURI()
 	host := r.Host
@@ -97,15 +97,15 @@ func (r Request) text(u *url.URL) ([]byte, error) {
 	return append(b, "\r\n"...), nil
 }
 
-// asksToClose reports whether a Connection header has "close" in it already.
+// asksToClose reports whether a Connection header already contains "close".
 func asksToClose(values []string) bool {
 	return slices.ContainsFunc(strings.Split(strings.Join(values, ","), ","), func(option string) bool {
 		return strings.EqualFold(strings.TrimSpace(option), "close")
 	})
 }
 
-// withoutZone is a host without the zone of an IPv6 address, which means
-// nothing to the server.
+// withoutZone returns a host without the zone of an IPv6 address, which is
+// meaningless to the server.
 func withoutZone(host string) string {
 	at, end := strings.IndexByte(host, '%'), strings.LastIndexByte(host, ']')
 	if at < 0 || end < at || !strings.HasPrefix(host, "[") {
@@ -114,10 +114,10 @@ func withoutZone(host string) string {
 	return host[:at] + host[end:]
 }
 
-// ours are the headers that only the client itself may send.
+// ours are the headers that only the client itself may set.
 var ours = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}
 
-// appendHeader writes a header's lines behind b.
+// appendHeader appends a header's lines to b.
 func appendHeader(b []byte, name string, values []string) ([]byte, error) {
 	if !isToken(name) {
 		return nil, fmt.Errorf("invalid header field name %q", name)
@@ -134,7 +134,7 @@ func appendHeader(b []byte, name string, values []string) ([]byte, error) {
 	return b, nil
 }
 
-// isToken reports whether a text can be the name of a header (RFC 9110, section
+// isToken reports whether a text is a valid header name (RFC 9110, section
 // 5.6.2).
 func isToken(s string) bool {
 	for _, c := range []byte(s) {
@@ -146,8 +146,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// readResponse reads the header of the answer; informational ones before it are
-// skipped (RFC 9110, section 15.2).
+// readResponse reads the header of the answer. It skips informational answers
+// before it (RFC 9110, section 15.2).
 func readResponse(conn io.Reader) (*response, error) {
 	limit := &io.LimitedReader{R: conn, N: maxHeader}
 	a := &response{in: bufio.NewReader(limit), limit: limit, close: func() {}}
@@ -184,7 +184,8 @@ func (a *response) readHead() error {
 	return a.frame(version)
 }
 
-// isVersion reports whether a text is HTTP/ and a version of two digits.
+// isVersion reports whether a text is HTTP/ followed by a version of two
+// digits.
 func isVersion(s string) bool {
 	digits, found := strings.CutPrefix(s, "HTTP/")
 	return found && len(digits) == 3 && digits[1] == '.' && isDigit(digits[0]) && isDigit(digits[2])
@@ -192,12 +193,12 @@ func isVersion(s string) bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// frame finds out where the body ends (RFC 9112, section 6.3).
+// frame determines where the body ends (RFC 9112, section 6.3).
 func (a *response) frame(version string) error {
 	encodings, lengths := a.header["Transfer-Encoding"], a.header["Content-Length"]
 	a.length, a.chunked = -1, false
 	if version == "HTTP/1.0" || strings.HasPrefix(version, "HTTP/0") {
-		encodings = nil // they came with HTTP/1.1
+		encodings = nil // introduced with HTTP/1.1
 	}
 	if len(encodings) > 1 || len(encodings) == 1 && !strings.EqualFold(encodings[0], "chunked") {
 		return fmt.Errorf("unsupported transfer encoding %q", encodings)
@@ -219,11 +220,11 @@ func (a *response) frame(version string) error {
 	return nil
 }
 
-// body reads the body to its end or for maxBody bytes, and closes the
+// body reads the body to its end, or up to maxBody bytes, and closes the
 // connection.
 func (a *response) body() error {
 	defer a.close()
-	a.limit.N = maxHeader // what comes beside the data of chunks has an end too
+	a.limit.N = maxHeader // also limits what surrounds the data of chunks
 	err := a.drain()
 	if err != nil {
 		return fmt.Errorf("read body: %w", cutOff(err))
@@ -278,7 +279,7 @@ func drainChunks(in *bufio.Reader) error {
 	return nil
 }
 
-// chunkSize reads the line before a chunk; extensions are ignored.
+// chunkSize parses the line before a chunk. It ignores extensions.
 func chunkSize(line string) (int64, error) {
 	text, crlf := strings.CutSuffix(line, "\r\n")
 	text, _, _ = strings.Cut(strings.TrimRight(text, " \t"), ";")
@@ -289,7 +290,8 @@ func chunkSize(line string) (int64, error) {
 	return int64(n), nil
 }
 
-// cutOff is an error of reading, where an end in the middle is unexpected.
+// cutOff returns a read error, with io.EOF in the middle of an answer turned
+// into io.ErrUnexpectedEOF.
 func cutOff(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

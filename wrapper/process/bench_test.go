@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// BenchmarkStartAndReap runs /bin/true as the wrapper does.
+// BenchmarkStartAndReap runs /bin/true like the wrapper.
 func BenchmarkStartAndReap(b *testing.B) {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, syscall.SIGCHLD)
@@ -26,7 +26,7 @@ func BenchmarkStartAndReap(b *testing.B) {
 	}
 }
 
-// BenchmarkExecCommand runs /bin/true by os/exec, for comparison.
+// BenchmarkExecCommand runs /bin/true with os/exec, for comparison.
 func BenchmarkExecCommand(b *testing.B) {
 	for b.Loop() {
 		if err := exec.Command("/bin/true").Run(); err != nil {

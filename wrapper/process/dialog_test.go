@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// converse runs a shell script with an input, and returns what it printed.
+// converse runs a shell script with an input, and returns its output.
 func converse(ctx context.Context, t *testing.T, input, script string) (printed []string, code int, err error) {
 	t.Helper()
 	d, err := NewDialog([]byte(input))

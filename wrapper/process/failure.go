@@ -14,17 +14,17 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// StartError is a command that could not be started.
+// StartError is the error for a command that could not be started.
 type StartError struct {
 	Argv0 string        // the command's name as given
-	Path  string        // the file tried, empty when none was found
+	Path  string        // the file that was tried; empty if none was found
 	Err   syscall.Errno // the kernel's reason
-	Code  int           // the exit code for it: 127 for ENOENT, else 126
-	Hint  string        // what the user can do, or empty
+	Code  int           // the corresponding exit code: 127 for ENOENT, otherwise 126
+	Hint  string        // how to fix it, or empty
 }
 
-// Error is one sentence for the termination message: the name, the file where
-// that differs, the kernel's reason and the hint.
+// Error returns one sentence for the termination message: the name, the file if
+// it differs, the kernel's reason and the hint.
 func (e *StartError) Error() string {
 	text := fmt.Sprintf("start %q", e.Argv0)
 	if e.Path != "" && e.Path != e.Argv0 {
@@ -37,10 +37,11 @@ func (e *StartError) Error() string {
 	return text
 }
 
-// Unwrap is the kernel's reason.
+// Unwrap returns the kernel's reason.
 func (e *StartError) Unwrap() error { return e.Err }
 
-// startError explains why a command's file was not found or did not start.
+// startError returns the error for a command whose file was not found or did
+// not start.
 func startError(c Command, path string, err error) *StartError {
 	e := &StartError{Argv0: c.Argv[0], Path: path, Err: errno(err)}
 	e.Code = codeOf(e.Err)
@@ -48,9 +49,9 @@ func startError(c Command, path string, err error) *StartError {
 	return e
 }
 
-// codeOf is the exit code for a command that did not start. ENOENT is 127 also
-// when the file is there and its interpreter or loader is not: so do bash, dash
-// and tini.
+// codeOf returns the exit code for a command that did not start. ENOENT means
+// 127 even if the file exists and its interpreter or loader does not, as in
+// bash, dash and tini.
 func codeOf(err syscall.Errno) int {
 	if err == syscall.ENOENT {
 		return spec.ExitNotFound
@@ -58,8 +59,8 @@ func codeOf(err syscall.Errno) int {
 	return spec.ExitNotExecutable
 }
 
-// errno is the kernel's error inside err. ForkExec returns no other kind; EIO
-// stands for one that is none.
+// errno returns the kernel's error in err. ForkExec returns no other kind; EIO
+// stands for any other error.
 func errno(err error) syscall.Errno {
 	if n, ok := errors.AsType[syscall.Errno](err); ok {
 		return n
@@ -67,7 +68,7 @@ func errno(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// hint says what the kernel's reason most likely means, and the remedy.
+// hint returns the most likely meaning of the kernel's reason, and the remedy.
 func hint(c Command, path string, err syscall.Errno) string {
 	if path != "" && !filepath.IsAbs(path) {
 		path = filepath.Join(c.Dir, path)
@@ -91,7 +92,8 @@ func hint(c Command, path string, err syscall.Errno) string {
 	return ""
 }
 
-// hintMissing explains ENOENT: no file, or a file that needs another one.
+// hintMissing explains ENOENT: the file is missing, or another file that it
+// needs is.
 func hintMissing(c Command, path string) string {
 	if path == "" {
 		return fmt.Sprintf("not in PATH %q: install it in the image, or give its full path", searchPath(c.Env))
@@ -101,7 +103,7 @@ func hintMissing(c Command, path string) string {
 	}
 	switch head := readHead(path); {
 	case strings.HasSuffix(head.interpreter, "\r"):
-		return fmt.Sprintf("the script's first line ends in CR LF and asks for %q: save it with LF line ends", head.interpreter)
+		return fmt.Sprintf("the script's first line ends in CR LF and names the interpreter %q: save it with LF line ends", head.interpreter)
 	case head.script:
 		return fmt.Sprintf("the file is there, its interpreter %q is not: install it in the image", head.interpreter)
 	case head.interpreter != "":

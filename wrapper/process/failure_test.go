@@ -79,7 +79,7 @@ func TestStartFails(t *testing.T) {
 	}
 }
 
-// notExecutable is a file without any x bit.
+// notExecutable returns a file without any x bit.
 func notExecutable(t *testing.T, dir string) string {
 	t.Helper()
 	file := dir + "/data"
@@ -89,7 +89,7 @@ func notExecutable(t *testing.T, dir string) string {
 	return file
 }
 
-// dangling is a symbolic link to nothing.
+// dangling returns a symbolic link without a target.
 func dangling(t *testing.T, dir string) string {
 	t.Helper()
 	if err := os.Symlink("no-such-target", dir+"/dangling"); err != nil {
@@ -98,7 +98,7 @@ func dangling(t *testing.T, dir string) string {
 	return dir + "/dangling"
 }
 
-// loop1 is a symbolic link to itself.
+// loop1 returns a symbolic link to itself.
 func loop1(t *testing.T, dir string) string {
 	t.Helper()
 	if err := os.Symlink("loop", dir+"/loop"); err != nil {
@@ -107,7 +107,7 @@ func loop1(t *testing.T, dir string) string {
 	return dir + "/loop"
 }
 
-// patched is a copy of a dynamically linked system binary with a fault.
+// patched returns a copy of a dynamically linked system binary with a fault.
 func patched(t *testing.T, dir string, fault func(t *testing.T, data []byte)) string {
 	t.Helper()
 	data, err := os.ReadFile("/bin/cat")
@@ -124,7 +124,7 @@ func patched(t *testing.T, dir string, fault func(t *testing.T, data []byte)) st
 	return write(t, f.Name(), string(data))
 }
 
-// breakLoader makes a binary ask for a loader that is not there.
+// breakLoader makes a binary require a loader that does not exist.
 func breakLoader(t *testing.T, data []byte) {
 	t.Helper()
 	f, err := elf.NewFile(bytes.NewReader(data))
@@ -140,7 +140,7 @@ func breakLoader(t *testing.T, data []byte) {
 	t.Fatal("the binary asks for no loader")
 }
 
-// breakMachine makes a binary one for another architecture.
+// breakMachine turns a binary into one for another architecture.
 func breakMachine(_ *testing.T, data []byte) {
 	machine := elf.EM_AARCH64
 	if runtime.GOARCH == "arm64" {
@@ -205,7 +205,7 @@ func TestReadHead(t *testing.T) {
 	})
 }
 
-// loaderAt is a binary whose loader's name is 64 bytes at an offset.
+// loaderAt returns a binary whose loader's name is 64 bytes at an offset.
 func loaderAt(offset uint64) string {
 	data := make([]byte, 64+56)
 	copy(data, "\x7fELF\x02\x01\x01")

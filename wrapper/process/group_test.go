@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// family starts a shell with a process in the background, both in one group,
-// and returns the shell and the other's PID. Until the test ends, the test's
-// process adopts orphans.
+// family starts a shell with a background process in the same group, and
+// returns the shell and the PID of that process. The test's process adopts
+// orphans until the test ends.
 func family(t *testing.T, script string) (parent *Child, other int) {
 	t.Helper()
 	if err := Subreaper(); err != nil {
@@ -105,7 +105,7 @@ func TestSignalAfterTheEnd(t *testing.T) {
 	}
 
 	stranger := begin(t, "sleep", "1000")
-	c.PID = stranger.PID // as if the kernel had given the number away
+	c.PID = stranger.PID // as if the kernel had reused the PID
 	c.Signal(syscall.SIGKILL)
 	c.SignalGroup(syscall.SIGKILL)
 	stranger.Signal(syscall.SIGTERM)
@@ -166,8 +166,8 @@ func TestParentDeath(t *testing.T) {
 	})
 }
 
-// onThread runs f on a thread that ends after it. The main thread is none of
-// those: Go parks it instead.
+// onThread runs f on a thread that ends afterwards. That must not be the main
+// thread, which Go parks instead of ending it.
 func onThread(f func()) {
 	runtime.LockOSThread() // never unlocked
 	if syscall.Gettid() != os.Getpid() {
@@ -182,7 +182,8 @@ func onThread(f func()) {
 	<-done
 }
 
-// PID 1 cannot be ended from inside its namespace by what it does not catch.
+// TestPID1CannotBeKilledFromWithin checks that a signal that PID 1 does not
+// catch cannot end it from within its namespace.
 func TestPID1CannotBeKilledFromWithin(t *testing.T) {
 	for _, s := range settings()[1:] {
 		for _, n := range []int{9, 19, 32, 34} {

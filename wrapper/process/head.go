@@ -7,28 +7,28 @@ import (
 	"os"
 )
 
-// head is what the beginning of a file says about how the kernel would run it.
-// Everything is zero for a file that cannot be read.
+// head describes how the kernel would run a file, according to its beginning.
+// It is zero for a file that cannot be read.
 type head struct {
 	empty       bool
 	script      bool   // starts with #!
 	elf         bool   // a binary
-	arch        string // a binary's architecture as Go spells it, where known
+	arch        string // a binary's architecture in Go's spelling, if known
 	interpreter string // a script's, or the loader of a dynamically linked binary
 }
 
-// headSize is how much of a file is looked at. Linkers put the loader's name
-// into the first kilobyte.
+// headSize is how much of a file is read. Linkers put the loader's name into
+// the first kilobyte.
 const headSize = 4096
 
-// elfMagic is how a binary starts, and elf64 the length of a 64-bit header.
+// elfMagic is the beginning of a binary, and elf64 the length of a 64-bit
+// header.
 const (
 	elfMagic = "\x7fELF"
 	elf64    = 64
 )
 
-// readHead reads a file's head. It is called for files that did not start, to
-// say why.
+// readHead reads the head of a file that did not start, to explain the failure.
 func readHead(path string) head {
 	f, err := os.Open(path)
 	if err != nil {
@@ -49,8 +49,8 @@ func readHead(path string) head {
 	return head{empty: len(data) == 0}
 }
 
-// firstWord is the interpreter in a #! line as the kernel cuts it: at spaces
-// and tabs, so that a carriage return stays.
+// firstWord returns the interpreter in a #! line. Like the kernel, it separates
+// words only at spaces and tabs, so that a carriage return remains.
 func firstWord(line []byte) string {
 	line = bytes.TrimLeft(line, " \t")
 	if end := bytes.IndexAny(line, " \t"); end >= 0 {
@@ -59,8 +59,8 @@ func firstWord(line []byte) string {
 	return string(line)
 }
 
-// elfArch is the architecture of a little-endian binary, empty where it is
-// another or not known (elf(5), e_machine).
+// elfArch returns the architecture of a little-endian binary, or "" for other
+// or unknown ones (elf(5), e_machine).
 func elfArch(data []byte) string {
 	if len(data) < elf64 || data[5] != 1 {
 		return ""
@@ -84,8 +84,8 @@ func elfArch(data []byte) string {
 	return ""
 }
 
-// elfLoader is the loader a 64-bit little-endian binary asks for, empty where
-// it asks for none or it is not within data (elf(5), PT_INTERP).
+// elfLoader returns the loader that a 64-bit little-endian binary requires, or
+// "" if it requires none or data does not contain its name (elf(5), PT_INTERP).
 func elfLoader(data []byte) string {
 	const interp, entry = 3, 56 // PT_INTERP, size of a program header
 	if len(data) < elf64 || data[4] != 2 || data[5] != 1 {

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipe is an unnamed pipe that closes with the test.
+// pipe returns a pipe that is closed at the end of the test.
 func pipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -49,7 +49,7 @@ func TestDescriptorsAreHandedThrough(t *testing.T) {
 	}
 	defer null.Close()
 
-	// The shell holds the supervisor back until the modes are set: os/exec
+	// The shell delays the supervisor until the modes are set, because os/exec
 	// makes every descriptor blocking.
 	a := through(t, "read go <&3", part(t, "fds")...)
 	a.Stdin, a.Stderr, a.ExtraFiles = in, null, []*os.File{extra, extraW, file}
@@ -60,7 +60,7 @@ func TestDescriptorsAreHandedThrough(t *testing.T) {
 
 	want := inherited(6)
 	for n, f := range []*os.File{in, nil, null, extra, extraW, file} {
-		if f != nil { // nil is the pipe that is read here
+		if f != nil { // nil stands for the pipe that is read here
 			want[n] = describe(raw(t, f))
 		}
 	}
@@ -83,7 +83,7 @@ func TestDescriptorsAreHandedThrough(t *testing.T) {
 	}
 }
 
-// raw is a file's descriptor, its mode left as it is (File.Fd would change it).
+// raw returns a file's descriptor without changing its mode, unlike File.Fd.
 func raw(t *testing.T, f *os.File) (fd int) {
 	t.Helper()
 	conn, err := f.SyscallConn()
@@ -213,7 +213,8 @@ func TestDispositions(t *testing.T) {
 	})
 }
 
-// own-21: what a command writes to its parent's standard output arrives.
+// TestWrapperKeepsItsOutput checks own-21: the text that a command writes to
+// its parent's standard output arrives.
 func TestWrapperKeepsItsOutput(t *testing.T) {
 	a := settings()[1].actor(t, "/bin/sh", "-c", "echo by the back door >/proc/1/fd/1")
 	if out, code := a.run(t); out != "by the back door\n" || code != 0 {

@@ -10,16 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// defaultPath is where container runtimes look when the environment has no
-// PATH (containerd and CRI-O add it to the container's environment).
+// defaultPath is the search path of container runtimes if the environment has
+// no PATH (containerd and CRI-O add it to the container's environment).
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Find is the file that a command's name stands for, as execvp(3) would find it
-// from dir, the command's working directory ("": the present one). A name with a
-// slash is a path and taken as it is. Any other is looked up in PATH as runtimes
-// do, where an element that is empty or relative is below dir: os/exec refuses
-// those (ErrDot), execvp and crun do not. Where PATH has only candidates that
-// cannot be executed, the first comes back with EACCES; where it has none, ENOENT.
+// Find returns the file for a command's name, as execvp(3) would find it in
+// dir, the command's working directory ("": the present one). A name with a
+// slash is a path and is returned unchanged. Other names are searched for in
+// PATH like in container runtimes: an empty or relative element is relative to
+// dir. os/exec rejects those (ErrDot), execvp and crun do not. If PATH contains
+// only candidates that cannot be executed, Find returns the first one with
+// EACCES; if it contains none, ENOENT.
 func Find(name string, env []string, dir string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -44,8 +45,9 @@ func Find(name string, env []string, dir string) (string, error) {
 	return "", syscall.ENOENT
 }
 
-// searchPath is PATH as the command will see it: the first one, as getenv(3)
-// finds it. An empty PATH is not a missing one: it finds nothing.
+// searchPath returns the PATH that the command will see: the first one, as
+// getenv(3) finds it. An empty PATH is different from a missing one: nothing is
+// found in it.
 func searchPath(env []string) string {
 	for _, entry := range env {
 		if path, ok := strings.CutPrefix(entry, "PATH="); ok {
@@ -55,16 +57,16 @@ func searchPath(env []string) string {
 	return defaultPath
 }
 
-// executable is nil for a file this process may execute, EACCES for one it may
-// not (directories, files on a noexec mount), and another error where there is
-// none.
+// executable returns nil for a file that this process may execute, EACCES for
+// one that it may not (including directories, and files on a noexec mount), and
+// another error if the file does not exist.
 func executable(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return errno(err)
 	}
 	if info.IsDir() {
-		return syscall.EACCES // as execve(2) says of one
+		return syscall.EACCES // like execve(2)
 	}
 	return unix.Faccessat(unix.AT_FDCWD, file, unix.X_OK, unix.AT_EACCESS)
 }

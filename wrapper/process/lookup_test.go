@@ -28,7 +28,7 @@ func TestLookup(t *testing.T) {
 	for _, test := range []struct {
 		name, command string
 		env           []string
-		code          int // what it exits with, or why it does not start
+		code          int // the exit code, or the code for not starting
 	}{
 		{"the first in PATH wins", "app", []string{"PATH=" + a + ":" + b}, 11},
 		{"a later one is found", "only", []string{"PATH=" + a + ":" + b}, 13},
@@ -110,7 +110,7 @@ func TestLeaveDir(t *testing.T) {
 		t.Errorf("now in %q, %v, want /", now, err)
 	}
 	gone := filepath.Join(dir, "gone")
-	if err := errors.Join(os.Mkdir(gone, 0o755), os.Chdir(gone), os.Remove(gone)); err != nil {
+	if err := errors.Join(os.Mkdir(gone, 0o755), os.Chdir(gone), os.Remove(gone)); err != nil { //nolint:usetesting // the directory is removed
 		t.Fatal(err)
 	}
 	if left := LeaveDir(); left != "" {
@@ -140,7 +140,7 @@ func TestB15OutputIsTheLastLine(t *testing.T) {
 		"printf one":                      "one",
 		"echo one; echo two >&2; echo":    "two",
 		"yes | head -c 1000000; echo so":  "so",
-		"echo begun; sleep 3600 & exit 1": "begun", // what is left behind keeps the pipe open
+		"echo begun; sleep 3600 & exit 1": "begun", // the remaining process keeps the pipe open
 	} {
 		o, err := NewOutput()
 		if err != nil {
@@ -165,7 +165,8 @@ func TestDefaultPath(t *testing.T) {
 	}
 }
 
-// Argv[0] stays as given, while a script learns where it was found.
+// TestNameOfTheCommand checks that Argv[0] stays as given, and that a script
+// receives the path where it was found.
 func TestNameOfTheCommand(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "tell"), "#!/bin/sh\necho $0 $1\n")

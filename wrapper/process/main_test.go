@@ -16,14 +16,14 @@ import (
 	"unsafe"
 )
 
-// roleEnv makes the test binary play a part instead of running the tests.
+// roleEnv makes the test binary play a role instead of running the tests.
 const roleEnv = "PROCESS_TEST_ROLE"
 
-// patience is how long anything may take before a test gives up. Nothing takes
-// this long, but the machine may be busy.
+// patience is how long a test waits for anything before it gives up. Nothing
+// takes this long, but the machine may be busy.
 const patience = 30 * time.Second
 
-// TestMain runs the tests, or the part the environment names (roles_test.go).
+// TestMain runs the tests, or the role in the environment (roles_test.go).
 func TestMain(m *testing.M) {
 	if name := os.Getenv(roleEnv); name != "" {
 		os.Exit(play(name, os.Args[1:]))
@@ -32,8 +32,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// defaultReserved undoes what glibc's posix_spawn, and so make, does to its
-// children: it ignores the two signals that the C library keeps for itself.
+// defaultReserved reverts a side effect of glibc's posix_spawn, and therefore
+// of make: its children ignore the two signals that the C library reserves for
+// itself.
 func defaultReserved() {
 	var byDefault [4]uintptr // a struct sigaction of the kernel: SIG_DFL
 	for _, s := range []uintptr{32, 33} {
@@ -44,33 +45,34 @@ func defaultReserved() {
 	}
 }
 
-// actor is the test binary playing a part in a process of its own.
+// actor is the test binary in a role, in a separate process.
 type actor struct {
 	*exec.Cmd
 	out    *bufio.Scanner // its standard output, line by line
 	stderr bytes.Buffer
 }
 
-// newActor prepares the test binary for a part, with further environment.
+// newActor prepares the test binary for a role, with additional environment
+// variables.
 func newActor(t *testing.T, role string, args []string, env ...string) *actor {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	a := &actor{Cmd: exec.CommandContext(ctx, self(t), args...)}
-	a.Env = append(os.Environ(), roleEnv+"="+role, "GORACE=atexit_sleep_ms=0") // else a race build exits a second late
+	a.Env = append(os.Environ(), roleEnv+"="+role, "GORACE=atexit_sleep_ms=0") // otherwise a race build exits one second later
 	a.Env = append(a.Env, env...)
 	a.Stderr = &a.stderr
-	a.WaitDelay = time.Second // for output held open by what a killed actor left
+	a.WaitDelay = time.Second // processes that a killed actor left may hold its output open
 	return a
 }
 
-// supervisor prepares the smallest wrapper there is for a command.
+// supervisor prepares the smallest possible wrapper for a command.
 func supervisor(t *testing.T, argv ...string) *actor {
 	t.Helper()
 	return newActor(t, "supervise", argv)
 }
 
-// start starts the actor with its output on a pipe and ends it with the test.
+// start starts the actor with its output on a pipe, and ends it with the test.
 func (a *actor) start(t *testing.T) *actor {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -104,7 +106,7 @@ func (a *actor) follow(t *testing.T, r *os.File) {
 	a.out = bufio.NewScanner(r)
 }
 
-// line is the next line of output.
+// line returns the next line of output.
 func (a *actor) line(t *testing.T) string {
 	t.Helper()
 	if !a.out.Scan() {
@@ -121,13 +123,14 @@ func (a *actor) expect(t *testing.T, want string) {
 	}
 }
 
-// code waits for the actor's end: its exit code, 128+n after signal n.
+// code waits for the actor's end and returns its exit code, or 128+n after
+// signal n.
 func (a *actor) code(t *testing.T) int {
 	t.Helper()
 	return codeOfWait(t, a.Wait())
 }
 
-// run runs the actor to its end.
+// run runs the actor until it ends.
 func (a *actor) run(t *testing.T) (stdout string, code int) {
 	t.Helper()
 	var out bytes.Buffer
@@ -139,7 +142,7 @@ func (a *actor) run(t *testing.T) (stdout string, code int) {
 	return out.String(), code
 }
 
-// codeOfWait is the exit code in what exec.Cmd.Wait returned.
+// codeOfWait returns the exit code for the result of exec.Cmd.Wait.
 func codeOfWait(t *testing.T, err error) int {
 	t.Helper()
 	var exit *exec.ExitError
@@ -154,8 +157,8 @@ func codeOfWait(t *testing.T, err error) int {
 }
 
 // begin starts a command from the test's own process, and ends it with the
-// test. A test that uses it must have no actor at the same time, since await
-// reaps everything.
+// test. A test that uses it must not have an actor at the same time, because
+// await reaps every process.
 func begin(t *testing.T, argv ...string) *Child {
 	t.Helper()
 	c, err := Start(Command{Argv: argv, Env: os.Environ()})
@@ -193,7 +196,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	}
 }
 
-// self is the test binary.
+// self returns the path of the test binary.
 func self(t *testing.T) string {
 	t.Helper()
 	exe, err := os.Executable()
@@ -203,7 +206,8 @@ func self(t *testing.T) string {
 	return exe
 }
 
-// part is a command line that makes the test binary play a part as a command.
+// part returns a command line that makes the test binary play a role as a
+// command.
 func part(t *testing.T, role string) []string {
 	t.Helper()
 	return []string{"env", roleEnv + "=" + role, self(t)}
@@ -218,7 +222,8 @@ func write(t *testing.T, file, text string) string {
 	return file
 }
 
-// stat is what /proc knows of a process, false when there is none.
+// stat returns the state and the parent of a process according to /proc. ok is
+// false if there is no such process.
 func stat(pid int) (state byte, parent int, ok bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -231,7 +236,7 @@ func stat(pid int) (state byte, parent int, ok bool) {
 	return state, parent, true
 }
 
-// alive says whether a process is there and not a zombie.
+// alive reports whether a process exists and is not a zombie.
 func alive(pid int) bool {
 	state, _, ok := stat(pid)
 	return ok && state != 'Z' && state != 'X'

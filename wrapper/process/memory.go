@@ -10,10 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FreeMemory gives back the memory of this process's own program. It is the
-// page cache's, so that it costs nothing to have again: what waiting takes
-// comes back within microseconds, and what only the start took does not.
-// Nothing is lost where it cannot be done.
+// FreeMemory releases the memory of this process's own program. The memory
+// belongs to the page cache, so it is cheap to load again: the part that is
+// needed while waiting returns within microseconds, and the part that only the
+// start needed stays released. If this is not possible, nothing is lost.
 func FreeMemory() {
 	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
@@ -32,18 +32,18 @@ func FreeMemory() {
 // mapping is a range of addresses.
 type mapping struct{ from, to uintptr }
 
-// programMappings are those of a file that are exactly what the file says: not
-// writable, and no page of them was ever changed (proc_pid_smaps(5)). It takes
-// little memory itself.
+// programMappings returns the mappings of a file that are identical to its
+// content: they are not writable, and none of their pages was ever changed
+// (proc_pid_smaps(5)). It needs little memory itself.
 func programMappings(smaps io.Reader, program string) []mapping {
 	var found []mapping
 	var m mapping
-	open := false // the lines are about a mapping that may be among them
+	open := false // the present lines describe a mapping that may qualify
 	lines := bufio.NewReaderSize(smaps, 1024)
 	for {
 		line, err := lines.ReadSlice('\n')
 		if err != nil {
-			return found // the end, or a line too long to be ours
+			return found // the end, or a line too long to belong to the program
 		}
 		line = bytes.TrimSpace(line)
 		switch {
@@ -56,8 +56,8 @@ func programMappings(smaps io.Reader, program string) []mapping {
 	}
 }
 
-// header reads the first line about a mapping, as
-// "00400000-00500000 r-xp 00000000 00:21 123   /koordinator/bin/koordinator".
+// header parses the first line of a mapping, for example "00400000-00500000
+// r-xp 00000000 00:21 123 /koordinator/bin/koordinator".
 func header(line []byte, program string) (m mapping, ours bool) {
 	if !bytes.HasSuffix(line, []byte(" "+program)) {
 		return m, false

@@ -9,27 +9,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds of an Output: how much is kept, and how long what is under way is
-// waited for.
+// Limits of an Output: how much is kept, and how long LastLine waits for
+// pending output.
 const (
 	outputKept = 1 << 10
 	outputWait = 20 * time.Millisecond
 )
 
-// Output keeps the end of what a command prints, at most 1 KiB. It never makes
-// the command wait, and takes one goroutine and no thread.
+// Output keeps the end of a command's output, at most 1 KiB. It never makes the
+// command wait, and needs one goroutine and no thread.
 type Output struct {
 	read, write *os.File
-	kept        chan []byte // one, when everything has been read
+	kept        chan []byte // receives one value, after everything has been read
 }
 
-// NewOutput is an Output for Command.Output.
+// NewOutput returns an Output for Command.Output.
 func NewOutput() (*Output, error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, os.NewSyscallError("pipe2", err)
 	}
-	_ = unix.SetNonblock(fds[0], true) // the reader's end alone: the command's writes may block
+	_ = unix.SetNonblock(fds[0], true) // only the reader's end: the command's writes may block
 	o := &Output{os.NewFile(uintptr(fds[0]), "output"), os.NewFile(uintptr(fds[1]), "output"), make(chan []byte, 1)}
 	go func() { o.kept <- tail(o.read) }()
 	return o, nil
@@ -38,9 +38,9 @@ func NewOutput() (*Output, error) {
 // Started closes this process's copy of the end that the command writes to.
 func (o *Output) Started() { o.write.Close() }
 
-// LastLine is the last line that was printed, without white space around it, ""
-// where nothing was. It ends the Output. A process that the command left behind
-// may keep the pipe open: it is not waited for.
+// LastLine returns the last printed line, without surrounding white space, or
+// "" if there was no output. It closes the Output. It does not wait for
+// processes that the command left behind and that keep the pipe open.
 func (o *Output) LastLine() string {
 	o.write.Close()
 	_ = o.read.SetReadDeadline(time.Now().Add(outputWait))
@@ -49,7 +49,7 @@ func (o *Output) LastLine() string {
 	return strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
 }
 
-// tail is the end of what r gives until it fails.
+// tail returns the end of what can be read from r until a read fails.
 func tail(r io.Reader) []byte {
 	var kept []byte
 	buffer := make([]byte, outputKept)

@@ -1,13 +1,13 @@
-// Package process is the wrapper's adapter to the kernel: it hears signals,
-// starts commands, signals them and reaps whatever ends.
+// Package process is the wrapper's adapter to the kernel: it receives signals,
+// starts commands, signals them and reaps all processes that end.
 //
-// It has no state of its own, and no goroutine but those of an Output or a
-// Dialog. One goroutine, the wrapper's
-// event loop, makes every call. That goroutine must be locked to its thread
-// (runtime.LockOSThread) until the program ends, see Start.
+// It has no state of its own, and no goroutines other than those of an Output
+// or a Dialog. A single goroutine, the wrapper's event loop, makes every call.
+// That goroutine must be locked to its thread (runtime.LockOSThread) until the
+// program ends, see Start.
 //
-// Nothing else in the program may wait for a process: Reap takes every exit
-// there is, so os/exec and os.Process beside it would lose theirs.
+// Nothing else in the program may wait for a process: Reap takes every exit, so
+// os/exec and os.Process would lose theirs.
 package process
 
 import (
@@ -17,47 +17,47 @@ import (
 	"time"
 )
 
-// Command is what to run. It is given this process's descriptors as they are:
-// 0, 1 and 2, and of the others those that were inherited (Go opens its own
-// close-on-exec). A descriptor below 3 that was closed is /dev/null, as the Go
-// runtime opens it.
+// Command is a command to run. It inherits this process's descriptors
+// unchanged: 0, 1 and 2, and those of the others that this process inherited
+// itself (Go opens its own with close-on-exec). A descriptor below 3 that was
+// closed is /dev/null, because the Go runtime opens that in its place.
 type Command struct {
-	Argv     []string // Argv[0] with a slash is a path, else it is looked up in Env's PATH
-	Path     string   // the program, where Argv[0] is only its name; "": as Argv[0] says
-	Env      []string // the whole environment, passed on byte for byte
+	Argv     []string // Argv[0] with a slash is a path; otherwise it is searched for in Env's PATH
+	Path     string   // the program, if Argv[0] is only its name; "": according to Argv[0]
+	Env      []string // the complete environment, passed on byte for byte
 	Dir      string   // the working directory; "": the present one
-	Output   *Output  // takes descriptors 1 and 2, and 0 is /dev/null; nil: all three are this process's
-	Dialog   *Dialog  // takes descriptors 0 and 1; nil: no Dialog
-	Terminal bool     // take fd 0 as the controlling terminal: true only after Terminal said so
+	Output   *Output  // receives descriptors 1 and 2, and 0 is /dev/null; nil: all three are this process's
+	Dialog   *Dialog  // connects descriptors 0 and 1; nil: no Dialog
+	Terminal bool     // take fd 0 as the controlling terminal; set it only if Terminal returned true
 }
 
-// Child is a started command. It leads a process group of its own, which
-// keeps its number.
+// Child is a started command. It leads a process group of its own, whose ID is
+// its PID.
 type Child struct {
 	PID int
 
-	ended bool // Ended has seen its exit: the number may be another process's now
-	gone  bool // GroupGone was true: likewise the group's number
+	ended bool // Ended has seen its exit: the PID may belong to another process now
+	gone  bool // GroupGone has returned true: likewise the group's ID
 }
 
-// busyLimit bounds how long Start keeps retrying a file that somebody still
-// writes to: waits of 1, 2, 4 … 64 ms, 127 ms together.
+// busyLimit is the longest pause between tries to start a file that is still
+// open for writing: the pauses are 1, 2, 4 … 64 ms, 127 ms in total.
 const busyLimit = 64 * time.Millisecond
 
-// Start runs a command in a process group of its own, with a terminal as its
-// foreground group. The command gets default signal dispositions, this
-// process's umask, and its RLIMIT_NOFILE as it was before Go raised it. Any
-// error is a *StartError.
+// Start runs a command in a process group of its own. If the command has a
+// terminal, its group is the foreground group. The command gets default signal
+// dispositions, this process's umask, and RLIMIT_NOFILE as it was before Go
+// raised it. Any error is a *StartError.
 //
-// It blocks until the command's exec, up to busyLimit longer where the file is
-// being written (ETXTBSY, https://go.dev/issue/22315).
+// It blocks until the command's exec, and up to 127 ms longer if the file is
+// open for writing (ETXTBSY, https://go.dev/issue/22315).
 //
 // The kernel kills the command with SIGKILL when the thread that called Start
 // ends, even if the process lives on (PR_SET_PDEATHSIG,
-// https://go.dev/issue/27505). Go ends a thread when a goroutine locked to it
-// ends. A caller that is itself locked to its thread, and lives as long as
-// the program, keeps this to the one case that is meant: the wrapper's death
-// where its PID namespace survives it.
+// https://go.dev/issue/27505). Go ends a thread when a goroutine that is locked
+// to it ends. If the caller is locked to its thread and lives as long as the
+// program, this happens only in the intended case: the wrapper dies and its PID
+// namespace survives it.
 func Start(c Command) (*Child, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil, emptyCommand()
@@ -87,8 +87,8 @@ func Start(c Command) (*Child, error) {
 	return &Child{PID: pid}, nil
 }
 
-// unlessBusy does something with an executable file, again and again while that
-// is being written.
+// unlessBusy performs an action on an executable file, and repeats it while the
+// file is open for writing.
 func unlessBusy(do func() error) error {
 	for wait := time.Millisecond; ; wait *= 2 {
 		err := do()
@@ -99,11 +99,12 @@ func unlessBusy(do func() error) error {
 	}
 }
 
-// Replace runs a command in this process's place: same number, same parent,
-// same descriptors but those that Go opened. Right before each try it asks goOn,
-// and returns nil if that says no. Otherwise it returns only when it is not
-// possible; any error is a *StartError. Signal dispositions and RLIMIT_NOFILE
-// are as for Start. The command's orphans are the kernel's business again.
+// Replace replaces this process with a command: same PID, same parent, same
+// descriptors except those that Go opened. It calls goOn right before each try
+// and returns nil if goOn returns false. Otherwise it returns only if the
+// replacement is impossible; any error is a *StartError. Signal dispositions
+// and RLIMIT_NOFILE are as for Start. The kernel handles the command's orphans
+// as usual.
 func Replace(c Command, goOn func() bool) error {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return emptyCommand()
@@ -137,7 +138,7 @@ func emptyCommand() *StartError {
 	return &StartError{Err: syscall.ENOENT, Code: codeOf(syscall.ENOENT), Hint: "the command is empty"}
 }
 
-// attributes are how a command is started.
+// attributes returns the attributes with which a command is started.
 func attributes(c Command) *syscall.ProcAttr {
 	files := []uintptr{0, 1, 2}
 	if c.Dialog != nil {
@@ -149,15 +150,15 @@ func attributes(c Command) *syscall.ProcAttr {
 		Files: files,
 		Sys: &syscall.SysProcAttr{
 			Setpgid:    true,
-			Foreground: c.Terminal, // of the terminal on Ctty, which is fd 0
+			Foreground: c.Terminal, // the terminal is that on Ctty, which is fd 0
 			Pdeathsig:  syscall.SIGKILL,
 		},
 	}
 }
 
-// Ended picks the child's exit out of what Reap returned. Every result of Reap
-// must be shown to it: after the exit Signal does nothing, since the kernel may
-// give the number to another process.
+// Ended picks the child's exit from a result of Reap. Every result of Reap must
+// be passed to it: after the exit, Signal does nothing, because the kernel may
+// have reused the PID.
 func (c *Child) Ended(exits []Exit) (Exit, bool) {
 	for _, e := range exits {
 		if e.PID == c.PID && !c.ended {
@@ -168,8 +169,8 @@ func (c *Child) Ended(exits []Exit) (Exit, bool) {
 	return Exit{}, false
 }
 
-// Signal sends a signal to the child alone. A child that has exited is no
-// error. EPERM is possible where the command changed its user.
+// Signal sends a signal to the child only. It is no error if the child has
+// exited. EPERM is possible if the command has changed its user.
 func (c *Child) Signal(s syscall.Signal) error {
 	if c.ended {
 		return nil
@@ -177,7 +178,7 @@ func (c *Child) Signal(s syscall.Signal) error {
 	return kill(c.PID, s)
 }
 
-// SignalGroup sends a signal to every process in the child's group, also after
+// SignalGroup sends a signal to every process in the child's group, even after
 // the child itself has exited. An empty group is no error.
 func (c *Child) SignalGroup(s syscall.Signal) error {
 	if c.GroupGone() {
@@ -186,9 +187,10 @@ func (c *Child) SignalGroup(s syscall.Signal) error {
 	return kill(-c.PID, s)
 }
 
-// GroupGone says whether the child and everything it left in its process group
-// have ended. Zombies count until they are reaped, and what moved to another
-// group or session does not. Once true it stays true.
+// GroupGone reports whether the child and all remaining processes of its
+// process group have ended. Zombies count until they are reaped; processes that
+// moved to another group or session do not count. Once it has returned true, it
+// always does.
 func (c *Child) GroupGone() bool {
 	if !c.gone {
 		c.gone = syscall.Kill(-c.PID, 0) == syscall.ESRCH
@@ -196,7 +198,7 @@ func (c *Child) GroupGone() bool {
 	return c.gone
 }
 
-// kill is kill(2), without an error where nobody is left.
+// kill calls kill(2). It is no error if there is no such process.
 func kill(pid int, s syscall.Signal) error {
 	if err := syscall.Kill(pid, s); err != nil && err != syscall.ESRCH {
 		return os.NewSyscallError("kill", err)
@@ -205,9 +207,9 @@ func kill(pid int, s syscall.Signal) error {
 }
 
 // LeaveDir moves this process to the root directory, so that it does not keep a
-// volume busy that only the command works in, and returns the directory it left,
-// for Command.Dir. A directory that it could not come back to is not left: then
-// LeaveDir returns "".
+// volume busy that only the command uses. It returns the previous directory,
+// for Command.Dir. It does not leave a directory to which it could not return,
+// and then returns "".
 func LeaveDir() string {
 	here, err := os.Open(".")
 	if err != nil {

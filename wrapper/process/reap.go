@@ -13,10 +13,10 @@ type Exit struct {
 	Code int // 0–255 as it exited, or 128+n when signal n ended it
 }
 
-// Reap collects every process that has ended, children and adopted orphans
-// alike, without blocking. It is called for each SIGCHLD and loops until
-// nothing is left, because one SIGCHLD may stand for many exits. Stops and
-// continuations are not reported. Nil means that nothing had ended.
+// Reap collects every process that has ended, including adopted orphans,
+// without blocking. It is called for each SIGCHLD and loops until nothing is
+// left, because one SIGCHLD may stand for many exits. It does not report stops
+// and continuations. Nil means that no process had ended.
 func Reap() []Exit {
 	var exits []Exit
 	for {
@@ -32,7 +32,8 @@ func Reap() []Exit {
 	}
 }
 
-// exitCode is a wait status as shells report it. The core-dump bit is lost.
+// exitCode returns the exit code of a wait status as shells report it. The
+// core-dump bit is lost.
 func exitCode(status syscall.WaitStatus) int {
 	if status.Signaled() {
 		return 128 + int(status.Signal())
@@ -40,9 +41,10 @@ func exitCode(status syscall.WaitStatus) int {
 	return status.ExitStatus()
 }
 
-// Subreaper makes orphans below this process its own to reap, where the kernel
-// does not do so anyway because it is PID 1. Needs no privilege. A pod with a
-// shared PID namespace needs it: there the pause container is PID 1.
+// Subreaper makes this process the reaper of its orphaned descendants. PID 1 is
+// their reaper anyway, so there it does nothing. It needs no privilege. It is
+// needed in a pod with a shared PID namespace, where the pause container is PID
+// 1.
 func Subreaper() error { return subreaper(true) }
 
 func subreaper(yes bool) error {

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestExitCodes has the scenarios tini-02, tini-05, dinit-12, dinit-13, own-14.
+// TestExitCodes covers the scenarios tini-02, tini-05, dinit-12, dinit-13,
+// own-14.
 func TestExitCodes(t *testing.T) {
 	t.Run("dinit-12 every exit code passes through", func(t *testing.T) {
 		for want := range 256 {
@@ -56,14 +57,14 @@ func TestReapLosesNoResult(t *testing.T) {
 	})
 }
 
-// setting is one place a wrapper can run in.
+// setting is an environment in which a wrapper can run.
 type setting struct {
 	name  string
 	actor func(t *testing.T, argv ...string) *actor
 }
 
-// settings are the two places: below another PID 1, and as PID 1 of new PID
-// and mount namespaces, which needs CAP_SYS_ADMIN.
+// settings returns the two settings: below another PID 1, and as PID 1 of new
+// PID and mount namespaces, which requires CAP_SYS_ADMIN.
 func settings() []setting {
 	return []setting{
 		{"as subreaper", supervisor},
@@ -76,7 +77,7 @@ func settings() []setting {
 	}
 }
 
-// orphans is a shell function that leaves $1 processes behind which nobody
+// orphans is a shell function that leaves behind $1 processes that nothing
 // waits for.
 const orphans = `orphans() { i=0; while [ $i -lt $1 ]; do (true &); i=$((i+1)); done; }; `
 
@@ -116,8 +117,8 @@ func TestOrphansAreReaped(t *testing.T) {
 	})
 }
 
-// storm is a command that ends with 42 at the moment when 1000 orphans of its
-// group die of the same SIGTERM. They wait in read, and inherit no trap.
+// storm is a command that ends with code 42 at the moment when 1000 orphans in
+// its group die of the same SIGTERM. They wait in read, and inherit no trap.
 const storm = `
 mkfifo "$1"; exec 3<>"$1"
 i=0; while [ $i -lt 1000 ]; do (read x <&3 &); i=$((i+1)); done
@@ -147,7 +148,7 @@ func TestSweepAsksTheRestToEnd(t *testing.T) {
 	a.start(t)
 	a.expect(t, "ready")
 	release.Close()
-	a.expect(t, "told") // dinit-03: what the command left behind gets SIGTERM
+	a.expect(t, "told") // dinit-03: a process that the command left behind receives SIGTERM
 	if code := a.code(t); code != 1 {
 		t.Errorf("exit code %d, want the 1 of read at the end of its input", code)
 	}

@@ -14,16 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Environment of the part "supervise".
+// Environment variables of the role "supervise".
 const (
 	bareEnv  = "PROCESS_TEST_BARE"     // "1": do not become a subreaper
 	blindEnv = "PROCESS_TEST_BLIND"    // "1": do not use the terminal
-	countEnv = "PROCESS_TEST_COUNT"    // "1": print how many were reaped
+	countEnv = "PROCESS_TEST_COUNT"    // "1": print how many processes were reaped
 	sweepEnv = "PROCESS_TEST_SWEEP"    // "1": stay until the group is gone
-	termEnv  = "PROCESS_TEST_SWEEPSIG" // "1": and send the group SIGTERM when the command has ended
+	termEnv  = "PROCESS_TEST_SWEEPSIG" // "1": also send the group SIGTERM when the command has ended
 )
 
-// play plays a part and returns its exit code.
+// play plays a role and returns its exit code.
 func play(role string, args []string) int {
 	switch role {
 	case "supervise":
@@ -45,7 +45,7 @@ func play(role string, args []string) int {
 	return complain(fmt.Errorf("no part %q", role))
 }
 
-// complain prints an error and is the exit code for it.
+// complain prints an error and returns its exit code.
 func complain(err error) int {
 	fmt.Fprintln(os.Stderr, err)
 	if start, ok := errors.AsType[*StartError](err); ok {
@@ -54,8 +54,8 @@ func complain(err error) int {
 	return 200
 }
 
-// supervise is the smallest wrapper: it starts a command, passes every signal
-// on, reaps, and exits as the command did.
+// supervise is the smallest wrapper: it starts a command, passes on every
+// signal, reaps, and exits with the command's code.
 func supervise(argv []string) int {
 	heard := Signals()
 	heard.Common()
@@ -105,14 +105,14 @@ func loop(c *Child, signals, children <-chan os.Signal) int {
 	}
 }
 
-// commandEnv is the environment without the tests' own variables.
+// commandEnv returns the environment without the tests' own variables.
 func commandEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		return strings.HasPrefix(entry, "PROCESS_TEST_")
 	})
 }
 
-// initRole is supervise as PID 1 of new PID and mount namespaces.
+// initRole runs supervise as PID 1 of new PID and mount namespaces.
 func initRole(argv []string) int {
 	if os.Getpid() != 1 {
 		return complain(fmt.Errorf("PID is %d, want 1", os.Getpid()))
@@ -126,8 +126,8 @@ func initRole(argv []string) int {
 	return supervise(argv)
 }
 
-// hear prints the number of every signal that arrives, by the standard
-// library's own means. SIGTERM ends it with code 0.
+// hear prints the number of every signal that arrives, using only the standard
+// library. SIGTERM ends it with code 0.
 func hear() int {
 	ch := make(chan os.Signal, 200)
 	signal.Notify(ch)
@@ -153,7 +153,7 @@ func fds() int {
 }
 
 // inherited describes the descriptors from first on that an exec keeps open.
-// The Go runtime has others, which it closes.
+// The Go runtime has others, which an exec closes.
 func inherited(first int) map[int]string {
 	list := map[int]string{}
 	for fd := first; fd < 1024; fd++ {
@@ -165,8 +165,8 @@ func inherited(first int) map[int]string {
 	return list
 }
 
-// describe is a descriptor's file, position and status flags, which together
-// tell one open file description from another of the same file.
+// describe returns a descriptor's file, position and status flags, which
+// together distinguish open file descriptions of the same file.
 func describe(fd int) string {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

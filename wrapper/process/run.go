@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// Run runs a command to its end, or kills its process group when ctx ends, and
-// returns its exit code. It is for programs that have no reaper: beside Reap it
-// would lose the exit. Any error is a *StartError.
+// Run runs a command until it ends, and returns its exit code. It kills the
+// command's process group when ctx ends. It is for programs that do not call
+// Reap, which would take the exit. Any error is a *StartError.
 func Run(ctx context.Context, c Command) (int, error) {
 	return run(ctx, c, func(func()) {})
 }
 
-// Converse is Run for a program with a Dialog, whose lines it gives to line. An
-// error of line ends the program, and is returned.
+// Converse is Run for a program with a Dialog. It calls line with the program's
+// lines. An error from line ends the program and is returned.
 func Converse(ctx context.Context, c Command, line func([]byte) error) (int, error) {
 	var failed error
 	code, err := run(ctx, c, func(kill func()) {
@@ -31,7 +31,7 @@ func Converse(ctx context.Context, c Command, line func([]byte) error) (int, err
 	return code, failed
 }
 
-// run starts a command, attends to it, and waits for its end.
+// run starts a command, calls attend, and waits for the command's end.
 func run(ctx context.Context, c Command, attend func(kill func())) (int, error) {
 	runtime.LockOSThread() // see Start
 	defer runtime.UnlockOSThread()
@@ -39,7 +39,7 @@ func run(ctx context.Context, c Command, attend func(kill func())) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	kill := sync.OnceFunc(func() { _ = child.SignalGroup(syscall.SIGKILL) }) // at worst it has ended
+	kill := sync.OnceFunc(func() { _ = child.SignalGroup(syscall.SIGKILL) }) // the group may have ended
 	defer context.AfterFunc(ctx, kill)()
 	attend(kill)
 	for {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// neverHeard are the signals that Signals does not deliver (see there), besides
+// neverHeard returns the signals that Signals does not deliver (see there), and
 // SIGCHLD, which has a channel of its own.
 func neverHeard() []syscall.Signal {
 	return []syscall.Signal{
@@ -45,7 +45,8 @@ func TestEverySignalIsHeard(t *testing.T) {
 	}
 }
 
-// What is not heard harms nobody: the wrapper lives, the command hears nothing.
+// TestSignalsNotHeard checks that such signals are harmless: the wrapper lives,
+// and the command does not receive them.
 func TestSignalsNotHeard(t *testing.T) {
 	harmless := []syscall.Signal{syscall.SIGURG, syscall.SIGPIPE, syscall.SIGPROF, syscall.SIGCHLD, 33}
 	for _, s := range settings() {

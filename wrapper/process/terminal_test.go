@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openPTY opens a new pseudo terminal: the user's side, and the command's.
+// openPTY opens a new pseudoterminal and returns the user's side and the
+// command's.
 func openPTY(t *testing.T) (user, command *os.File) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -48,7 +49,7 @@ func quiet(t *testing.T, tty *os.File) {
 	}
 }
 
-// onTerminal starts an actor as a container runtime does with tty: true, as
+// onTerminal starts an actor like a container runtime with tty: true, as the
 // leader of a session on a new terminal. Its output is read from the terminal.
 func onTerminal(t *testing.T, a *actor) (user *os.File) {
 	t.Helper()
@@ -65,7 +66,7 @@ func onTerminal(t *testing.T, a *actor) (user *os.File) {
 	return user
 }
 
-// typed is what the user types.
+// typed writes text to the terminal as the user.
 func typed(t *testing.T, user *os.File, text string) {
 	t.Helper()
 	if _, err := user.WriteString(text); err != nil {
@@ -95,7 +96,7 @@ func TestTerminal(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.expect(t, "28")
-			a.Process.Signal(syscall.SIGWINCH) // and one from outside is passed on
+			a.Process.Signal(syscall.SIGWINCH) // a signal from outside is passed on, too
 			a.expect(t, "28")
 			a.Process.Signal(syscall.SIGTERM)
 			a.expect(t, "15")

@@ -5,27 +5,28 @@ import (
 	"sync"
 )
 
-// processors is how many threads of this process may run Go code at a time.
-// Without the limit that is one for each processor of the node, or of the
+// processors is how many threads of this process may run Go code at the same
+// time. By default that is the number of processors of the node, or of the
 // container's CPU limit, which may change.
 const processors = 2
 
-// spareThreads is how many threads Reserve makes beyond those in use: one for
-// each of processors, one that waits in the network poller, and the rest for
-// system calls that block: standard error that nobody reads, and files.
+// spareThreads is how many threads Reserve creates in addition to those in use:
+// one per processor, one that waits in the network poller, and the rest for
+// blocking system calls, such as writes to standard error without a reader, and
+// file access.
 const spareThreads = 6
 
-// Reserve makes the threads that this process needs later. Where no thread can
-// be made, as at the PID limit of a container or pod, the Go runtime ends the
-// program with code 2, so they have to be there before a command can take the
-// last process number. The runtime keeps threads without work.
+// Reserve creates the threads that this process will need. If no thread can be
+// created, for example at the PID limit of a container or pod, the Go runtime
+// ends the program with code 2. The threads must therefore exist before a
+// command can take the last PID. The runtime keeps idle threads.
 func Reserve() {
 	runtime.GOMAXPROCS(processors)
 	var all, over sync.WaitGroup
 	all.Add(spareThreads)
 	for range spareThreads {
 		over.Go(func() {
-			runtime.LockOSThread() // each has a thread of its own until all have one
+			runtime.LockOSThread() // each goroutine has a thread of its own until all have one
 			defer runtime.UnlockOSThread()
 			all.Done()
 			all.Wait()

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// manyPeers is how many living peers the tests of a watch's cost have.
+// manyPeers is the number of living peers in the tests of a watch's cost.
 const manyPeers = 50
 
-// watchInTurn is a process of its own that watches many peers, urgently and not,
-// in turn, and prints its threads and descriptors after each time.
+// watchInTurn is the code of a separate process that watches many peers,
+// alternately urgently and not, and prints the numbers of its threads and
+// descriptors after each watch.
 func watchInTurn(dir string) {
 	for turn := range 9 {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -31,7 +32,7 @@ func watchInTurn(dir string) {
 				break
 			}
 		}
-		time.Sleep(20 * time.Millisecond) // for threads that come late
+		time.Sleep(20 * time.Millisecond) // for threads that start late
 		fmt.Println(entries("/proc/self/task"), entries("/proc/self/fd"))
 		cancel()
 		<-ended
@@ -93,7 +94,7 @@ func TestA2A3WatchingLivingPeersCostsNoThreadsAndNoDescriptors(t *testing.T) {
 	}
 }
 
-// renewing renews a record as fast as it can until the test is over.
+// renewing renews a record as fast as possible until the test is over.
 func renewing(t *testing.T, r *Record) {
 	t.Helper()
 	over, ended := make(chan struct{}), make(chan struct{})
@@ -115,7 +116,7 @@ func renewing(t *testing.T, r *Record) {
 }
 
 func TestA17APeerThatRenewsItsRecordAllTheTimeIsNeverDead(t *testing.T) {
-	dir, err := os.MkdirTemp("/dev/shm", "record-") // where records lie in a pod, and renaming is quick
+	dir, err := os.MkdirTemp("/dev/shm", "record-") //nolint:usetesting // where records lie in a pod, and renaming is quick
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,8 +143,8 @@ func TestA17APeerThatRenewsItsRecordAllTheTimeIsNeverDead(t *testing.T) {
 	}
 }
 
-// TestADeathIsNoticedWithoutARescan is about the holder of a record that ends,
-// one way or another.
+// TestADeathIsNoticedWithoutARescan covers the different ways in which the
+// holder of a record can end.
 func TestADeathIsNoticedWithoutARescan(t *testing.T) {
 	tests := map[string]func(t *testing.T, at string) (end func()){
 		"killed while it waits": func(t *testing.T, at string) func() {
@@ -192,7 +193,7 @@ func TestARecordIsLookedAtAgainWhileItsHolderEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWatcher(dir, []string{"peer"}, true, slog.New(slog.DiscardHandler))
-	w.follow(change{names: map[string]bool{"peer": true}}) // its holder has not let go of the lock
+	w.follow(change{names: map[string]bool{"peer": true}}) // its holder has not released the lock
 	if !w.now["peer"].Alive || len(w.doubts) != 1 {
 		t.Fatalf("have %+v, doubts %v", w.now, w.doubts)
 	}

@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// retry is how long the gate sleeps when there is no living record, which
-// lasts from a container's start until its wrapper has made one.
+// retry is how long the gate sleeps if there is no living record, which is the
+// case between a container's start and the creation of its record.
 const retry = 20 * time.Millisecond
 
 // Gate blocks until the command of the container whose record is in dir has
-// been started, and returns when that was. It blocks at most for the time
-// given, and at most for first where the wrapper is younger than that; a most
-// of 0 is for ever. The error is then the sentence to show: what the container
-// waits for, and for how long it has.
+// started, and returns the time of the start. It blocks for at most most, or
+// first if the wrapper is younger than that or does not run; with most = 0, it
+// blocks indefinitely. The error is then the sentence to show: what the
+// container waits for, and for how long.
 func Gate(dir string, first, most time.Duration) (time.Time, error) {
 	path := filepath.Join(dir, name)
 	if p, err := Read(dir); most > 0 && (err != nil || !p.lives() || p.Since.Age() < first) {
@@ -42,17 +42,17 @@ func Gate(dir string, first, most time.Duration) (time.Time, error) {
 	}
 }
 
-// attempt sleeps in the kernel until the present record's waiting lock is free,
-// and tells when the command was started if it was. If not, the record was
-// replaced or is a dead one. Its goroutine ends with the process when neither
-// ever happens.
+// attempt blocks in the kernel until the present record's waiting lock is free,
+// and sends the time of the command's start. A zero time means that the record
+// was replaced or is dead. If neither happens, the goroutine ends with the
+// process.
 func attempt(path string) <-chan time.Time {
 	result := make(chan time.Time, 1)
 	go func() { result <- passed(path) }()
 	return result
 }
 
-// passed is attempt without an end.
+// passed is the blocking part of attempt.
 func passed(path string) time.Time {
 	for {
 		p, f, err := read(path)
@@ -67,17 +67,17 @@ func passed(path string) time.Time {
 		over, next := !held(f, alive), replaced(path, f)
 		f.Close()
 		switch {
-		case next: // by the record of the start, or of what has come instead
+		case next: // by the record of the start, or of a later state
 		case over:
 			return time.Time{}
-		default: // the record is yet to say so, and never will where the volume is full
+		default: // the record does not show the start yet, and never will if the volume is full
 			return time.Now()
 		}
 	}
 }
 
-// startedAt is when the living incarnation's command was started, zero where
-// there is none or it was not.
+// startedAt returns when the command of the living incarnation was started, or
+// the zero time if it was not or no incarnation lives.
 func (p Peer) startedAt() time.Time {
 	if !p.Started || !p.lives() {
 		return time.Time{}
@@ -85,11 +85,11 @@ func (p Peer) startedAt() time.Time {
 	return p.StartedAt.Local()
 }
 
-// lives tells whether the incarnation is the present one, to a reader in the
-// same container.
+// lives reports whether the record is that of the present incarnation. It must
+// be called in the same container.
 func (p Peer) lives() bool { return p.Alive || p.Process.lives() }
 
-// sentence says why the gate is still shut.
+// sentence returns the reason why the gate is still closed.
 func sentence(dir string) error {
 	p, err := Read(dir)
 	if err != nil {
@@ -102,5 +102,5 @@ func sentence(dir string) error {
 	if len(p.For) == 0 {
 		return fmt.Errorf("not started yet, %s", waited)
 	}
-	return fmt.Errorf("waiting for %s, %s", strings.Join(p.For, ", "), waited)
+	return fmt.Errorf("waiting %s for: %s", waited, strings.Join(p.For, ", "))
 }

@@ -12,23 +12,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The events that make a look at a directory worthwhile: a record was renamed
-// into it, made, removed or overwritten in place, or its holder closed it. The
-// kernel closes the files of a process that was killed.
+// The inotify events after which a directory has to be read: a record in it was
+// renamed, created, removed or overwritten in place, or its holder closed it.
+// The kernel closes the files of a killed process.
 const (
 	ofRecords = unix.IN_MOVED_TO | unix.IN_CREATE | unix.IN_DELETE | unix.IN_MODIFY | unix.IN_CLOSE_WRITE
 	ofDirs    = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_ONLYDIR
 )
 
-// change is what has changed below a directory.
+// change describes the changes below a directory.
 type change struct {
-	names map[string]bool // the directories in it; true: somebody who could write has closed a file there
-	all   bool            // it is not known where
+	names map[string]bool // the changed subdirectories; true: a process with write access has closed a file there
+	all   bool            // the changed subdirectories are not known
+
+	failed error // why no more changes are reported
 }
 
-// notify reports changes in the named directories below dir, also of those that
-// are not there yet, until ctx ends. A pending message takes in later changes. A
-// change before notify returned is not reported.
+// notify reports changes in the named directories below dir, including those
+// that do not exist yet, until ctx ends. It merges later changes into a pending
+// message. Changes before notify returns are not reported.
 func notify(ctx context.Context, dir string, names []string) (<-chan change, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -45,13 +47,16 @@ func notify(ctx context.Context, dir string, names []string) (<-chan change, err
 		return nil, err
 	}
 	out := make(chan change, 1)
-	go n.read(ctx, f, out)
-	context.AfterFunc(ctx, func() { f.Close() }) // ends the read
+	release := context.AfterFunc(ctx, func() { f.Close() }) // ends the read
+	go func() {
+		defer release() // if the read ends before ctx
+		n.read(ctx, f, out)
+	}()
 	return out, nil
 }
 
-// notifier is one inotify instance. Only the goroutine of read uses it once
-// that runs.
+// notifier is one inotify instance. Once read runs, only its goroutine uses the
+// notifier.
 type notifier struct {
 	fd      int
 	dir     string
@@ -59,8 +64,8 @@ type notifier struct {
 	watched map[int]string // watch descriptor → directory
 }
 
-// watchAll watches each directory that is there. To watch one again changes
-// nothing.
+// watchAll watches each directory that exists. It has no effect on directories
+// that are already watched.
 func (n notifier) watchAll() error {
 	for _, name := range n.names {
 		wd, err := unix.InotifyAddWatch(n.fd, filepath.Join(n.dir, name), ofRecords|unix.IN_ONLYDIR|unix.IN_DONT_FOLLOW)
@@ -74,10 +79,11 @@ func (n notifier) watchAll() error {
 	return nil
 }
 
-// read reports changes until f is closed.
+// read reports changes until f is closed or a directory cannot be watched.
 func (n notifier) read(ctx context.Context, f *os.File, out chan change) {
 	events := make([]byte, 4096)
 	var pace pace
+	defer f.Close()
 	for {
 		size, err := f.Read(events)
 		if err != nil {
@@ -86,16 +92,19 @@ func (n notifier) read(ctx context.Context, f *os.File, out chan change) {
 		pace.wait(ctx, 0)
 		c := n.changed(events[:size])
 		if c.all {
-			_ = n.watchAll() // the slow rescan sees what this may miss
+			c.failed = n.watchAll()
 		}
 		if c.all || len(c.names) > 0 {
 			send(out, c)
 		}
+		if c.failed != nil {
+			return
+		}
 	}
 }
 
-// changed is what events (inotify(7)) are about. Those of a draft count for
-// nothing: it is not in its place yet.
+// changed returns the change that events (inotify(7)) describe. It ignores
+// events of a draft, which is not in its place yet.
 func (n notifier) changed(events []byte) change {
 	c := change{names: map[string]bool{}}
 	for len(events) >= unix.SizeofInotifyEvent {
@@ -107,7 +116,7 @@ func (n notifier) changed(events []byte) change {
 		events = events[end:]
 		name, known := n.watched[wd]
 		switch {
-		case !known || mask&unix.IN_IGNORED != 0: // dir itself, one that was removed, or an overflow
+		case !known || mask&unix.IN_IGNORED != 0: // dir itself, a removed directory, or an overflow
 			c.all = true
 		case !bytes.HasPrefix(file, []byte(draft)):
 			c.names[name] = c.names[name] || mask&unix.IN_CLOSE_WRITE != 0
@@ -116,8 +125,8 @@ func (n notifier) changed(events []byte) change {
 	return c
 }
 
-// send sends a change together with one that is still pending. Nobody else sends
-// to out, so there is room.
+// send sends a change, merged with one that is still pending. out has room,
+// because this is the only sender.
 func send(out chan change, c change) {
 	select {
 	case before := <-out:

@@ -12,24 +12,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxSize bounds what is read of a record.
+// maxSize limits how much of a record is read.
 const maxSize = 64 << 10
 
-// Peer is another container's record as it is found.
+// Peer is another container's record.
 type Peer struct {
 	State
-	Alive bool // its wrapper lives, or the command that took its place and kept the record open
+	Alive bool // its wrapper lives, or the command that replaced it and kept the record open
 }
 
-// Gone tells that the incarnation is over without a word: its wrapper was
-// killed, or had left its place to the command.
+// Gone reports whether the incarnation is over without a recorded exit: its
+// wrapper was killed, or had been replaced by the command.
 func (p Peer) Gone() bool { return !p.Alive && p.Exit == nil }
 
-// Read reads the record in dir, a container's directory. An error is
-// os.ErrNotExist where there is none of this sandbox, else it says what is wrong
-// with it.
-// Whatever a container has put there, Read neither blocks nor reads more than
-// 64 KiB.
+// Read reads the record in dir, a container's directory. The error is
+// os.ErrNotExist if there is no record of this sandbox; other errors describe
+// the problem. Regardless of what a container has put there, Read neither
+// blocks nor reads more than 64 KiB.
 func Read(dir string) (Peer, error) {
 	p, err := readNoted(dir)
 	if err != nil {
@@ -38,8 +37,8 @@ func Read(dir string) (Peer, error) {
 	return p, nil
 }
 
-// readNoted is Read, whose Peer with an error says only whether somebody holds
-// the record.
+// readNoted is Read, except that a Peer with an error still reports whether the
+// record is held.
 func readNoted(dir string) (Peer, error) {
 	p, f, err := read(filepath.Join(dir, name))
 	if err != nil {
@@ -49,7 +48,7 @@ func readNoted(dir string) (Peer, error) {
 	return p.noted(dir), nil
 }
 
-// noted adds what a hook has noted beside the record.
+// noted adds the note that a preStop hook may have left next to the record.
 func (p Peer) noted(dir string) Peer {
 	if _, err := os.Lstat(filepath.Join(dir, stopping+p.incarnation())); err == nil {
 		p.Stopping = true
@@ -57,13 +56,13 @@ func (p Peer) noted(dir string) Peer {
 	return p
 }
 
-// rounds bounds how often a record is opened that is replaced meanwhile.
+// rounds limits how often read opens a record that is being replaced.
 const rounds = 100
 
 // read reads a record and leaves its file open. A wrapper closes a record only
-// once the next one is in its place: one that nobody holds and that was replaced
-// says nothing of a death. With an error the Peer says only whether somebody
-// holds the record.
+// after the next one is in place, so a record that is not held and has been
+// replaced does not indicate a death. With an error, the Peer reports only
+// whether the record is held.
 func read(path string) (Peer, *os.File, error) {
 	for range rounds {
 		f, err := open(path)
@@ -85,7 +84,7 @@ func read(path string) (Peer, *os.File, error) {
 		if p.Process != nil {
 			if held(f, waiting) {
 				p.State = p.beforeStart()
-			} else if replaced(path, f) { // let go of because the execution failed
+			} else if replaced(path, f) { // released because the exec failed
 				f.Close()
 				continue
 			}
@@ -95,14 +94,25 @@ func read(path string) (Peer, *os.File, error) {
 	return Peer{Alive: true}, nil, fmt.Errorf("read record: replaced %d times meanwhile", rounds)
 }
 
-// beforeStart is the state of a container whose command is about to take the
-// wrapper's place.
+// Ended returns how often the container's command has ended, according to the
+// record. lives reports whether a command runs that has replaced the wrapper
+// and no longer holds the record.
+func (p Peer) Ended(lives bool) int {
+	if p.Started && p.Exit == nil && (p.Alive || p.Process != nil && lives) {
+		return max(0, p.Starts-1)
+	}
+	return p.Starts
+}
+
+// beforeStart returns the state of a container whose command is about to
+// replace the wrapper.
 func (s State) beforeStart() State {
-	s.Phase, s.Started, s.Ready, s.StartedAt, s.Process = "starting", false, false, Moment{}, nil
+	s.Phase, s.Started, s.Ready, s.StartedAt, s.ReadyAt, s.Process = "starting", false, false, Moment{}, Moment{}, nil
+	s.Starts--
 	return s
 }
 
-// replaced tells whether another file has taken f's name.
+// replaced reports whether another file has taken f's name.
 func replaced(path string, f *os.File) bool {
 	now, err := os.Lstat(path)
 	if err != nil {
@@ -112,7 +122,8 @@ func replaced(path string, f *os.File) bool {
 	return err == nil && !os.SameFile(now, was)
 }
 
-// open opens a record for reading, whatever stands under its name.
+// open opens a record for reading, regardless of the kind of file under its
+// name.
 func open(path string) (*os.File, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -127,7 +138,7 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// decode reads what a record says.
+// decode returns the content of a record.
 func decode(f *os.File) (State, error) {
 	var s State
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, maxSize+1))
@@ -135,7 +146,7 @@ func decode(f *os.File) (State, error) {
 		err = errors.New("larger than 64 KiB")
 	}
 	if err == nil {
-		err = strict(data, &s)
+		err = one(data, &s)
 	}
 	if err == nil && s.Exit != nil && (s.Exit.Code < 0 || s.Exit.Code > 255) {
 		err = fmt.Errorf("exit code %d is not between 0 and 255", s.Exit.Code)
@@ -143,7 +154,7 @@ func decode(f *os.File) (State, error) {
 	if err != nil {
 		return State{}, fmt.Errorf("read record: %w", err)
 	}
-	s.Phase, s.Trouble = oneLine(s.Phase), oneLine(s.Trouble)
+	s.Phase, s.Trouble, s.StoppedBy = oneLine(s.Phase), oneLine(s.Trouble), oneLine(s.StoppedBy)
 	for i := range s.For {
 		s.For[i] = oneLine(s.For[i])
 	}
@@ -153,10 +164,11 @@ func decode(f *os.File) (State, error) {
 	return s, nil
 }
 
-// strict decodes one JSON value of which every field is known.
-func strict(data []byte, to any) error {
+// one decodes one JSON value. It ignores unknown fields: a container that was
+// restarted may run a later release of the wrapper than its peers, whose
+// records have more fields.
+func one(data []byte, to any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
 	if err := dec.Decode(to); err != nil {
 		return err
 	}
@@ -166,7 +178,7 @@ func strict(data []byte, to any) error {
 	return nil
 }
 
-// held tells whether somebody holds a write lock on a byte of f.
+// held reports whether any process holds a write lock on a byte of f.
 func held(f *os.File, at int64) bool {
 	l := unix.Flock_t{Type: unix.F_RDLCK, Start: at, Len: 1}
 	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l)

@@ -7,22 +7,22 @@ import (
 	"strconv"
 )
 
-// Process is a process as the kernel tells it from others: its number, which
-// may be given anew, and when it began. It means something only where the
-// number does, in the same container.
+// Process identifies a process: by its PID, which may be reused, and by its
+// start time. It is meaningful only where the PID is, that is, in the same
+// container.
 type Process struct {
 	PID   int    `json:"pid"`
 	Began uint64 `json:"began"` // clock ticks since the machine's start, proc_pid_stat(5)
 }
 
-// Self is this process. It stays the same process when it executes another
-// program.
+// Self returns this process. Its identity does not change when it executes
+// another program.
 func Self() (Process, error) {
 	began, err := beganAt(os.Getpid())
 	return Process{os.Getpid(), began}, err
 }
 
-// lives tells whether the process is still there.
+// lives reports whether the process still exists.
 func (p *Process) lives() bool {
 	if p == nil {
 		return false

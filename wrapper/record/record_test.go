@@ -14,8 +14,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// TestMain lets the test binary play a wrapper in a process of its own, which
-// is what the kernel's locks are about.
+// TestMain lets the test binary act as a wrapper in a separate process, because
+// the kernel's locks belong to processes.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("RECORD_TEST_WATCHER"); dir != "" {
 		watchInTurn(dir)
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		os.Stdout.WriteString("up\n")
-		os.Stdin.Read(make([]byte, 1)) // until told to go on
+		os.Stdin.Read(make([]byte, 1)) // until told to continue
 		if argv := os.Getenv("RECORD_TEST_REPLACE"); argv != "" {
 			replaceWith(r, argv)
 		}
@@ -45,8 +45,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// create is Create for a container that is not part of a pod, and that is killed
-// for good or not.
+// create is Create for a container that is not part of a pod. killedForGood
+// reports whether it permanently exits when it is killed.
 func create(dir string, killedForGood bool) (*Record, error) {
 	restart := spec.Restart{Policy: spec.RestartAlways}
 	if killedForGood {
@@ -55,8 +55,8 @@ func create(dir string, killedForGood bool) (*Record, error) {
 	return Create(dir, "", restart)
 }
 
-// replaceWith is a wrapper that tries to execute a program in its place, and ends
-// with code 127 when told to after that has failed.
+// replaceWith acts as a wrapper that tries to replace itself with a program. If
+// that fails, it exits with code 127 on request.
 func replaceWith(r *Record, program string) {
 	self, err := Self()
 	if err == nil {
@@ -77,7 +77,7 @@ func replaceWith(r *Record, program string) {
 	os.Exit(127)
 }
 
-// gate runs Gate and reports its result.
+// gate runs Gate and returns a channel with its result.
 func gate(dir string, most time.Duration) <-chan error {
 	out := make(chan error, 1)
 	go func() { _, err := Gate(dir, most, most); out <- err }()
@@ -137,7 +137,7 @@ func TestGateSaysWhatIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Gate(dir, 50*time.Millisecond, time.Minute)
-	if err == nil || err.Error() != "waiting for proxy to be ready, migrate to succeed, 0s" {
+	if err == nil || err.Error() != "waiting 0s for: proxy to be ready, migrate to succeed" {
 		t.Fatalf("gate: %v", err)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestA9ACommandInTheWrappersPlaceIsStartedOnlyOnceItRuns follows a wrapper that
-// executes a program in its place.
+// TestA9ACommandInTheWrappersPlaceIsStartedOnlyOnceItRuns follows a wrapper
+// that replaces itself with a program.
 func TestA9ACommandInTheWrappersPlaceIsStartedOnlyOnceItRuns(t *testing.T) {
 	replacing := func(t *testing.T, program string) (f *follower, at string, next func()) {
 		t.Setenv("RECORD_TEST_REPLACE", program)
@@ -71,10 +71,11 @@ func TestA9OnAFullVolume(t *testing.T) {
 	}
 }
 
-// TestA16 moments do not follow the clock on the wall.
+// TestA16AMomentIsComparedByTheTimeSinceTheStartOfTheMachine checks that
+// moments do not depend on the wall clock.
 func TestA16AMomentIsComparedByTheTimeSinceTheStartOfTheMachine(t *testing.T) {
 	m := Now()
-	m.Wall = m.Wall.Add(time.Hour) // the clock was set back since
+	m.Wall = m.Wall.Add(time.Hour) // the clock has been set back since
 	if age := m.Age(); age < 0 || age > time.Minute {
 		t.Errorf("age %s", age)
 	}

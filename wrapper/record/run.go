@@ -5,27 +5,29 @@ import (
 	"path/filepath"
 )
 
-// A container that exits with a code for which its restart rules say
-// RestartAllContainers (KEP-5532) ends the present run of the pod: all its
-// containers are ended, and started again from the first init container on, in
-// the same sandbox. What the records of before say is over. Runs are counted in
-// the records: the first incarnations that find such an exit in the latest run
-// belong to the next one.
+// If a container exits with a code for which its restart rules specify
+// RestartAllContainers (KEP-5532), the present run of the pod ends: all its
+// containers are ended and started again, beginning with the first init
+// container, in the same sandbox. Records from before are obsolete. The records
+// count the runs: the first incarnations that find such an exit in the latest
+// run belong to the next one.
 
 // restartAll is the action of such a rule.
 const restartAll = "RestartAllContainers"
 
-// killed is the exit code of a container that is killed with its wrapper.
+// killed is the exit code of a container that is killed together with its
+// wrapper.
 const killed = 128 + 9
 
-// endedRun tells whether the end of this incarnation restarted all containers.
+// endedRun reports whether the end of this incarnation restarted all
+// containers.
 func (p Peer) endedRun() bool { return p.RestartsAll && (p.Exit != nil || !p.Alive) }
 
-// past tells whether the incarnation ended before the present run began.
+// past reports whether the incarnation ended before the present run began.
 func (p Peer) past(run int) bool { return !p.Alive && p.Run < run }
 
-// nextRun is the run that an incarnation belongs to which begins now in the
-// container whose directory is dir.
+// nextRun returns the run of an incarnation that begins now in the container
+// whose directory is dir.
 func nextRun(dir, peers string) int {
 	all := records(peers)
 	if p, err := Read(dir); err == nil {
@@ -40,7 +42,7 @@ func nextRun(dir, peers string) int {
 	return run
 }
 
-// latest is the latest run that any of the records is of.
+// latest returns the latest run among the records.
 func latest(all []Peer) int {
 	run := 0
 	for _, p := range all {
@@ -53,7 +55,7 @@ func latest(all []Peer) int {
 func records(dir string) []Peer {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil // there is none
+		return nil // there are none
 	}
 	var all []Peer
 	for _, e := range entries {

@@ -8,22 +8,22 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// together is the restart policy of a container whose exit code 42, and being
-// killed, restarts all containers.
+// together is the restart policy of a container that restarts all containers
+// when it exits with code 42 or is killed.
 var together = spec.Restart{Policy: spec.RestartNever, Rules: []spec.RestartRule{
 	{Action: restartAll, ExitCodes: &spec.ExitCodes{Operator: "In", Values: []int{42, 137}}},
 }}
 
-// never is that of a container without rules.
+// never is the restart policy of a container without rules.
 var never = spec.Restart{Policy: spec.RestartNever}
 
-// onePod is a pod's records.
+// onePod contains the records of a pod.
 type onePod struct {
 	*testing.T
 	dir string
 }
 
-// begin is the next incarnation of a container.
+// begin begins the next incarnation of a container.
 func (p onePod) begin(name string, restart spec.Restart) *Record {
 	p.Helper()
 	r, err := Create(filepath.Join(p.dir, name), p.dir, restart)
@@ -33,7 +33,7 @@ func (p onePod) begin(name string, restart spec.Restart) *Record {
 	return r
 }
 
-// exit ends an incarnation.
+// exit ends an incarnation with a recorded exit.
 func (p onePod) exit(r *Record, code int) {
 	p.Helper()
 	s := State{Phase: "exited", Started: true, Exit: &Exit{Code: code, ForGood: r.restart.ForGood(code)}}
@@ -43,7 +43,7 @@ func (p onePod) exit(r *Record, code int) {
 	p.kill(r)
 }
 
-// kill ends an incarnation without a word.
+// kill ends an incarnation without a recorded exit.
 func (p onePod) kill(r *Record) {
 	r.file.Close()
 	if r.gate != nil {
@@ -51,7 +51,7 @@ func (p onePod) kill(r *Record) {
 	}
 }
 
-// knows are the containers of which something is known.
+// knows checks which containers have a record.
 func (p onePod) knows(want ...string) {
 	p.Helper()
 	names := []string{"migrate", "main", "proxy"}
@@ -70,7 +70,7 @@ func (p onePod) knows(want ...string) {
 }
 
 func TestA10RecordsFromBeforeAllContainersWereRestartedCountAsNone(t *testing.T) {
-	// A run of the pod: migrate has done its work, main and the proxy run.
+	// A run of the pod: migrate has finished, and main and proxy run.
 	begin := func(t *testing.T) (p onePod, main, proxy *Record) {
 		p = onePod{t, t.TempDir()}
 		for _, name := range []string{"migrate", "main", "proxy"} {

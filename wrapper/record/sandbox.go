@@ -7,15 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sandbox tells the pod's present sandbox from earlier ones, whose records the
-// volume may still hold. It is the cookie of the network namespace
-// (socket(7), SO_NETNS_COOKIE), which the containers of a pod share, which is
-// made with their sandbox, and which the kernel never gives twice, as it does
-// the inode numbers of namespaces. It asks for no right and needs no file.
+// sandbox returns a number that distinguishes the pod's present sandbox from
+// earlier ones, whose records may still be on the volume. It is the cookie of
+// the network namespace (socket(7), SO_NETNS_COOKIE). The containers of a pod
+// share that namespace, it is created with their sandbox, and the kernel never
+// reuses a cookie, unlike the inode numbers of namespaces. Reading it requires
+// no privilege and no file.
 //
-// 0 is not known: a kernel before Linux 5.14, or a container that may open no
-// socket. In the node's own network namespace (hostNetwork) it is the same
-// for every sandbox.
+// 0 means not known: the kernel is older than Linux 5.14, or the container may
+// not open sockets. In the node's own network namespace (hostNetwork) the
+// cookie is the same for every sandbox.
 var sandbox = sync.OnceValue(func() uint64 {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -29,8 +30,8 @@ var sandbox = sync.OnceValue(func() uint64 {
 	return cookie
 })
 
-// stale tells whether a record is of an earlier sandbox of the pod. Nobody of
-// that one lives.
+// stale reports whether a record is from an earlier sandbox of the pod, in
+// which nothing lives any longer.
 func (s State) stale() bool {
 	return s.Sandbox != 0 && sandbox() != 0 && s.Sandbox != sandbox()
 }

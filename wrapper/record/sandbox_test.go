@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// inSandbox runs a wrapper whose command has been started, in a network
-// namespace of its own if it is to be in another sandbox, and kills it.
+// inSandbox runs a wrapper whose command has started, and kills it. With
+// another, it runs in a network namespace of its own, which stands for another
+// sandbox.
 func inSandbox(t *testing.T, dir string, another bool) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
@@ -106,7 +107,7 @@ func TestARecordOfAnUnknownSandboxIsBelieved(t *testing.T) {
 	}
 }
 
-// awaitText waits until a file holds text.
+// awaitText waits until a file contains text.
 func awaitText(t *testing.T, path, text string) {
 	t.Helper()
 	var last []byte

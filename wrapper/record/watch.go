@@ -11,35 +11,41 @@ import (
 	"time"
 )
 
-// Snapshot holds the records of other containers by name. A container is
-// missing in it while it has none, or one that is broken.
+// Snapshot contains the records of other containers by name. A container
+// without a valid record is missing.
 type Snapshot map[string]Peer
 
 const (
-	// rescan is how often records are read although nothing told of a change.
-	rescan = 5 * time.Second
-	// poll is how often they are read where the kernel has no inotify instance
-	// to spare (fs.inotify.max_user_instances, 128 per user and node by default),
-	// and retry how long until it is asked again.
+	// rescan is how soon records are read again without a notification. The pause
+	// doubles up to longestRescan as long as the records stay the same and no
+	// change is reported, so that an idle pod costs nothing.
+	rescan        = 5 * time.Second
+	longestRescan = 10 * time.Minute
+	// poll is how often records are read if the kernel has no inotify instance
+	// left (fs.inotify.max_user_instances, 128 per user and node by default).
+	// After pollsOnce polls the watcher requests an instance again.
 	poll      = 50 * time.Millisecond
 	pollsOnce = int(time.Minute / poll)
-	// quiet is how long nothing more is said about one container's record.
+	// quiet is the minimum time between two log lines about the record of one
+	// container.
 	quiet = time.Minute
 )
 
-// Watch sends a Snapshot of the named containers' records, which lie in
-// directories of these names in dir, at once and whenever they have changed,
-// until ctx ends. If urgent it uses inotify, which also reports that a wrapper
-// was killed. If not, it takes no inotify instance, of which a node has few,
-// and notices a change within seconds. What is not a record is logged and
-// counts as none. It needs no thread of its own, however many the records are.
+// Watch sends a Snapshot of the named containers' records immediately and after
+// each change, until ctx ends. The records are in subdirectories of dir with
+// these names. If urgent, Watch uses inotify, which also reports that a wrapper
+// was killed. Otherwise it uses no inotify instance, which is a scarce resource
+// of a node, and detects a change when it reads the records again: after 5 s at
+// first, and after 10 minutes if they have not changed for a long time. It logs
+// invalid records and otherwise ignores them. It needs no thread of its own,
+// regardless of the number of records.
 //
-// Give an out without a buffer. A Snapshot belongs to its reader.
+// out must not have a buffer. A Snapshot belongs to its reader.
 func Watch(ctx context.Context, dir string, names []string, urgent bool, log *slog.Logger, out chan<- Snapshot) {
 	newWatcher(dir, names, urgent, log).run(ctx, out)
 }
 
-// Look is one Snapshot of the named containers' records as they are now.
+// Look returns a Snapshot of the present records of the named containers.
 func Look(dir string, names []string) Snapshot {
 	s := Snapshot{}
 	for _, name := range names {
@@ -50,7 +56,7 @@ func Look(dir string, names []string) Snapshot {
 	return s.of(latest(records(dir)))
 }
 
-// of is a copy without what is over in a run.
+// of returns a copy without the records that are obsolete in a run.
 func (s Snapshot) of(run int) Snapshot {
 	s = maps.Clone(s)
 	maps.DeleteFunc(s, func(_ string, p Peer) bool { return p.past(run) })
@@ -64,25 +70,32 @@ type watcher struct {
 	urgent bool
 	log    *slog.Logger
 	rescan time.Duration
+	notify func(ctx context.Context, dir string, names []string) (<-chan change, error)
 	now    Snapshot             // as last read
 	latest int                  // the latest run seen
-	told   map[string]time.Time // container → when its record was last complained of
+	told   map[string]time.Time // container → when a problem with its record was last logged
 	doubts map[string]doubt     // containers whose wrapper may be dead
+	pause  time.Duration        // until the records are read again
 	pace   pace
 }
 
 func newWatcher(dir string, names []string, urgent bool, log *slog.Logger) *watcher {
 	return &watcher{
-		dir: dir, names: names, urgent: urgent, log: log, rescan: rescan,
+		dir: dir, names: names, urgent: urgent, log: log, rescan: rescan, notify: notify,
 		now: Snapshot{}, told: map[string]time.Time{}, doubts: map[string]doubt{},
 	}
 }
 
 func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 	changes, every := w.changes(ctx)
-	tick := time.NewTicker(every)
+	w.pause = every
+	tick := time.NewTimer(every)
 	defer tick.Stop()
-	w.latest = latest(records(w.dir)) // that of our own container, too
+	again := func(pause time.Duration) {
+		w.pause = pause
+		tick.Reset(pause)
+	}
+	w.latest = latest(records(w.dir)) // including that of the watcher's own container
 	w.look(w.names...)
 	var sent Snapshot
 	for polls := 0; ; {
@@ -90,13 +103,20 @@ func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 		if sent != nil && reflect.DeepEqual(next, sent) {
 			offer = nil
 		}
-		began := time.Now()
+		var began time.Time
 		select {
 		case offer <- next:
 			sent = next
+			again(every)
 			continue
 		case c := <-changes:
 			began = time.Now()
+			if c.failed != nil {
+				changes, every = nil, w.polls(c.failed)
+			}
+			if w.pause > every { // a slow holder may end only after the last of these looks
+				again(every)
+			}
 			w.follow(c)
 		case <-w.doubted():
 			began = time.Now()
@@ -104,10 +124,14 @@ func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 		case <-tick.C:
 			began = time.Now()
 			w.look(w.names...)
-			if polls++; every == poll && polls%pollsOnce == 0 {
-				changes, every = w.changes(ctx)
-				tick.Reset(every)
+			if every == w.rescan {
+				again(min(2*w.pause, longestRescan))
+				break
 			}
+			if polls++; polls%pollsOnce == 0 {
+				changes, every = w.changes(ctx)
+			}
+			again(every)
 		case <-ctx.Done():
 			return
 		}
@@ -115,20 +139,25 @@ func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 	}
 }
 
-// changes reports changes, and how often to look without one.
+// changes returns a channel of changes, and the interval of reads without one.
 func (w *watcher) changes(ctx context.Context) (<-chan change, time.Duration) {
 	if !w.urgent {
 		return nil, w.rescan
 	}
-	c, err := notify(ctx, w.dir, w.names)
+	c, err := w.notify(ctx, w.dir, w.names)
 	if err != nil {
-		w.log.Info("records are read every "+poll.String(), "error", err)
-		return nil, poll
+		return nil, w.polls(err)
 	}
 	return c, w.rescan
 }
 
-// follow looks at the records that may have changed.
+// polls returns the interval of reads if changes are not reported.
+func (w *watcher) polls(why error) time.Duration {
+	w.log.Info("records are read every "+poll.String(), "error", why)
+	return poll
+}
+
+// follow reads the records that may have changed.
 func (w *watcher) follow(c change) {
 	if c.all {
 		w.look(w.names...)
@@ -141,19 +170,20 @@ func (w *watcher) follow(c change) {
 	}
 }
 
-// delays are the pauses between the looks at a record after somebody has closed
-// a file in its directory. The kernel reports that right before it releases the
-// file's locks, so the first look is nearly always enough; the process that
-// closes it can be interrupted in between.
+// delays are the pauses between the reads of a record after a process has
+// closed a file in its directory. The kernel reports the close immediately
+// before it releases the file's locks, so the first read is nearly always
+// sufficient, but the closing process can be interrupted in between.
 var delays = [...]time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}
 
 // doubt is a record whose holder may have ended.
 type doubt struct {
-	due   time.Time // of the next look
+	due   time.Time // of the next read
 	looks int       // so far
 }
 
-// doubted is ready when the next doubt is due, never where there is none.
+// doubted returns a channel that is ready when the next doubt is due, or nil if
+// there is none.
 func (w *watcher) doubted() <-chan time.Time {
 	if len(w.doubts) == 0 {
 		return nil
@@ -167,7 +197,8 @@ func (w *watcher) doubted() <-chan time.Time {
 	return time.After(time.Until(next))
 }
 
-// resolve looks at the doubted records that are due, as long as they seem alive.
+// resolve reads the doubted records that are due again, as long as they seem
+// alive.
 func (w *watcher) resolve(now time.Time) {
 	for name, d := range w.doubts {
 		if d.due.After(now) {
@@ -184,8 +215,8 @@ func (w *watcher) resolve(now time.Time) {
 	}
 }
 
-// look reads records. One that is held and broken is being written, and still
-// says what it said.
+// look reads records. A broken record that is held is being written, so the
+// previous content stays valid.
 func (w *watcher) look(names ...string) {
 	for _, container := range names {
 		p, err := readNoted(filepath.Join(w.dir, container))
@@ -200,7 +231,7 @@ func (w *watcher) look(names ...string) {
 	}
 }
 
-// tell logs what is wrong with a record, seldom.
+// tell logs a problem with a record, at a limited rate.
 func (w *watcher) tell(name string, err error) {
 	if err == nil || errors.Is(err, os.ErrNotExist) || time.Since(w.told[name]) < quiet {
 		return
@@ -209,8 +240,9 @@ func (w *watcher) tell(name string, err error) {
 	w.log.Error("record not understood", "container", name, "error", err)
 }
 
-// pace bounds how often something is done at others' bidding: burst times at
-// once, in the long run once in gap, and never more than a fifth of the time.
+// pace limits how often an action is performed on behalf of other containers:
+// up to burst times immediately, once per gap on average, and never for more
+// than a fifth of the time.
 type pace struct {
 	credit time.Duration
 	last   time.Time
@@ -221,7 +253,7 @@ const (
 	gap   = time.Millisecond
 )
 
-// wait waits, if it must, after something that took cost.
+// wait waits, if necessary, after an action that took cost.
 func (p *pace) wait(ctx context.Context, cost time.Duration) {
 	now := time.Now()
 	if p.last.IsZero() {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +46,7 @@ func follow(t *testing.T, dir string, names ...string) *follower {
 	return f
 }
 
-// until takes snapshots until one is as wanted.
+// until receives snapshots until one meets the condition.
 func (f *follower) until(t *testing.T, what string, ok func(Snapshot) bool) Snapshot {
 	t.Helper()
 	over := time.After(20 * time.Second)
@@ -62,8 +63,8 @@ func (f *follower) until(t *testing.T, what string, ok func(Snapshot) bool) Snap
 	}
 }
 
-// wrapperProcess is a process that keeps a record, told on its standard input to
-// start and then to end.
+// wrapperProcess starts a process that keeps a record. next makes it start its
+// command and then, the second time, end.
 func wrapperProcess(t *testing.T, dir string) (next func(), kill func()) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
@@ -134,7 +135,7 @@ func TestWatchFollowsAPeerToItsDeath(t *testing.T) {
 }
 
 func TestWatchWithoutNotificationsPolls(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "later") // what is not there cannot be watched
+	dir := filepath.Join(t.TempDir(), "later") // a directory that does not exist cannot be watched
 	f := follow(t, dir, "peer")
 	f.until(t, "nothing", func(s Snapshot) bool { return len(s) == 0 })
 	if err := os.Mkdir(dir, 0o777); err != nil {
@@ -149,6 +150,99 @@ func TestWatchWithoutNotificationsPolls(t *testing.T) {
 	if !strings.Contains(f.log(), "records are read every 50ms") {
 		t.Errorf("log: %s", f.log())
 	}
+}
+
+func TestWatchPollsOnceADirectoryCannotBeWatched(t *testing.T) {
+	dir := t.TempDir()
+	f := follow(t, dir, "peer")
+	f.until(t, "nothing", func(s Snapshot) bool { return len(s) == 0 })
+	if err := os.WriteFile(filepath.Join(dir, "peer"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); !strings.Contains(f.log(), "records are read every 50ms"); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("log: %s", f.log())
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "peer")); err != nil {
+		t.Fatal(err)
+	}
+	next, _ := wrapperProcess(t, place(t, dir, "peer"))
+	f.until(t, "waiting", func(s Snapshot) bool { return s["peer"].Alive })
+	next()
+	f.until(t, "started", func(s Snapshot) bool { return s["peer"].Started })
+}
+
+// TestWatchIsSeldomWhereNothingChanges uses fake time, and notifications from
+// the test.
+func TestWatchIsSeldomWhereNothingChanges(t *testing.T) {
+	for name, tc := range map[string]struct {
+		after func(t *testing.T, peer string, changes chan<- change, out <-chan Snapshot) // after an hour
+		want  time.Duration                                                               // the final pause
+	}{
+		"nothing": {func(*testing.T, string, chan<- change, <-chan Snapshot) {}, longestRescan},
+		"a record": {func(t *testing.T, peer string, _ chan<- change, out <-chan Snapshot) {
+			if _, err := create(peer, true); err != nil {
+				t.Error(err)
+			}
+			if s := <-out; !s["peer"].Alive {
+				t.Errorf("records %v, want that of a wrapper", s)
+			}
+		}, rescan},
+		"a change that nothing has come of yet": {func(_ *testing.T, _ string, changes chan<- change, _ <-chan Snapshot) {
+			changes <- change{names: map[string]bool{"peer": false}}
+		}, rescan},
+		"no more notifications": {func(_ *testing.T, _ string, changes chan<- change, _ <-chan Snapshot) {
+			changes <- change{all: true, failed: unix.ENOSPC}
+		}, poll},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			peer := place(t, dir, "peer")
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				out, ended, changes := make(chan Snapshot), make(chan struct{}), make(chan change)
+				w := newWatcher(dir, []string{"peer"}, true, slog.New(slog.DiscardHandler))
+				w.notify = func(context.Context, string, []string) (<-chan change, error) { return changes, nil }
+				go func() {
+					defer close(ended)
+					w.run(ctx, out)
+				}()
+				if s := <-out; len(s) != 0 {
+					t.Errorf("records %v, want none", s)
+				}
+				time.Sleep(time.Hour)
+				tc.after(t, peer, changes, out)
+				synctest.Wait()
+				cancel()
+				<-ended
+				if w.pause != tc.want {
+					t.Errorf("the pause is %s, want %s", w.pause, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// TestWatchRestsWhereNobodyTakesWhatItSends uses a reader that is busy for an
+// hour.
+func TestWatchRestsWhereNobodyTakesWhatItSends(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w := newWatcher(dir, []string{"peer"}, false, slog.New(slog.DiscardHandler))
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			w.run(ctx, make(chan Snapshot))
+		}()
+		time.Sleep(time.Hour)
+		cancel()
+		<-ended
+		if w.pause != longestRescan {
+			t.Errorf("the pause is %s, want %s", w.pause, longestRescan)
+		}
+	})
 }
 
 func TestWatchOutlivesWhatAHostileContainerPutsInItsPlace(t *testing.T) {
@@ -214,7 +308,7 @@ func TestARecordThatNobodyHoldsIsNoLife(t *testing.T) {
 	if err != nil || p.Alive || !p.Gone() {
 		t.Fatalf("have %+v, %v, want one that is gone", p, err)
 	}
-	f, err := open(filepath.Join(dir, "a", name)) // as a reader has it
+	f, err := open(filepath.Join(dir, "a", name)) // like a reader
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -350,7 +444,7 @@ func TestTheNextIncarnationOnAFullVolumeHasARecordToo(t *testing.T) {
 func TestNobodyKeepsAContainerFromItsRecord(t *testing.T) {
 	dir := t.TempDir()
 	over, ended := make(chan struct{}), make(chan struct{})
-	go func() { // as a hostile peer with the directory mounted read-only
+	go func() { // a hostile peer that has the directory mounted read-only
 		defer close(ended)
 		held := map[string]*os.File{}
 		for {
@@ -361,7 +455,7 @@ func TestNobodyKeepsAContainerFromItsRecord(t *testing.T) {
 			}
 			for _, file := range []string{name, draft} {
 				if f, err := open(filepath.Join(dir, file)); err == nil {
-					_ = setLock(f, alive, unix.F_RDLCK) // EAGAIN where the record is held
+					_ = setLock(f, alive, unix.F_RDLCK) // EAGAIN if the record is held
 					if before := held[file]; before != nil {
 						before.Close()
 					}
@@ -394,7 +488,7 @@ func TestAPeerThatKeepsItsOldRecordsCostsNoThreads(t *testing.T) {
 	f := follow(t, dir, "hostile")
 	before := runtime.NumGoroutine()
 	for n := range 300 {
-		r, err := create(at, true) // and none of them is ever closed
+		r, err := create(at, true) // none of them is ever closed
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -466,8 +560,8 @@ func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
 	if err := r.Update(State{Phase: "running", Started: true, Process: &self}); err != nil {
 		t.Fatal(err)
 	}
-	r.shut.Close() // as the execution does
-	r.file.Close() // as a command does that closes all descriptors it does not know
+	r.shut.Close() // like the exec
+	r.file.Close() // like a command that closes all descriptors that it does not know
 	r.gate.Close()
 	if p, err := Read(dir); err != nil || p.Alive {
 		t.Fatalf("have %+v, %v, want a record that is not held", p, err)
@@ -475,7 +569,7 @@ func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
 	if at, err := Gate(dir, time.Second, time.Second); err != nil || at.IsZero() {
 		t.Errorf("gate, whose command lives: %v, %v", at, err)
 	}
-	self.Began++ // the number was given to another process
+	self.Began++ // the PID belongs to another process now
 	if err := r.Update(State{Phase: "running", Started: true, Process: &self}); err != nil {
 		t.Fatal(err)
 	}
@@ -486,7 +580,7 @@ func TestARecordOutlivesItsWrapperInTheCommand(t *testing.T) {
 	}
 }
 
-// FuzzRecord holds a reader to its word whatever is written in a record.
+// FuzzRecord checks a reader's guarantees for arbitrary content of a record.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"phase":"running","since":{"wall":"2026-01-02T03:04:05Z","boot":7},"started":true,"ready":true}`))
 	f.Add([]byte(`{"phase":"exited","since":{"wall":"2026-01-02T03:04:05Z","boot":7},"exit":{"code":137,"forGood":true,"reason":"killed"}}`))
@@ -504,8 +598,8 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// BenchmarkExit is the way of an exit from one wrapper's record to another's
-// facts.
+// BenchmarkExit measures the time from an exit in one wrapper's record to
+// another wrapper's snapshot.
 func BenchmarkExit(b *testing.B) {
 	dir := b.TempDir()
 	at := filepath.Join(dir, "peer")
@@ -528,7 +622,7 @@ func BenchmarkExit(b *testing.B) {
 				break
 			}
 		}
-		time.Sleep(10 * gap) // the pace is for floods
+		time.Sleep(10 * gap) // the pace limits only floods
 		b.StartTimer()
 		if err := r.Update(State{Phase: "exited", Exit: &Exit{}}); err != nil {
 			b.Fatal(err)

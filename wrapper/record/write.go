@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// replace writes a new file, locks it, and only then gives it a name, in the old
-// one's place: nobody can open a record before its locks are held. On a full
-// volume it makes do with the room there is. The second file, for a state with
-// a Process, is the first again and holds its waiting lock.
+// replace writes a new file, locks it, and only then renames it to the record's
+// name, so that a record cannot be opened before its locks are held. On a full
+// volume it uses the space that it has. For a state with a Process, the second
+// file is the first one opened again, and holds its waiting lock.
 func (r *Record) replace(s State) (f, shut *os.File, err error) {
 	data, wait := encode(s), !s.Started
 	if f, err = r.unnamed(); err == nil {
@@ -41,12 +41,12 @@ func (r *Record) replace(s State) (f, shut *os.File, err error) {
 	if f, err = r.reuse(spare, data, wait); err == nil {
 		return f, nil, nil
 	}
-	f, err = r.reuse(name, data, wait) // an earlier incarnation's
+	f, err = r.reuse(name, data, wait) // of an earlier incarnation
 	return f, nil, err
 }
 
-// overwrite writes a state into the present file. The waiting lock cannot pass
-// from one descriptor to another, so for a moment nobody holds it.
+// overwrite writes a state into the present file. A waiting lock cannot be
+// transferred between descriptors, so for a moment it is not held.
 func (r *Record) overwrite(s State, data []byte) (f, shut *os.File, err error) {
 	if err := overwrite(r.file, data); err != nil || s.Process == nil {
 		return r.file, nil, err
@@ -58,8 +58,8 @@ func (r *Record) overwrite(s State, data []byte) (f, shut *os.File, err error) {
 	return r.file, shut, err
 }
 
-// shutGate opens a record again and takes its waiting lock. The execution of
-// another program closes that file.
+// shutGate opens a record again and takes its waiting lock. The exec of another
+// program closes that file.
 func shutGate(f *os.File) (*os.File, error) {
 	again, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR, 0)
 	if err != nil {
@@ -72,8 +72,8 @@ func shutGate(f *os.File) (*os.File, error) {
 	return again, nil
 }
 
-// unnamed makes a file in the directory that has no name yet (O_TMPFILE), or a
-// draft's where the file system knows no such files.
+// unnamed creates a file without a name in the directory (O_TMPFILE), or a
+// draft if the file system does not support this.
 func (r *Record) unnamed() (*os.File, error) {
 	fd, err := unix.Open(r.dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o644)
 	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
@@ -85,14 +85,14 @@ func (r *Record) unnamed() (*os.File, error) {
 	return os.NewFile(uintptr(fd), filepath.Join(r.dir, draft)), nil
 }
 
-// name gives a file the record's name. A link cannot replace another file, a
-// renaming can.
+// name gives a file the record's name. It needs two steps, because a rename can
+// replace another file, but a link cannot.
 func (r *Record) name(f *os.File) error {
 	path := filepath.Join(r.dir, draft)
 	if info, err := f.Stat(); err == nil && linked(info) {
 		return os.Rename(path, filepath.Join(r.dir, name))
 	}
-	_ = os.Remove(path) // of a wrapper that was killed right here
+	_ = os.Remove(path) // left by a wrapper that was killed at this point
 	from := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
 	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
 		return &os.LinkError{Op: "link", Old: from, New: path, Err: err}
@@ -100,14 +100,14 @@ func (r *Record) name(f *os.File) error {
 	return os.Rename(path, filepath.Join(r.dir, name))
 }
 
-// linked tells whether a file has a name.
+// linked reports whether a file has a name.
 func linked(info os.FileInfo) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && st.Nlink > 0
 }
 
-// reuse makes the first record of an incarnation on a full volume, of a file
-// that is there.
+// reuse makes the first record of an incarnation on a full volume from an
+// existing file.
 func (r *Record) reuse(file string, data []byte, wait bool) (*os.File, error) {
 	path := filepath.Join(r.dir, file)
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -129,8 +129,8 @@ func (r *Record) reuse(file string, data []byte, wait bool) (*os.File, error) {
 	return f, nil
 }
 
-// overwrite writes a record in the place of another in the same file. A reader
-// in between sees a broken one, and then this one.
+// overwrite overwrites a record in the same file. A concurrent reader may see a
+// broken record, and then the new one.
 func overwrite(f *os.File, data []byte) error {
 	if len(data) > room {
 		return fmt.Errorf("the volume is full, and the record has more than %d bytes", room)
@@ -140,7 +140,7 @@ func overwrite(f *os.File, data []byte) error {
 	return err
 }
 
-// fill writes and locks a record that nobody can see yet.
+// fill writes and locks a record that is not visible yet.
 func fill(f *os.File, data []byte, wait bool) error {
 	if err := f.Chmod(0o644); err != nil {
 		return err

@@ -1,7 +1,7 @@
 package spec
 
-// Distance is the number of letters to insert, delete or replace to make one
-// name of the other. Long names are not worth the time.
+// Distance returns the number of letters to insert, delete or replace to turn
+// one name into the other. For long names it returns 64 to save time.
 func Distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return 64

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// wire is the JSON the webhook writes. Fields at their default are left out,
-// but for exit codes and the stop timeout, which are what people look for.
+// wire is the JSON that the webhook writes. It omits fields with their default
+// value, except the exit codes and the stop timeout, which users look for.
 type wire struct {
 	Version int `json:"version"`
 
@@ -24,6 +24,9 @@ type wire struct {
 	StopTimeout     string   `json:"stopTimeout"`
 	StopHTTP        string   `json:"stopHTTP,omitempty"`
 	ExitHTTP        []string `json:"exitHTTP,omitempty"`
+	RestartWith     []string `json:"restartWith,omitempty"`
+	ReadyWhen       string   `json:"readyWhen,omitempty"`
+	EnvFiles        []string `json:"envFiles,omitempty"`
 	StoppedExitCode any      `json:"stoppedExitCode"`
 	KilledExitCode  any      `json:"killedExitCode"`
 
@@ -47,17 +50,20 @@ type wire struct {
 	RequestSignal string   `json:"requestSignal,omitempty"`
 	MessagePath   string   `json:"messagePath,omitempty"`
 
+	ReadyEndpoints map[string]string `json:"readyEndpoints,omitempty"`
+	Delegated      []delegationWire  `json:"delegated,omitempty"`
+
 	Environ  map[string]string   `json:"environ,omitempty"`
 	Commands map[string][]string `json:"commands,omitempty"`
 }
 
-// Encode writes the spec as JSON that Parse reads back to an equal Spec.
+// Encode returns the spec as JSON. Parse turns it back into an equal Spec.
 // Equal specs give equal bytes.
 func (s Spec) Encode() string {
 	w := wire{
-		Version:         Version,
+		Version:         s.version(),
 		Container:       s.Container,
-		StartDeps:       texts(s.StartDeps),
+		StartDeps:       append(texts(s.StartDeps), texts(s.StartEndpoints)...),
 		StopDeps:        texts(s.StopDeps),
 		StopWhen:        unless(s.StopWhen, StopAny),
 		StartTimeout:    durationText(s.StartTimeout),
@@ -66,6 +72,9 @@ func (s Spec) Encode() string {
 		StopSignal:      signalText(s.StopSignal),
 		StopTimeout:     s.StopTimeout.String(),
 		ExitHTTP:        texts(s.ExitHTTP),
+		RestartWith:     s.RestartWith,
+		ReadyWhen:       unless(s.ReadyWhen, ReadyByProbes),
+		EnvFiles:        texts(s.EnvFiles),
 		StoppedExitCode: exitCodeValue(s.StoppedExitCode),
 		KilledExitCode:  exitCodeValue(s.KilledExitCode),
 		Mode:            unless(s.Mode, Supervise),
@@ -86,6 +95,8 @@ func (s Spec) Encode() string {
 		RequestSignal:   signalText(s.RequestSignal),
 		MessagePath:     unless(s.MessagePath, Message),
 		Commands:        s.Commands,
+		ReadyEndpoints:  s.ReadyEndpoints,
+		Delegated:       wireDelegations(s.Delegated),
 	}
 	if s.StopHTTP != nil {
 		w.StopHTTP = s.StopHTTP.String()
@@ -105,7 +116,7 @@ func (s Spec) Encode() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// unless is value, "" where it is the default.
+// unless returns value, or "" if it is the default.
 func unless[T ~string](value, fallback T) string {
 	if value == fallback {
 		return ""

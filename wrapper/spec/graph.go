@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// Graph says for each container which other containers it needs. Neighbours
-// keep the order in which they were given.
+// Graph maps each container to the containers that it needs. Neighbors keep
+// their order.
 type Graph map[string][]string
 
-// StartGraph has an edge from each container to every container of its start
-// dependencies. A cycle in it never starts.
+// StartGraph returns the graph with an edge from each container to every
+// container of its start dependencies. The containers of a cycle never start.
 func StartGraph(specs map[string]Spec) Graph {
 	g := Graph{}
 	for name, s := range specs {
@@ -21,12 +21,12 @@ func StartGraph(specs map[string]Spec) Graph {
 	return g
 }
 
-// HoldGraph has an edge from each container to every container that has to
-// exit before it, when the pod is stopped: those that named it as started or
-// ready start dependency, and its own stop dependencies. Two containers that
-// stop with each other do not hold for each other, and a stop dependency
-// overrides the start dependency between the same two. A cycle in it holds
-// until the grace period is over.
+// HoldGraph returns the graph with an edge from each container to every
+// container that has to exit before it when the pod is stopped: the containers
+// with a started or ready start dependency on it, and the containers of its own
+// stop dependencies. Two containers that stop with each other do not hold for
+// each other, and a stop dependency overrides the start dependency between the
+// same two. The containers of a cycle hold until the grace period is over.
 func HoldGraph(specs map[string]Spec) Graph {
 	stops := map[[2]string]bool{}
 	for name, s := range specs {
@@ -58,8 +58,8 @@ func HoldGraph(specs map[string]Spec) Graph {
 	return g
 }
 
-// Cycles are the cycles of the graph that share no container, each as a path
-// that ends where it began. Equal graphs give equal answers.
+// Cycles returns cycles of the graph that share no container, each as a path
+// that ends where it began. Equal graphs give equal results.
 func (g Graph) Cycles() [][]string {
 	rest := maps.Clone(g)
 	var cycles [][]string
@@ -76,8 +76,8 @@ func (g Graph) Cycles() [][]string {
 	return cycles
 }
 
-// path is a shortest path of at least one edge, both ends included, nil when
-// there is none.
+// path returns a shortest path of at least one edge, including both ends, or
+// nil if there is none.
 func (g Graph) path(from, to string) []string {
 	before := map[string]string{}
 	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
@@ -106,15 +106,16 @@ func trace(before map[string]string, from, to string) []string {
 	}
 }
 
-// Exit is an exit that has happened by the time a container starts.
+// Exit is an exit that must have happened before a container starts.
 type Exit struct {
 	Dependency          // Exited or Succeeded
-	Path       []string // from the container that starts to the one that exited
+	Path       []string // from the starting container to the exited one
 }
 
 // ExitsBefore lists the exits that the start of the named container implies,
-// through the start dependencies of its start dependencies too, each once, by
-// the shortest path. Optional ones imply nothing, as they may be dropped.
+// including those through the start dependencies of its start dependencies. It
+// lists each exit once, with the shortest path. Optional dependencies imply
+// nothing, because they may be dropped.
 func ExitsBefore(specs map[string]Spec, name string) []Exit {
 	var exits []Exit
 	seen, listed := map[string]bool{name: true}, map[Dependency]bool{}
@@ -142,7 +143,7 @@ func ExitsBefore(specs map[string]Spec, name string) []Exit {
 	return exits
 }
 
-// Implies reports whether every exit that meets c meets other too.
+// Implies reports whether every exit that meets c also meets other.
 func (c Condition) Implies(other Condition) bool {
 	return c == other || other == Exited && (c == Succeeded || c == Failed)
 }

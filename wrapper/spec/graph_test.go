@@ -1,13 +1,16 @@
 package spec
 
 import (
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// specs reads "a: start b=exited, c; stop d" lines into specs.
+// specs parses lines such as "a: start b=exited, c; stop d" into specs.
 func specs(t *testing.T, lines ...string) map[string]Spec {
 	t.Helper()
 	all := map[string]Spec{}
@@ -105,6 +108,13 @@ func TestExitsBefore(t *testing.T) {
 		{name: "through another", specs: []string{"a: start b", "b: start c=exited"}, want: []string{"c=exited via a → b → c"}},
 		{name: "optional ones imply nothing", specs: []string{"a: start b?, c=exited?", "b: start d=exited"}},
 		{name: "a cycle ends", specs: []string{"a: start b=exited", "b: start a"}, want: []string{"b=exited via a → b"}},
+		{name: "an unknown container", specs: []string{"b: start c=exited"}},
+		{name: "by the shortest path", specs: []string{"a: start b, c", "b: start d", "c: start x=exited", "d: start x=exited"}, want: []string{"x=exited via a → c → x"}},
+		{name: "each condition of one container", specs: []string{"a: start b, c", "b: start x=exited", "c: start x=succeeded"}, want: []string{"x=exited via a → b → x", "x=succeeded via a → c → x"}},
+		{name: "dependencies of the exited container", specs: []string{"a: start b=exited", "b: start c=succeeded"}, want: []string{"b=exited via a → b", "c=succeeded via a → b → c"}},
+		{name: "those of a container that was seen before", specs: []string{"a: start b, c=exited", "b: start c", "c: start d=exited"}, want: []string{"c=exited via a → c", "d=exited via a → c → d"}},
+		{name: "a container itself, around a cycle", specs: []string{"a: start b", "b: start a=exited"}, want: []string{"a=exited via a → b → a"}},
+		{name: "not through an optional one", specs: []string{"a: start b, c?", "b: start d=started", "c: start e=exited"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var have []string
@@ -115,5 +125,137 @@ func TestExitsBefore(t *testing.T) {
 				t.Errorf("(-want +have):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestStartGraph(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		specs []string
+		want  Graph
+	}{
+		{"no containers", nil, Graph{}},
+		{"no dependencies", []string{"a: ", "b: "}, Graph{}},
+		{"neighbors keep their order", []string{"a: start c, b"}, Graph{"a": {"c", "b"}}},
+		{"every condition is an edge", []string{"a: start b=started, c=ready, d=exited, e=succeeded?"}, Graph{"a": {"b", "c", "d", "e"}}},
+		{"stop dependencies are none", []string{"a: stop b", "b: start c"}, Graph{"b": {"c"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, StartGraph(specs(t, tt.specs...))); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHoldGraph(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		specs []string
+		want  Graph
+	}{
+		{"no containers", nil, Graph{}},
+		{"a stop dependency exits first", []string{"a: stop b"}, Graph{"a": {"b"}}},
+		{"with each condition", []string{"a: stop b=failed, c=succeeded"}, Graph{"a": {"b", "c"}}},
+		{"a container that started after it exits first", []string{"a: start b=started"}, Graph{"b": {"a"}}},
+		{"likewise if it waited for ready", []string{"a: start b=ready"}, Graph{"b": {"a"}}},
+		{"likewise if it is optional", []string{"a: start b?"}, Graph{"b": {"a"}}},
+		{"a container that exited before does not hold", []string{"a: start b=exited, c=succeeded"}, Graph{}},
+		{"all that hold are sorted", []string{"c: start p", "a: start p=started", "b: start p", "p: stop d"}, Graph{"p": {"a", "b", "c", "d"}}},
+		{"both reasons are one edge", []string{"main: start proxy", "proxy: stop main"}, Graph{"proxy": {"main"}}},
+		{"a stop is stronger than a start", []string{"a: start b; stop b"}, Graph{"a": {"b"}}},
+		{"mutual stops are no edges", []string{"a: stop b", "b: stop a"}, Graph{}},
+		{"mutual stops and a start are no edges", []string{"a: start b; stop b", "b: stop a"}, Graph{}},
+		{"mutual stops leave others alone", []string{"a: stop b, c", "b: stop a"}, Graph{"a": {"c"}}},
+		{"mutual starts hold both ways", []string{"a: start b", "b: start a"}, Graph{"a": {"b"}, "b": {"a"}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, HoldGraph(specs(t, tt.specs...))); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCyclesOfAGraph(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		graph Graph
+		want  []string
+	}{
+		{"no graph", nil, nil},
+		{"an edge to itself", Graph{"a": {"a"}}, []string{"a → a"}},
+		{"the shorter of two", Graph{"a": {"b", "c"}, "b": {"d"}, "d": {"a"}, "c": {"a"}}, []string{"a → c → a"}},
+		{"two that share a container are one", Graph{"a": {"b"}, "b": {"a", "c"}, "c": {"b"}}, []string{"a → b → a"}},
+		{"two that share none, by name", Graph{"y": {"z"}, "z": {"y"}, "b": {"a"}, "a": {"b"}}, []string{"a → b → a", "y → z → y"}},
+		{"a way out of it and one into it", Graph{"a": {"b"}, "b": {"c"}, "c": {"b", "d"}}, []string{"b → c → b"}},
+		{"an edge twice", Graph{"a": {"b", "b"}, "b": {"a"}}, []string{"a → b → a"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := maps.Clone(tt.graph)
+			if diff := cmp.Diff(tt.want, paths(tt.graph.Cycles())); diff != "" {
+				t.Errorf("(-want +have):\n%s", diff)
+			}
+			if diff := cmp.Diff(before, tt.graph); diff != "" {
+				t.Errorf("the graph has changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestCyclesOfRandomGraphs compares the result with the repeated removal of
+// containers that need no other: the graph has a cycle if containers remain.
+func TestCyclesOfRandomGraphs(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	names := strings.Fields("a b c d e f")
+	both := map[bool]int{}
+	for range 2000 {
+		g := Graph{}
+		for range r.IntN(9) {
+			from := names[r.IntN(len(names))]
+			g[from] = append(g[from], names[r.IntN(len(names))])
+		}
+		rest := maps.Clone(g)
+		for again := true; again; {
+			again = false
+			for name, next := range rest {
+				if !slices.ContainsFunc(next, func(n string) bool { return rest[n] != nil }) {
+					delete(rest, name)
+					again = true
+				}
+			}
+		}
+		cycles := g.Cycles()
+		both[len(cycles) > 0]++
+		if (len(cycles) > 0) != (len(rest) > 0) {
+			t.Fatalf("%v: cycles %q, and %v remain", g, cycles, rest)
+		}
+		in := map[string]bool{}
+		for _, cycle := range cycles {
+			if cycle[0] != cycle[len(cycle)-1] {
+				t.Fatalf("%v: %q does not end where it began", g, cycle)
+			}
+			for i, name := range cycle[1:] {
+				if !slices.Contains(g[cycle[i]], name) || in[name] {
+					t.Fatalf("%v: %q is no path, or shares %s with another", g, cycle, name)
+				}
+				in[name] = true
+			}
+		}
+	}
+	if both[true] < 200 || both[false] < 200 {
+		t.Errorf("graphs with and without cycles: %v", both)
+	}
+}
+
+func TestAnExitMeetsWhatItsConditionImplies(t *testing.T) {
+	all := []Condition{Started, Ready, Exited, Succeeded, Failed}
+	implied := map[[2]Condition]bool{{Succeeded, Exited}: true, {Failed, Exited}: true}
+	for _, c := range all {
+		for _, other := range all {
+			if have, want := c.Implies(other), c == other || implied[[2]Condition{c, other}]; have != want {
+				t.Errorf("%s implies %s: %t, want %t", c, other, have, want)
+			}
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Handler is one thing to do in or to a container, in the words of the pod
+// Handler is an action in or on a container, in the terms of the pod
 // (v1.ProbeHandler, v1.LifecycleHandler). Exactly one field is set. The webhook
 // has resolved named ports and expanded $(VAR).
 type Handler struct {
@@ -23,13 +23,13 @@ type Handler struct {
 	Sleep *Sleep     `json:"sleep,omitempty"` // hooks only
 }
 
-// The kinds of handlers. An empty host is the pod's own address.
+// The kinds of handlers. An empty host means the pod's own address.
 type (
 	// Exec is a command to run in the container, without a shell.
 	Exec struct {
 		Command []string `json:"command"`
 	}
-	// HTTPGet is a GET request. Anything from 200 to 399 is a success.
+	// HTTPGet is a GET request. A status from 200 to 399 is a success.
 	HTTPGet struct {
 		Path    string   `json:"path,omitempty"` // default /
 		Port    int      `json:"port"`
@@ -47,7 +47,7 @@ type (
 		Port int    `json:"port"`
 		Host string `json:"host,omitempty"`
 	}
-	// GRPC is a call of the health service (grpc.health.v1), without TLS.
+	// GRPC is a call to the health service (grpc.health.v1), without TLS.
 	GRPC struct {
 		Port    int    `json:"port"`
 		Service string `json:"service,omitempty"`
@@ -58,34 +58,35 @@ type (
 	}
 )
 
-// Probe is a container's own startup or readiness probe (v1.Probe). How many
-// failures count is not in it: whoever asks here asks until it passes.
+// Probe is one of the container's own probes (v1.Probe). It has no failure
+// threshold: ReadyProbes are repeated until they pass, and for the others the
+// kubelet counts the failures.
 type Probe struct {
 	Handler
 
 	InitialDelaySeconds int `json:"initialDelaySeconds,omitempty"` // from the start of the command
 	TimeoutSeconds      int `json:"timeoutSeconds,omitempty"`      // 0: 1
 	SuccessThreshold    int `json:"successThreshold,omitempty"`    // 0: 1
-	PeriodSeconds       int `json:"periodSeconds,omitempty"`       // 0: 10; of a startup probe alone
+	PeriodSeconds       int `json:"periodSeconds,omitempty"`       // 0: 10; startup probes only
 }
 
-// Timeout is how long one try may take, at least a second.
+// Timeout returns how long one try may take, at least one second.
 func (p Probe) Timeout() time.Duration { return time.Duration(max(1, p.TimeoutSeconds)) * time.Second }
 
-// InitialDelay is how long after the command's start the first try comes.
+// InitialDelay returns the delay between the command's start and the first try.
 func (p Probe) InitialDelay() time.Duration {
 	return time.Duration(p.InitialDelaySeconds) * time.Second
 }
 
-// Period is how often the kubelet asks.
+// Period returns the interval at which the kubelet runs the probe.
 func (p Probe) Period() time.Duration {
 	return time.Duration(cmp.Or(p.PeriodSeconds, 10)) * time.Second
 }
 
-// Successes is how many tries in a row have to pass, at least one.
+// Successes returns how many consecutive tries must pass, at least one.
 func (p Probe) Successes() int { return max(1, p.SuccessThreshold) }
 
-// check says what is wrong with a handler.
+// check returns the problem with a handler, if any.
 func (h Handler) check() error {
 	kinds := 0
 	for _, set := range []bool{h.Exec != nil, h.HTTP != nil, h.TCP != nil, h.GRPC != nil, h.Sleep != nil} {
@@ -95,7 +96,7 @@ func (h Handler) check() error {
 	}
 	switch {
 	case kinds != 1:
-		return errors.New("want exactly one of exec, grpc, httpGet, sleep, tcpSocket")
+		return wrong(InvalidValue, "", "Set one of exec, grpc, httpGet, sleep, tcpSocket", "it has no kind, or several")
 	case h.Exec != nil && (len(h.Exec.Command) == 0 || h.Exec.Command[0] == ""):
 		return errors.New("exec: the command is empty")
 	case h.HTTP != nil:
@@ -112,7 +113,7 @@ func (h Handler) check() error {
 
 func checkHTTPGet(g HTTPGet) error {
 	if !slices.Contains([]string{"", "HTTP", "HTTPS"}, g.Scheme) {
-		return fmt.Errorf("httpGet: unknown scheme %q (one of HTTP, HTTPS)", g.Scheme)
+		return wrong(InvalidValue, g.Scheme, "Use HTTP or HTTPS", "httpGet: %q is not a valid scheme", g.Scheme)
 	}
 	return checkPort("httpGet", g.Port)
 }
@@ -124,70 +125,46 @@ func checkPort(kind string, port int) error {
 	return nil
 }
 
-// parseHandler reads a hook.
-func parseHandler(v json.RawMessage) (*Handler, error) {
-	var h Handler
-	if err := strict(v, &h); err != nil {
-		return nil, err
-	}
+// checkHook returns the problem with a hook, if any.
+func (h Handler) checkHook() error {
 	if h.GRPC != nil {
-		return nil, errors.New("grpc: a hook cannot be a gRPC call")
+		return errors.New("grpc: a hook cannot be a gRPC call")
 	}
-	return &h, h.check()
+	return h.check()
 }
 
-// parseProbe reads a probe.
-func parseProbe(v json.RawMessage) (*Probe, error) {
-	var p Probe
-	if err := strict(v, &p); err != nil {
-		return nil, err
-	}
+// check returns the problem with a probe, if any.
+func (p Probe) check() error {
 	if p.Sleep != nil {
-		return nil, errors.New("sleep: a probe cannot be a pause")
+		return errors.New("sleep: a probe cannot be a pause")
 	}
 	if p.InitialDelaySeconds < 0 || p.TimeoutSeconds < 0 || p.SuccessThreshold < 0 || p.PeriodSeconds < 0 {
-		return nil, errors.New("a number of a probe is negative")
+		return errors.New("a number of a probe is negative")
 	}
-	return &p, p.check()
+	return p.Handler.check()
 }
 
-// parseProbes reads a list of probes.
-func parseProbes(v json.RawMessage) ([]Probe, error) {
-	var items []json.RawMessage
-	if err := strict(v, &items); err != nil {
-		return nil, err
-	}
-	var probes []Probe
-	for i, item := range items {
-		p, err := parseProbe(item)
-		if err != nil {
-			return nil, fmt.Errorf("[%d]: %w", i, err)
-		}
-		probes = append(probes, *p)
-	}
-	return probes, nil
-}
-
-// Request is an HTTP request without a body. Anything from 200 to 399 is a
+// Request is an HTTP request without a body. A status from 200 to 399 is a
 // success.
 type Request struct {
 	Method string // GET, POST or PUT
 	URL    string // absolute, http or https
 }
 
-// String is the request as a user writes it: "POST http://127.0.0.1:15020/quitquitquit".
+// String returns the request as a user writes it: "POST
+// http://127.0.0.1:15020/quitquitquit".
 func (r Request) String() string { return r.Method + " " + r.URL }
 
-// ParseRequest reads a request as String writes it.
+// ParseRequest parses a request in the form that String returns.
 func ParseRequest(text string) (Request, error) {
 	method, address, found := strings.Cut(strings.TrimSpace(text), " ")
 	address = strings.TrimSpace(address)
 	if !found || !slices.Contains([]string{"GET", "POST", "PUT"}, method) {
-		return Request{}, fmt.Errorf(`%q is no request: write GET, POST or PUT and a URL, as "POST http://127.0.0.1:15020/quitquitquit"`, text)
+		return Request{}, wrong(InvalidRequest, text, `Write GET, POST or PUT and a URL, for example "POST http://127.0.0.1:15020/quitquitquit"`, "%q is not an HTTP request", text)
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return Request{}, fmt.Errorf(`%q is no URL of a server: write scheme, host and port, as "http://127.0.0.1:15020/quitquitquit"`, address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Contains(address, " ") {
+		return Request{}, wrong(InvalidRequest, address, `Write scheme, host and port, for example "http://127.0.0.1:15020/quitquitquit"`, "%q is not the URL of a server", address)
 	}
 	return Request{method, address}, nil
 }
@@ -204,7 +181,7 @@ func parseRequest(v json.RawMessage, to **Request) error {
 	return err
 }
 
-// parseRequests reads one request, or a list of them.
+// parseRequests parses one request, or a list of requests.
 func parseRequests(v json.RawMessage, to *[]Request) error {
 	items := []json.RawMessage{v}
 	if v = bytes.TrimSpace(v); len(v) > 0 && v[0] == '[' {
@@ -212,11 +189,11 @@ func parseRequests(v json.RawMessage, to *[]Request) error {
 			return err
 		}
 	}
-	var errs []string
+	var errs Problems
 	for _, item := range items {
 		var r *Request
 		if err := parseRequest(item, &r); err != nil {
-			errs = append(errs, err.Error())
+			errs = append(errs, problemsOf(err)...)
 			continue
 		}
 		*to = append(*to, *r)

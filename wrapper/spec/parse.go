@@ -12,39 +12,27 @@ import (
 	"time"
 )
 
-// Problem is one mistake in a spec: the field as written in the JSON, and what
-// is wrong with it and how to mend it.
-type Problem struct {
-	Field string // "" when it is not about one field
-	Text  string
-}
+// Parse parses a spec from JSON and fills in the defaults. Keys are
+// case-sensitive, unknown and repeated keys are mistakes, and scalars may be
+// strings. The error is a Problems that lists every problem. With an error, the
+// spec contains what could be parsed, which is useful only for finding further
+// problems.
+func Parse(text string) (Spec, error) { return parse(text, false) }
 
-// Problems are all mistakes of one spec.
-type Problems []Problem
+// ParseWish is Parse for a spec whose dependencies may contain AllOthers. The
+// names of containers must replace it before a wrapper reads the spec.
+func ParseWish(text string) (Spec, error) { return parse(text, true) }
 
-// Error lists the problems, "; " between them.
-func (p Problems) Error() string {
-	texts := make([]string, len(p))
-	for i, one := range p {
-		texts[i] = one.Text
-		if one.Field != "" {
-			texts[i] = one.Field + ": " + one.Text
-		}
-	}
-	return strings.Join(texts, "; ")
-}
-
-// Parse reads a spec as JSON and fills in the defaults. Keys are exact, an
-// unknown or repeated one is a mistake, and scalars may be given as strings.
-// The error is a Problems with everything that is wrong; the spec is then what
-// could be read, good only for finding more that is wrong.
-func Parse(text string) (Spec, error) {
+func parse(text string, allOthers bool) (Spec, error) {
 	members, err := decodeObject(text)
 	if err != nil {
-		return Default(), Problems{{Text: err.Error()}}
+		return Default(), problemsOf(err)
+	}
+	if err := checkVersion(members); err != nil {
+		return Default(), in("version", err)
 	}
 	s := Default()
-	p := parser{spec: &s, given: make([]given, 0, len(members))}
+	p := parser{spec: &s, given: make([]given, 0, len(members)), allOthers: allOthers}
 	for _, m := range members {
 		p.member(m.key, m.value)
 	}
@@ -55,19 +43,21 @@ func Parse(text string) (Spec, error) {
 	return s, nil
 }
 
-// parser collects a spec and what is wrong with it.
+// parser collects a spec and its problems.
 type parser struct {
 	spec     *Spec
 	given    []given
 	problems Problems
+
+	allOthers bool // dependencies may contain AllOthers
 }
 
-// given is a field and the key it was given under.
+// given is a field and the key under which it was set.
 type given struct{ field, key string }
 
-// keyOf is the key that a field was given under.
+// keyOf returns the key under which a field was set.
 func (p *parser) keyOf(field string) (key string, found bool) {
-	for _, g := range p.given { // a few: a map would cost more
+	for _, g := range p.given { // only a few: a map would cost more
 		if g.field == field {
 			return g.key, true
 		}
@@ -75,7 +65,7 @@ func (p *parser) keyOf(field string) (key string, found bool) {
 	return "", false
 }
 
-// aliases are HBT koordinator's names for our fields.
+// aliases maps HBT koordinator's field names to koordinator's.
 var aliases = map[string]string{
 	"termSignal":                  "stopSignal",
 	"termTimeout":                 "stopTimeout",
@@ -83,11 +73,17 @@ var aliases = map[string]string{
 	"terminatedByStopDepExitCode": "stoppedExitCode",
 }
 
-// fields reads each known member into the spec.
+// fields contains a function for each known member that parses it into the
+// spec.
 var fields = map[string]func(*Spec, json.RawMessage) error{
-	"version":      func(_ *Spec, v json.RawMessage) error { return parseVersion(v) },
-	"startDeps":    func(s *Spec, v json.RawMessage) (err error) { s.StartDeps, err = parseDeps(v, startDep); return },
-	"stopDeps":     func(s *Spec, v json.RawMessage) (err error) { s.StopDeps, err = parseDeps(v, stopDep); return },
+	"version":     func(*Spec, json.RawMessage) error { return nil }, // checkVersion has parsed it
+	"startDeps":   parseStartDeps,
+	"stopDeps":    func(s *Spec, v json.RawMessage) (err error) { s.StopDeps, err = parseDeps(v, stopDep); return },
+	"envFiles":    func(s *Spec, v json.RawMessage) error { return parseEnvFiles(v, &s.EnvFiles) },
+	"restartWith": func(s *Spec, v json.RawMessage) error { return parseNames(v, &s.RestartWith) },
+	"readyWhen": func(s *Spec, v json.RawMessage) error {
+		return parseOneOf(v, &s.ReadyWhen, ReadyByProbes, ReadyByNotice)
+	},
 	"stopWhen":     func(s *Spec, v json.RawMessage) error { return parseOneOf(v, &s.StopWhen, StopAny, StopAll) },
 	"startTimeout": func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.StartTimeout) },
 	"onStartTimeout": func(s *Spec, v json.RawMessage) error {
@@ -113,17 +109,20 @@ var fields = map[string]func(*Spec, json.RawMessage) error{
 	"holdFor":       func(s *Spec, v json.RawMessage) error { return parseTexts(v, &s.HoldFor) },
 	"gracePeriod":   func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.GracePeriod) },
 	"probeGrace":    func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.ProbeGrace) },
-	"readyProbes":   func(s *Spec, v json.RawMessage) (err error) { s.ReadyProbes, err = parseProbes(v); return },
-	"startupProbe":  func(s *Spec, v json.RawMessage) (err error) { s.StartupProbe, err = parseProbe(v); return },
+	"readyProbes":   func(s *Spec, v json.RawMessage) error { return strict(v, &s.ReadyProbes) },
+	"startupProbe":  func(s *Spec, v json.RawMessage) error { return strict(v, &s.StartupProbe) },
 	"livenessDelay": func(s *Spec, v json.RawMessage) error { return parseDuration(v, &s.LivenessDelay) },
-	"liveness":      func(s *Spec, v json.RawMessage) (err error) { s.Liveness, err = parseProbe(v); return },
-	"readiness":     func(s *Spec, v json.RawMessage) (err error) { s.Readiness, err = parseProbe(v); return },
+	"liveness":      func(s *Spec, v json.RawMessage) error { return strict(v, &s.Liveness) },
+	"readiness":     func(s *Spec, v json.RawMessage) error { return strict(v, &s.Readiness) },
 	"environ":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.Environ) },
-	"postStart":     func(s *Spec, v json.RawMessage) (err error) { s.PostStart, err = parseHandler(v); return },
-	"preStop":       func(s *Spec, v json.RawMessage) (err error) { s.PreStop, err = parseHandler(v); return },
+	"postStart":     func(s *Spec, v json.RawMessage) error { return strict(v, &s.PostStart) },
+	"preStop":       func(s *Spec, v json.RawMessage) error { return strict(v, &s.PreStop) },
 	"requestSignal": func(s *Spec, v json.RawMessage) error { return parseRequestSignal(v, &s.RequestSignal) },
-	"messagePath":   func(s *Spec, v json.RawMessage) error { return parsePath(v, &s.MessagePath) },
+	"messagePath":   func(s *Spec, v json.RawMessage) (err error) { s.MessagePath, err = scalar(v); return },
 	"commands":      func(s *Spec, v json.RawMessage) error { return strict(v, &s.Commands) },
+
+	"readyEndpoints": func(s *Spec, v json.RawMessage) error { return parseReadyEndpoints(v, &s.ReadyEndpoints) },
+	"delegated":      func(s *Spec, v json.RawMessage) error { return parseDelegations(v, &s.Delegated) },
 }
 
 func (p *parser) member(key string, value json.RawMessage) {
@@ -133,14 +132,14 @@ func (p *parser) member(key string, value json.RawMessage) {
 	}
 	read, ok := fields[field]
 	if !ok {
-		p.add(key, "unknown field (known: %s)", strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+		p.add(key, UnknownField, key, "Use one of "+strings.Join(slices.Sorted(maps.Keys(fields)), ", "), "a spec has no field of this name")
 		return
 	}
 	if before, twice := p.keyOf(field); twice {
 		if before == key {
-			p.add(key, "given twice: keep one")
+			p.add(key, DuplicateKey, key, "Keep one", "the field is set twice")
 		} else {
-			p.add(key, "%q and %q are two names of one field: keep one", before, key)
+			p.add(key, GivenTwice, key, "Keep one", "%q and %q are two names of one field", before, key)
 		}
 		return
 	}
@@ -153,84 +152,19 @@ func (p *parser) member(key string, value json.RawMessage) {
 		err = read(p.spec, value)
 	}
 	if err != nil {
-		p.add(key, "%v", err)
+		p.problems = append(p.problems, in(key, err)...)
 	}
 }
 
-// check finds what no single field can show.
-func (p *parser) check() {
-	p.spec.StartDeps = p.checkDeps("startDeps", p.spec.StartDeps)
-	p.spec.StopDeps = p.checkDeps("stopDeps", p.spec.StopDeps)
-	for _, list := range []struct {
-		field string
-		names []string
-	}{{"wrapped", p.spec.Wrapped}, {"holdFor", p.spec.HoldFor}} {
-		for _, name := range list.names {
-			if !IsName(name) || name == "" || name == p.spec.Container {
-				p.add(list.field, "%q is not the name of another container", name)
-			}
-		}
-	}
-	p.checkMode()
-	if p.spec.StopTimeout == 0 {
-		key, _ := p.keyOf("stopTimeout")
-		p.add(key, "0s would kill the command before it can end: give it some time, as 1s")
-	}
-}
-
-// checkDeps finds wrong names in a list of dependencies, and leaves them out.
-func (p *parser) checkDeps(field string, deps []Dependency) []Dependency {
-	var good []Dependency
-	seen := map[string]bool{}
-	for _, d := range deps {
-		switch {
-		case d.Container == "": // said already
-		case !IsName(d.Container):
-			p.add(field, "%q is no container name: a name has lower-case letters, digits and - only", d.Container)
-		case d.Container == p.spec.Container:
-			p.add(field, "container %q cannot depend on itself: remove it", d.Container)
-		case seen[d.Container]:
-			p.add(field, "container %q is named twice: keep one condition", d.Container)
-		default:
-			good = append(good, d)
-		}
-		seen[d.Container] = true
-	}
-	return good
-}
-
-// checkMode finds what a command that has taken the wrapper's place cannot have.
-func (p *parser) checkMode() {
-	if p.spec.Mode != ExecMode {
-		return
-	}
-	for _, need := range []struct {
-		field string
-		given bool
-	}{
-		{"stopDeps", len(p.spec.StopDeps) > 0},
-		{"stopDelay", p.spec.StopDelay > 0},
-		{"stopSignal", p.spec.StopSignal != 0},
-		{"exitHTTP", len(p.spec.ExitHTTP) > 0},
-		{"holdFor", len(p.spec.HoldFor) > 0},
-		{"postStart", p.spec.PostStart != nil},
-		{"readyProbes", len(p.spec.ReadyProbes) > 0},
-	} {
-		if need.given {
-			p.add(need.field, "mode exec leaves nobody to see to it: remove it, or the mode")
-		}
-	}
-}
-
-// IsName tells whether Kubernetes would take s as a container's name, a DNS
-// label (RFC 1123).
+// IsName reports whether Kubernetes accepts s as a container's name, which is a
+// DNS label (RFC 1123). It does not reject "".
 func IsName(s string) bool {
 	return len(s) <= 63 && strings.Trim(s, "-") == s &&
 		strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-func (p *parser) add(field, format string, args ...any) {
-	p.problems = append(p.problems, Problem{Field: field, Text: fmt.Sprintf(format, args...)})
+func (p *parser) add(field string, code Code, value, remedy, format string, args ...any) {
+	p.problems = append(p.problems, Problem{Code: code, Field: field, Value: value, Text: fmt.Sprintf(format, args...), Remedy: remedy})
 }
 
 // member is one key of a JSON object with its undecoded value.
@@ -239,8 +173,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// decodeObject splits a JSON object into its members, in order and with
-// repeated keys kept, and accepts nothing behind it.
+// decodeObject splits a JSON object into its members. It keeps their order and
+// repeated keys, and rejects anything after the object.
 func decodeObject(text string) ([]member, error) {
 	if members, ok := splitObject(text); ok {
 		return members, nil
@@ -248,19 +182,18 @@ func decodeObject(text string) ([]member, error) {
 	return decodeAnyObject(text)
 }
 
-// decodeAnyObject is decodeObject for whatever text, also such that is no JSON
-// object.
+// decodeAnyObject is decodeObject for arbitrary text.
 func decodeAnyObject(text string) ([]member, error) {
 	dec := json.NewDecoder(strings.NewReader(text))
 	open, err := dec.Token()
 	if errors.Is(err, io.EOF) {
-		return nil, errors.New("empty: want a JSON object, at least {}")
+		return nil, wrong(WrongForm, "", "Write a JSON object, at least {}", "it is empty")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if open != json.Delim('{') {
-		return nil, fmt.Errorf("want a JSON object {…}, have %.40s", text)
+		return nil, wrong(WrongForm, "", "Write {…}", "%.40s is not a JSON object", text)
 	}
 	var members []member
 	for dec.More() {
@@ -278,18 +211,18 @@ func decodeAnyObject(text string) ([]member, error) {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON object: remove it")
+		return nil, wrong(WrongForm, "", "Remove what follows it", "there is more than one JSON object")
 	}
 	return members, nil
 }
 
-// scalar is a string as it is, a number or boolean as it is written.
+// scalar returns the content of a string, or the text of a number or boolean.
 func scalar(v json.RawMessage) (string, error) {
 	v = bytes.TrimSpace(v)
 	var s string
 	switch {
 	case len(v) == 0 || v[0] == '{' || v[0] == '[' || string(v) == "null":
-		return "", fmt.Errorf("want a single value, have %.40s", v)
+		return "", wrong(WrongForm, string(v), "Write one value", "%.40s is not a single value", v)
 	case v[0] != '"':
 		return string(v), nil
 	}
@@ -303,38 +236,18 @@ func scalar(v json.RawMessage) (string, error) {
 func parseText(v json.RawMessage, to *string) error {
 	s, err := scalar(v)
 	if err == nil && s == "" {
-		err = errors.New("empty: give a value or leave the field out")
+		err = wrong(InvalidValue, "", "Set a value, or remove the field", "it is empty")
 	}
 	*to = s
 	return err
 }
 
-// parseTexts reads a list of strings.
+// parseTexts parses a list of strings.
 func parseTexts(v json.RawMessage, to *[]string) error {
 	if string(bytes.TrimSpace(v)) == "null" {
-		return errors.New("want a value, have null")
+		return wrong(WrongForm, "null", "Set a value, or remove the field", "null is not a value")
 	}
-	return json.Unmarshal(v, to)
-}
-
-func parsePath(v json.RawMessage, to *string) error {
-	s, err := scalar(v)
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(s, "/") {
-		return fmt.Errorf("%q is no absolute path: begin it with /", s)
-	}
-	*to = s
-	return nil
-}
-
-func parseVersion(v json.RawMessage) error {
-	s, err := scalar(v)
-	if err == nil && s != fmt.Sprint(Version) {
-		err = fmt.Errorf("version %s is not known to this koordinator (it reads version %d): let the webhook and the wrapper image be of the same release", s, Version)
-	}
-	return err
+	return strict(v, to)
 }
 
 func parseDuration(v json.RawMessage, to *time.Duration) error {
@@ -345,17 +258,22 @@ func parseDuration(v json.RawMessage, to *time.Duration) error {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%q is not a duration: write a number with a unit, as 10s, 500ms or 1m30s", s)
+		return wrong(InvalidDuration, s, "Write a number with a unit, for example 10s, 500ms or 1m30s", "%q is not a duration", s)
 	case s == "0" || s == "-0" || s == "+0":
-		return fmt.Errorf("%q has no unit: write 0s", s)
+		return wrong(InvalidDuration, s, "Write 0s", "%q has no unit", s)
 	case d < 0:
-		return fmt.Errorf("%q is negative: a duration is 0s or more", s)
+		return negative(s)
 	}
 	*to = d
 	return nil
 }
 
-// parseOneOf reads one of a few words.
+// negative returns the problem with a negative duration.
+func negative(text string) error {
+	return wrong(InvalidDuration, text, "Set 0s or more", "%q is negative", text)
+}
+
+// parseOneOf parses one of a few words.
 func parseOneOf[T ~string](v json.RawMessage, to *T, known ...T) error {
 	s, err := scalar(v)
 	if err != nil {
@@ -366,7 +284,7 @@ func parseOneOf[T ~string](v json.RawMessage, to *T, known ...T) error {
 		for i, k := range known {
 			words[i] = string(k)
 		}
-		return fmt.Errorf("%q is not known (one of %s)", s, strings.Join(words, ", "))
+		return wrong(UnknownWord, s, "Use one of "+strings.Join(words, ", "), "%q is not a valid value", s)
 	}
 	*to = T(s)
 	return nil

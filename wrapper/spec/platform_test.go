@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,5 +35,45 @@ func TestCommandOn(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestNodesPreferPlatformsInTheOrderOfTheirRuntime repeatedly removes the
+// chosen platform, which shows the order of all platforms.
+func TestNodesPreferPlatformsInTheOrderOfTheirRuntime(t *testing.T) {
+	for platform, order := range map[string][]string{
+		"linux/amd64":   {"linux/amd64", "linux/386", "linux/amd64/v2", "linux/amd64/v3"},
+		"linux/arm64":   {"linux/arm64", "linux/arm/v8", "linux/arm/v7", "linux/arm/v6", "linux/arm/v5", "linux/arm64/v9"},
+		"linux/arm":     {"linux/arm/v8", "linux/arm/v7", "linux/arm/v6", "linux/arm/v5", "linux/arm/v4"},
+		"linux/riscv64": {"linux/riscv64", "linux/riscv64/rva22"},
+	} {
+		left := map[string][]string{"linux/s390x": {"s390x"}, "windows/amd64": {"windows"}, "linux/amd": {"amd"}, "linux/arm6": {"arm6"}}
+		for _, name := range order {
+			left[name] = []string{name}
+		}
+		for _, want := range order {
+			have, err := Spec{Commands: left}.CommandOn(platform)
+			if err != nil || !slices.Equal(have, []string{want}) {
+				t.Errorf("%s runs %q, %v, want %s", platform, have, err, want)
+			}
+			delete(left, want)
+		}
+		const rest = "commands: the image runs something else on each platform, and none is for %s (has: linux/amd, linux/arm6, linux/s390x, windows/amd64): " +
+			"let the pod run on one of these by a nodeSelector, or set command: in the pod"
+		if have, err := (Spec{Commands: left}).CommandOn(platform); err == nil || have != nil || err.Error() != fmt.Sprintf(rest, platform) {
+			t.Errorf("%s runs %q, %v", platform, have, err)
+		}
+	}
+}
+
+func TestTheOrderOfPlatformsIsNotChangedByASpec(t *testing.T) {
+	for range 2 {
+		variant := Spec{Commands: map[string][]string{"linux/amd64/v9": {"a"}, "linux/amd64/v8": {"b"}}}
+		if have, err := variant.CommandOn("linux/amd64"); err != nil || !slices.Equal(have, []string{"b"}) {
+			t.Errorf("have %q, %v, want the first variant", have, err)
+		}
+	}
+	if want := []string{"linux/amd64", "linux/386"}; !slices.Equal(compatible["linux/amd64"], want) {
+		t.Errorf("have %q, want %q", compatible["linux/amd64"], want)
 	}
 }

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 )
 
@@ -13,10 +12,10 @@ const (
 	RestartNever     = "Never"
 )
 
-// Restart is a container's effective restart policy: its own where it has one
-// (Kubernetes ≥ 1.34), with its rules, else the pod's.
+// Restart is a container's effective restart policy: its own policy with its
+// rules (Kubernetes 1.34 and later), or otherwise the pod's.
 type Restart struct {
-	Policy string        `json:"policy"` // "": not known, nothing is for good
+	Policy string        `json:"policy"` // "": not known, so no exit is permanent
 	Rules  []RestartRule `json:"rules,omitempty"`
 }
 
@@ -26,14 +25,14 @@ type RestartRule struct {
 	ExitCodes *ExitCodes `json:"exitCodes,omitempty"`
 }
 
-// ExitCodes are those that a rule is about.
+// ExitCodes are the exit codes that a rule matches.
 type ExitCodes struct {
 	Operator string `json:"operator"` // In, NotIn
 	Values   []int  `json:"values,omitempty"`
 }
 
-// ForGood tells whether the kubelet does not start the container again after
-// it exited with code.
+// ForGood reports whether the container has permanently exited after an exit
+// with code.
 func (r Restart) ForGood(code int) bool {
 	switch r.Rule(code) {
 	case "Restart", "RestartAllContainers":
@@ -42,7 +41,18 @@ func (r Restart) ForGood(code int) bool {
 	return r.Policy == RestartNever || r.Policy == RestartOnFailure && code == 0
 }
 
-// Rule is the action of the first rule that code matches, "" when none does.
+// Codes returns how many exit codes, starting at 0, are sufficient to show all
+// differences that the policy makes: without rules, these are 0 and any other
+// code.
+func (r Restart) Codes() int {
+	if len(r.Rules) == 0 {
+		return 2
+	}
+	return 256
+}
+
+// Rule returns the action of the first rule that matches code, or "" if none
+// does.
 func (r Restart) Rule(code int) string {
 	for _, rule := range r.Rules {
 		if rule.ExitCodes == nil {
@@ -59,7 +69,7 @@ func (r Restart) Rule(code int) string {
 func parseRestart(v json.RawMessage, to *Restart) error {
 	var r Restart
 	if members, ok := splitObject(string(v)); ok && len(members) == 1 && members[0].key == "policy" {
-		policy, err := scalar(members[0].value) // nearly always all there is
+		policy, err := scalar(members[0].value) // the usual case
 		if err != nil {
 			return err
 		}
@@ -67,9 +77,17 @@ func parseRestart(v json.RawMessage, to *Restart) error {
 	} else if err := strict(v, &r); err != nil {
 		return err
 	}
-	if !slices.Contains([]string{RestartAlways, RestartOnFailure, RestartNever}, r.Policy) {
-		return fmt.Errorf("unknown policy %q (one of Always, OnFailure, Never)", r.Policy)
-	}
 	*to = r
+	if r.Policy == "" {
+		return r.check() // only a missing restart field means that the policy is not known
+	}
+	return nil
+}
+
+// check returns the problem with the policy, if any.
+func (r Restart) check() error {
+	if !slices.Contains([]string{RestartAlways, RestartOnFailure, RestartNever}, r.Policy) {
+		return wrong(UnknownWord, r.Policy, "Use Always, OnFailure or Never", "%q is not a restart policy", r.Policy)
+	}
 	return nil
 }

@@ -8,21 +8,33 @@ import (
 	"syscall"
 )
 
-// signalNames are Linux's names of the signals 1–31, which no architecture we
-// build for numbers differently.
+// signalNames are Linux's names of the signals 1 to 31, whose numbers are the
+// same on all supported architectures.
 var signalNames = [...]string{
 	1: "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
 	"PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
 	"XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 }
 
-// The real-time signals as a C library counts them: it keeps 32 and 33.
+// Linux's numbers of signals that some operating systems lack or number
+// differently: programs on other systems also read specs.
+const (
+	SIGCHLD  syscall.Signal = 17
+	SIGSTOP  syscall.Signal = 19
+	SIGURG   syscall.Signal = 23
+	SIGPROF  syscall.Signal = 27
+	SIGWINCH syscall.Signal = 28
+	SIGIO    syscall.Signal = 29
+)
+
+// The range of the real-time signals in a C library, which reserves 32 and 33
+// for itself.
 const (
 	sigRTMin = 34
 	sigRTMax = 64
 )
 
-// ParseSignal reads SIGTERM, TERM, 15, SIGRTMIN+3 or RTMAX-1, in any case.
+// ParseSignal parses SIGTERM, TERM, 15, SIGRTMIN+3 or RTMAX-1. It ignores case.
 func ParseSignal(s string) (syscall.Signal, error) {
 	name := strings.TrimPrefix(strings.ToUpper(strings.TrimSpace(s)), "SIG")
 	n, err := strconv.Atoi(name)
@@ -30,15 +42,16 @@ func ParseSignal(s string) (syscall.Signal, error) {
 		n = signalNumber(name)
 	}
 	if n < 1 || n > sigRTMax {
-		return 0, fmt.Errorf("unknown signal %q (a name as SIGTERM, TERM or SIGRTMIN+3, or a number 1–%d)", s, sigRTMax)
+		return 0, wrong(InvalidSignal, s, fmt.Sprintf("Use a name, for example SIGTERM, TERM or SIGRTMIN+3, or a number from 1 to %d", sigRTMax), "%q is not a signal", s)
 	}
-	if n == int(syscall.SIGKILL) || n == int(syscall.SIGSTOP) {
-		return 0, fmt.Errorf("signal %q cannot be handled by any command (choose one as SIGTERM, SIGINT or SIGQUIT)", s)
+	if n == int(syscall.SIGKILL) || n == int(SIGSTOP) {
+		return 0, wrong(InvalidSignal, s, "Use another, for example SIGTERM, SIGINT or SIGQUIT", "no command can handle the signal %q", s)
 	}
 	return syscall.Signal(n), nil
 }
 
-// signalNumber is the number of a name without its SIG, 0 when there is none.
+// signalNumber returns the number of a signal's name without SIG, or 0 if there
+// is none.
 func signalNumber(name string) int {
 	switch name {
 	case "":
@@ -46,19 +59,19 @@ func signalNumber(name string) int {
 	case "IOT":
 		return int(syscall.SIGABRT)
 	case "POLL":
-		return int(syscall.SIGIO)
+		return int(SIGIO)
 	case "CLD":
-		return int(syscall.SIGCHLD)
+		return int(SIGCHLD)
 	case "RTMIN":
 		return sigRTMin
 	case "RTMAX":
 		return sigRTMax
 	}
 	offset := func(text string) int {
-		if k, err := strconv.ParseUint(text, 10, 8); err == nil && k <= sigRTMax-sigRTMin {
+		if k, err := strconv.ParseUint(text, 10, 8); err == nil {
 			return int(k)
 		}
-		return sigRTMax // out of range either way
+		return sigRTMax // out of range in both cases
 	}
 	if rest, ok := strings.CutPrefix(name, "RTMIN+"); ok {
 		return sigRTMin + offset(rest)
@@ -72,7 +85,8 @@ func signalNumber(name string) int {
 	return max(slices.Index(signalNames[:], name), 0)
 }
 
-// SignalName is the usual name of a signal: SIGTERM, SIGRTMIN+3, or its number.
+// SignalName returns the usual name of a signal, such as SIGTERM or SIGRTMIN+3,
+// or its number.
 func SignalName(s syscall.Signal) string {
 	n := int(s)
 	switch {

@@ -1,6 +1,6 @@
-// Package spec is the contract between the webhook and the wrapper: what a
-// container is told (Spec), by which names and paths the two find each other,
-// and the exit codes users see. It needs the standard library only, since both
+// Package spec is the contract between the webhook and the wrapper: a
+// container's instructions (Spec), the names and paths that both use, and the
+// exit codes that users see. It uses only the standard library, because both
 // binaries link it.
 package spec
 
@@ -9,59 +9,69 @@ import (
 	"time"
 )
 
-// Version is the spec version this build writes. It reads this one and, in a
-// spec written by hand, none at all.
-const Version = 1
-
-// Names of the environment variables the wrapper reads. None of them reaches
-// the command.
+// Names of the environment variables that the wrapper reads. The command does
+// not receive them.
 const (
 	Env             = "KOORDINATOR_SPEC"          // the spec, JSON
-	EnvMisspelt     = "KOOORDINATOR_SPEC"         // as the README of HBT koordinator spells it
-	EnvPodName      = "KOORDINATOR_POD_NAME"      // optional, else the file "name" of a podinfo directory
-	EnvPodNamespace = "KOORDINATOR_POD_NAMESPACE" // optional, else the file "namespace" of a podinfo directory
-	EnvPodIP        = "KOORDINATOR_POD_IP"        // where probes without a host go; optional, else 127.0.0.1
+	EnvMisspelt     = "KOOORDINATOR_SPEC"         // the spelling in the README of HBT koordinator
+	EnvPodName      = "KOORDINATOR_POD_NAME"      // optional; default: the file "name" in a podinfo directory
+	EnvPodNamespace = "KOORDINATOR_POD_NAMESPACE" // optional; default: the file "namespace" in a podinfo directory
+	EnvPodIP        = "KOORDINATOR_POD_IP"        // the target of probes without a host; optional; default: 127.0.0.1
 )
 
-// Paths inside an injected container. All lie under one reserved directory, in
-// separate mounts beside each other: a mount inside a read-only one could not
-// be made.
+// Paths in an injected container. All are below one reserved directory, in
+// separate mounts next to each other, because nothing can be mounted inside a
+// read-only mount.
 const (
-	Root         = "/koordinator"          // reserved for us in wrapped containers
-	BinDir       = Root + "/bin"           // the binary's volume, read-only
+	Root         = "/koordinator"          // reserved for koordinator in wrapped containers
+	BinDir       = Root + "/bin"           // the volume with the binaries, read-only
 	Binary       = BinDir + "/koordinator" // the wrapper
 	PodinfoDir   = Root + "/podinfo"       // downward API: files name, namespace
-	RecordDir    = Root + "/record"        // this container's record, its own to write
-	PeersDir     = Root + "/peers"         // every container's record under its name, read-only
-	OwnAPIAccess = Root + "/api"           // token and CA of our own, where the pod itself has no API access
-	HBTPodinfo   = "/etc/podinfo"          // where HBT koordinator's manifests mount the same files
-	BinaryName   = "koordinator"           // file name the installer writes
+	RecordDir    = Root + "/record"        // this container's record, writable
+	PeersDir     = Root + "/peers"         // every container's record, by container name, read-only
+	OwnAPIAccess = Root + "/api"           // koordinator's own token and CA, if the pod has no API access
+	HBTPodinfo   = "/etc/podinfo"          // the mount path of the same files in HBT koordinator's manifests
+	BinaryName   = "koordinator"           // the file name that "koordinator install" writes
 	APIAccess    = "/var/run/secrets/kubernetes.io/serviceaccount"
 	Message      = "/dev/termination-log" // the kubelet's default terminationMessagePath
 )
 
-// Exit codes of the wrapper's own. Any other code is the command's: 0–255 as
-// it exited, 128+n when signal n ended it.
+// The wrapper's own exit codes. All other codes are the command's: 0–255 as it
+// exited, or 128+n if signal n ended it.
 const (
-	ExitBadConfig     = 64  // the spec or the command line is wrong
-	ExitUnsatisfiable = 69  // a start dependency can no longer come true
+	ExitBadConfig     = 64  // the spec or the command line is invalid
+	ExitUnsatisfiable = 69  // a start dependency can no longer hold
+	ExitRestart       = 75  // stopped because a container of restartWith ended; the kubelet starts the container again
+	ExitEnvFile       = 78  // an env file cannot be used: the command never ran
 	ExitStartTimeout  = 124 // startTimeout passed while waiting
 	ExitNotExecutable = 126 // the command was found but could not be run
 	ExitNotFound      = 127 // the command was not found
 	ExitStopped       = 143 // stopped while waiting: the command never ran
 )
 
-// NotStarted begins the termination message of a wrapper whose command never
-// ran. A peer that reads it in the pod's status knows that "started" never
-// came true, and passes the rest on as the reason.
+// NotStarted is the beginning of the termination message of a wrapper whose
+// command never ran. From this message in the pod's status, a peer concludes
+// that "started" never held, and shows the rest of the message as the reason.
 const NotStarted = "koordinator: command not started: "
 
-// StoppedBy begins the termination message of a container whose command the
-// wrapper stopped. A peer that reads it in the pod's status knows that exit code
-// 0 is not the command's success.
+// Sign is the beginning of every termination message that koordinator writes.
+const Sign = "koordinator: "
+
+// HeldTooLong is the termination message of a container whose stop request was
+// held for others until the grace period left no more time, and whose command
+// left no message of its own. The leader's metrics count it.
+const HeldTooLong = Sign + "stopped before the containers that depend on it had exited: the grace period left no more time to hold the stop request"
+
+// StoppedBy is the beginning of the termination message of a container whose
+// command the wrapper stopped. From this message in the pod's status, a peer
+// concludes that exit code 0 does not mean success.
 const StoppedBy = "koordinator: stopped: "
 
-// The probes that "koordinator probe" answers.
+// KilledBy is the beginning of the termination message of a container whose
+// command the wrapper killed, or failed to kill.
+const KilledBy = "koordinator: killed: "
+
+// The probes that "koordinator probe" runs.
 const (
 	LivenessProbe  = "liveness"
 	ReadinessProbe = "readiness"
@@ -71,67 +81,84 @@ const (
 const (
 	DefaultStopTimeout    = 30 * time.Second
 	DefaultLogLevel       = "info"
-	DefaultKilledExitCode = ExitCode(137) // a spec written by hand; the webhook writes 0
+	DefaultKilledExitCode = ExitCode(137) // for a spec written by hand; the webhook writes 0
 )
 
-// Condition is what a dependency waits for in its container.
+// AllOthers stands for every other regular container in an annotation.
+const AllOthers = "*"
+
+// Condition is what a dependency requires of its container.
 type Condition string
 
-// The conditions. Start dependencies take the first four, stop dependencies
+// The conditions. Start dependencies accept the first four, stop dependencies
 // the last three.
 const (
-	Started   Condition = "started"   // its command has been started; stays true
-	Ready     Condition = "ready"     // started, and its probes have passed once in this incarnation
-	Exited    Condition = "exited"    // exited for good, any code
-	Succeeded Condition = "succeeded" // exited for good with code 0
-	Failed    Condition = "failed"    // exited for good with another code, or was killed
+	Started   Condition = "started"   // its command has started; stays true
+	Ready     Condition = "ready"     // started, and its probes have passed at least once in this incarnation
+	Exited    Condition = "exited"    // permanently exited, with any code
+	Succeeded Condition = "succeeded" // permanently exited with code 0, and not stopped by its wrapper
+	Failed    Condition = "failed"    // permanently exited in any other way
 )
 
-// StopWhen says how many stop dependencies have to hold.
+// StopWhen is how many stop dependencies must hold.
 type StopWhen string
 
 // The ways to combine stop dependencies.
 const (
-	StopAny StopWhen = "any" // the first that holds stops the command
-	StopAll StopWhen = "all" // all have to hold at the same moment
+	StopAny StopWhen = "any" // the first one that holds stops the command
+	StopAll StopWhen = "all" // all must hold at the same time
 )
 
-// OnTimeout says what follows when startTimeout passes.
+// OnTimeout is what happens when startTimeout passes.
 type OnTimeout string
 
-// What can follow.
+// The actions after a start timeout.
 const (
 	TimeoutFail  OnTimeout = "fail"  // the wrapper exits with ExitStartTimeout
-	TimeoutStart OnTimeout = "start" // the command is started all the same
+	TimeoutStart OnTimeout = "start" // the command starts anyway
 )
 
-// Mode says what becomes of the wrapper once the command may start.
+// ReadyWhen is what makes a container ready for its dependents.
+type ReadyWhen string
+
+// The ways to become ready.
+const (
+	ReadyByProbes ReadyWhen = "probes" // its startup and readiness probes have passed
+	ReadyByNotice ReadyWhen = "notify" // its command has sent READY=1 to NOTIFY_SOCKET (sd_notify(3))
+)
+
+// NoNotice is the reason why a container whose command has not sent READY=1 is
+// not ready.
+const NoNotice = "no READY=1 on NOTIFY_SOCKET yet"
+
+// Mode is how the wrapper runs the command.
 type Mode string
 
 // The modes.
 const (
-	Supervise Mode = "supervise" // it runs the command as its child
-	ExecMode  Mode = "exec"      // the command takes its place
+	Supervise Mode = "supervise" // as its child
+	ExecMode  Mode = "exec"      // in its own place: the command replaces the wrapper
 )
 
-// Source says where facts about other containers come from.
+// Source is where facts about other containers come from.
 type Source string
 
 // The sources.
 const (
-	SourceAuto  Source = "auto"  // records of those that keep one, else the pod's status
-	SourcePod   Source = "pod"   // the pod's status alone
-	SourceLocal Source = "local" // records alone: no request to the API server
+	SourceAuto  Source = "auto"  // records of containers that have one, otherwise the pod's status
+	SourcePod   Source = "pod"   // only the pod's status
+	SourceLocal Source = "local" // only records: no request to the API server
 )
 
-// Dependency names another container of the pod and a condition of it.
+// Dependency is another container of the pod with a condition.
 type Dependency struct {
 	Container string
 	Condition Condition
-	Optional  bool // start dependencies only: dropped when it can no longer come true
+	Optional  bool // start dependencies only: dropped when it can no longer hold, or when the start timeout passes
 }
 
-// String is the dependency as a user writes it: "migrate=succeeded", "cache=ready?".
+// String returns the dependency as a user writes it: "migrate=succeeded",
+// "cache=ready?".
 func (d Dependency) String() string {
 	s := d.Container + "=" + string(d.Condition)
 	if d.Optional {
@@ -146,7 +173,7 @@ type ExitCode int
 // Child stands for the command's own exit code.
 const Child ExitCode = -1
 
-// Or is c, or child where c is Child.
+// Or returns c, or child if c is Child.
 func (c ExitCode) Or(child int) int {
 	if c == Child {
 		return child
@@ -154,66 +181,82 @@ func (c ExitCode) Or(child int) int {
 	return int(c)
 }
 
-// Spec is one container's instructions. Parse fills in every default; a Spec
-// made by hand is written by Encode as it stands.
+// Spec contains one container's instructions. Parse fills in every default;
+// Encode writes a Spec made by hand unchanged.
 type Spec struct {
 	StartDeps []Dependency
 	StopDeps  []Dependency
 
+	StartEndpoints []Endpoint // the endpoints among the start dependencies
+
 	StopWhen       StopWhen
-	StartTimeout   time.Duration // from the wrapper's start; 0: wait for ever
+	StartTimeout   time.Duration // from the wrapper's start; 0: no limit
 	OnStartTimeout OnTimeout
-	StopDelay      time.Duration  // between the pod's stop request and passing it on
-	StopSignal     syscall.Signal // 0: SIGTERM, or the signal by which the pod's stop request came
-	StopTimeout    time.Duration  // from our stop signal to SIGKILL
-	StopHTTP       *Request       // sent instead of the signal when stop dependencies hold; nil: none
-	ExitHTTP       []Request      // sent after the command exited for good
+	StopDelay      time.Duration  // between the pod's stop request and its forwarding to the command
+	StopSignal     syscall.Signal // 0: SIGTERM, or the signal of the pod's stop request
+	StopTimeout    time.Duration  // from the wrapper's stop request to SIGKILL
+	StopHTTP       *Request       // sent instead of the signal when another container stops the command; nil: none
+	ExitHTTP       []Request      // sent after the container has permanently exited
 
-	DependencySignal syscall.Signal // sent instead of StopSignal for a stop dependency; 0: StopSignal
+	RestartWith []string  // containers whose end stops this one, so that the kubelet starts it again
+	EnvFiles    []EnvFile // read before the start; the last file that sets a variable counts
 
-	StoppedExitCode ExitCode // reported when we stopped the command and it ended in time
-	KilledExitCode  ExitCode // reported when we had to kill it
+	ReadyWhen ReadyWhen
+
+	DependencySignal syscall.Signal // sent instead of StopSignal when another container stops the command; 0: StopSignal
+
+	StoppedExitCode ExitCode // reported if a stop dependency stopped the command in time, or kept it from starting
+	KilledExitCode  ExitCode // reported if a stop dependency stopped the command, and the wrapper had to kill it
 
 	Mode     Mode
 	LogLevel string // error, info or debug
 
 	Source  Source
-	Wrapped []string // those of the dependencies that keep a record, and those in HoldFor that do
+	Wrapped []string // containers with a record among those of the dependencies and of HoldFor
 
-	// What only the webhook knows; all of it may be missing.
+	// Fields that only the webhook can fill in; all of them may be missing.
 
-	Container     string         // own name
-	Restart       Restart        // when an exit of this container is for good
-	HoldFor       []string       // containers that have to exit before this one when the pod is stopped
+	Container     string         // the container's own name
+	Restart       Restart        // decides whether an exit of this container is permanent
+	HoldFor       []string       // containers that must exit before this one when the pod is stopped
 	GracePeriod   time.Duration  // the pod's terminationGracePeriodSeconds; 0: not known
 	ProbeGrace    time.Duration  // the shortest terminationGracePeriodSeconds of its own probes; 0: none has one
-	ReadyProbes   []Probe        // have to pass, in this order, before others may be told that it is ready
-	StartupProbe  *Probe         // the container's own, asked by the gate
+	ReadyProbes   []Probe        // must pass, in this order, before the container is reported as ready
+	StartupProbe  *Probe         // the container's own, run by the gate
 	LivenessDelay time.Duration  // initialDelaySeconds of its liveness probe
 	Liveness      *Probe         // the container's own, run by "koordinator probe liveness"; nil: left to the kubelet
-	Readiness     *Probe         // likewise
-	PostStart     *Handler       // run right after the start
-	PreStop       *Handler       // run before the command is asked to stop for a stop dependency
-	RequestSignal syscall.Signal // by which the runtime asks this container to stop; 0: not known
+	Readiness     *Probe         // likewise, run by "koordinator probe readiness"
+	PostStart     *Handler       // runs right after the start
+	PreStop       *Handler       // runs before the wrapper stops the command for a reason of its own
+	RequestSignal syscall.Signal // the signal of the runtime's stop request to this container; 0: not known
 	MessagePath   string         // the container's terminationMessagePath
 
-	// Environ are variables of the command that the wrapper, which is a Go program,
-	// must not have itself: GODEBUG and the like.
+	// ReadyEndpoints contains endpoints, by container name, that decide the
+	// condition ready for containers without a wrapper. If an endpoint does not
+	// answer for a while, the pod's status is read as well.
+	ReadyEndpoints map[string]string
+	// Delegated contains the stops of containers without a wrapper that this
+	// container's wrapper performs.
+	Delegated []Delegation
+
+	// Environ contains variables of the command that would also affect the
+	// wrapper, which is a Go program: for example, GODEBUG.
 	Environ map[string]string
 
-	// Commands are words that come before the wrapper's arguments, by the node's
-	// platform ("linux/amd64", "linux/arm/v7"), where an image runs something
-	// else on each; nil where it does not.
+	// Commands contains the words that precede the wrapper's arguments, by the
+	// node's platform ("linux/amd64", "linux/arm/v7"), for an image that runs a
+	// different command on each platform; nil for other images.
 	Commands map[string][]string
 }
 
-// Default is the spec of an empty JSON object.
+// Default returns the spec of an empty JSON object.
 func Default() Spec {
 	return Spec{
 		StopWhen:       StopAny,
 		OnStartTimeout: TimeoutFail,
 		StopTimeout:    DefaultStopTimeout,
 		KilledExitCode: DefaultKilledExitCode,
+		ReadyWhen:      ReadyByProbes,
 		Mode:           Supervise,
 		LogLevel:       DefaultLogLevel,
 		Source:         SourceAuto,

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 )
 
-// splitObject splits a JSON object into its members, as decodeObject does, at a
-// tenth of its cost, since the webhook reads several specs for each pod. It is
-// not ok with anything that is not simply such an object: what is wrong with it
-// is decodeObject's to say.
+// splitObject splits a JSON object into its members, like decodeObject but at a
+// tenth of the cost, because the webhook reads several specs for each pod. ok
+// is false for anything but a simple valid object; decodeObject then returns
+// the problem.
 func splitObject(text string) (members []member, ok bool) {
 	data := bytes.TrimSpace([]byte(text))
 	if !json.Valid(data) || data[0] != '{' {
@@ -27,7 +27,7 @@ func splitObject(text string) (members []member, ok bool) {
 		if !plain {
 			return nil, false
 		}
-		rest = bytes.TrimSpace(bytes.TrimSpace(rest[end:])[1:]) // behind the colon
+		rest = bytes.TrimSpace(bytes.TrimSpace(rest[end:])[1:]) // after the colon
 		end = valueEnd(rest)
 		members = append(members, member{key, rest[:end:end]})
 		rest = bytes.TrimSpace(rest[end:])
@@ -35,8 +35,8 @@ func splitObject(text string) (members []member, ok bool) {
 	return members, true
 }
 
-// valueEnd is where the value ends that valid JSON begins with, which goes on
-// behind it.
+// valueEnd returns the end of the value at the beginning of data, which is
+// valid JSON with more text after the value.
 func valueEnd(data []byte) int {
 	depth, quoted := 0, false
 	for i := 0; ; i++ {
@@ -54,7 +54,7 @@ func valueEnd(data []byte) int {
 			continue
 		case c == '}' || c == ']':
 			depth--
-		case depth == 0 && bytes.IndexByte([]byte(",:}] \t\r\n"), data[i+1]) < 0: // within a number, true, false, null
+		case depth == 0 && bytes.IndexByte([]byte(",:}] \t\r\n"), data[i+1]) < 0: // inside a number, true, false or null
 			continue
 		}
 		if depth == 0 && !quoted {
@@ -63,8 +63,8 @@ func valueEnd(data []byte) int {
 	}
 }
 
-// plainString is the text of a valid JSON string that stands for itself: in
-// ASCII, and without a backslash.
+// plainString returns the text of a valid JSON string that needs no decoding:
+// it is ASCII and has no backslash.
 func plainString(v []byte) (text string, plain bool) {
 	if len(v) < 2 || v[0] != '"' {
 		return "", false

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -11,9 +10,10 @@ import (
 	"strings"
 )
 
-// strict decodes a value into what to points to. At all levels keys are exact and
-// given once, an unknown one is an error, and a text may stand for a number: so
-// the spec's own fields are read, too. An error says where in the value it is.
+// strict decodes a value into the variable that to points to. At all levels
+// keys are case-sensitive and unique, unknown keys are errors, and a string may
+// stand for a number, as in the spec's own fields. An error contains its
+// position in the value.
 func strict(v json.RawMessage, to any) error {
 	return decode(v, reflect.ValueOf(to).Elem())
 }
@@ -21,13 +21,9 @@ func strict(v json.RawMessage, to any) error {
 func decode(v json.RawMessage, to reflect.Value) error {
 	if strings.TrimSpace(string(v)) == "null" {
 		if to.Kind() == reflect.Slice {
-			return nil // no items: what needs some says so
+			return nil // an empty list: a field that requires items reports that
 		}
-		return errors.New("want a value, have null")
-	}
-	if raw, keep := to.Addr().Interface().(*json.RawMessage); keep {
-		*raw = slices.Clone(v)
-		return nil
+		return wrong(WrongForm, "null", "Set a value, or remove the field", "null is not a value")
 	}
 	switch to.Kind() {
 	case reflect.Pointer:
@@ -44,7 +40,7 @@ func decode(v json.RawMessage, to reflect.Value) error {
 	}
 }
 
-// membersOf are those of an object in which no key is given twice.
+// membersOf returns the members of an object without duplicate keys.
 func membersOf(v json.RawMessage) ([]member, error) {
 	members, err := decodeObject(string(v))
 	if err != nil {
@@ -53,7 +49,7 @@ func membersOf(v json.RawMessage) ([]member, error) {
 	seen := map[string]bool{}
 	for _, m := range members {
 		if seen[m.key] {
-			return nil, fmt.Errorf("%s: given twice: keep one", m.key)
+			return nil, wrong(DuplicateKey, m.key, "Keep one", "%s is set twice", m.key)
 		}
 		seen[m.key] = true
 	}
@@ -69,17 +65,17 @@ func decodeFields(v json.RawMessage, to reflect.Value) error {
 	for _, m := range members {
 		field, known := fields[m.key]
 		if !known {
-			return fmt.Errorf("%s: unknown field (known: %s)", m.key, strings.Join(slices.Sorted(maps.Keys(fields)), ", "))
+			return wrong(UnknownField, m.key, "Use one of "+strings.Join(slices.Sorted(maps.Keys(fields)), ", "), "%q is not a known field", m.key)
 		}
 		if err := decode(m.value, field); err != nil {
-			return fmt.Errorf("%s: %w", m.key, err)
+			return within(m.key, err)
 		}
 	}
 	return nil
 }
 
-// fieldsOf are a struct's fields by their names in JSON, those of embedded
-// structs among them.
+// fieldsOf returns a struct's fields by their names in JSON, including those of
+// embedded structs.
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	all := map[string]reflect.Value{}
 	for i := range v.NumField() {
@@ -103,7 +99,7 @@ func decodeMap(v json.RawMessage, to reflect.Value) error {
 	for _, m := range members {
 		value := reflect.New(to.Type().Elem()).Elem()
 		if err := decode(m.value, value); err != nil {
-			return fmt.Errorf("%s: %w", m.key, err)
+			return within(m.key, err)
 		}
 		to.SetMapIndex(reflect.ValueOf(m.key), value)
 	}
@@ -113,12 +109,13 @@ func decodeMap(v json.RawMessage, to reflect.Value) error {
 func decodeList(v json.RawMessage, to reflect.Value) error {
 	var items []json.RawMessage
 	if err := json.Unmarshal(v, &items); err != nil {
-		return fmt.Errorf("want a list […], have %.40s", v)
+		return wrong(WrongForm, "", "Write [a, b]", "%.40s is not a list", v)
 	}
 	to.Set(reflect.MakeSlice(to.Type(), len(items), len(items)))
 	for i, item := range items {
 		if err := decode(item, to.Index(i)); err != nil {
-			return fmt.Errorf("[%d]: %w", i, err)
+			to.SetLen(i) // keep the previous items: an empty one would cause a second problem
+			return within(fmt.Sprintf("[%d]", i), err)
 		}
 	}
 	return nil
@@ -135,7 +132,7 @@ func decodeScalar(v json.RawMessage, to reflect.Value) error {
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil {
-		return fmt.Errorf("%q is not a whole number", text)
+		return wrong(InvalidValue, text, "", "%q is not a whole number", text)
 	}
 	to.SetInt(n)
 	return nil

@@ -3,7 +3,6 @@ package spec
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,7 +10,8 @@ import (
 	"syscall"
 )
 
-// kind tells start from stop dependencies: what they default to and take.
+// kind distinguishes start and stop dependencies: their default condition, and
+// what they accept.
 type kind struct {
 	fallback   Condition
 	conditions []Condition
@@ -23,14 +23,14 @@ var (
 	stopDep  = kind{Exited, []Condition{Exited, Succeeded, Failed}, false}
 )
 
-// parseDeps reads "a, b=succeeded", or a list of such names and of objects
+// parseDeps parses "a, b=succeeded", or a list of such names and of objects
 // {container, condition, optional}.
 func parseDeps(v json.RawMessage, k kind) ([]Dependency, error) {
 	v = bytes.TrimSpace(v)
 	if len(v) == 0 || v[0] != '[' {
 		text, err := scalar(v)
 		if err != nil {
-			return nil, fmt.Errorf("want a container, a comma-separated text or a list, have %.40s", v)
+			return nil, wrong(WrongForm, "", "Write a container, several containers separated by commas, or a list", "%.40s is not a list of dependencies", v)
 		}
 		return parseDepList(text, k)
 	}
@@ -39,11 +39,11 @@ func parseDeps(v json.RawMessage, k kind) ([]Dependency, error) {
 		return nil, err
 	}
 	var deps []Dependency
-	var errs []string
+	var errs Problems
 	for i, item := range items {
 		d, err := parseDepItem(item, k)
 		if err != nil {
-			errs = append(errs, fmt.Sprintf("[%d]: %v", i, err))
+			errs = append(errs, problemsOf(within(fmt.Sprintf("[%d]", i), err))...)
 			continue
 		}
 		deps = append(deps, d)
@@ -51,26 +51,19 @@ func parseDeps(v json.RawMessage, k kind) ([]Dependency, error) {
 	return deps, join(errs)
 }
 
-// parseDepList reads the comma-separated form.
+// parseDepList parses the comma-separated form.
 func parseDepList(text string, k kind) ([]Dependency, error) {
 	var deps []Dependency
-	var errs []string
+	var errs Problems
 	for part := range strings.SplitSeq(text, ",") {
 		d, err := parseDep(part, k)
 		if err != nil {
-			errs = append(errs, err.Error())
+			errs = append(errs, problemsOf(err)...)
 			continue
 		}
 		deps = append(deps, d)
 	}
 	return deps, join(errs)
-}
-
-func join(texts []string) error {
-	if len(texts) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(texts, "; "))
 }
 
 func parseDepItem(v json.RawMessage, k kind) (Dependency, error) {
@@ -88,37 +81,51 @@ func parseDepItem(v json.RawMessage, k kind) (Dependency, error) {
 	}
 	d := Dependency{Condition: k.fallback}
 	seen := map[string]bool{}
-	var errs []string
+	var errs Problems
 	for _, m := range members {
 		text, err := scalar(m.value)
 		switch {
 		case seen[m.key]:
-			err = errors.New("given twice: keep one")
+			err = wrong(DuplicateKey, m.key, "Keep one", "the field is set twice")
 		case err != nil:
 		case m.key == "container":
 			d.Container = text
+		case m.key == "endpoint":
+			e, wrong := k.endpoint(text)
+			d.Container, err = e.Container, wrong
+			if !seen["optional"] { // the field takes precedence over the question mark
+				d.Optional = e.Optional
+			}
 		case m.key == "condition":
 			d.Condition, err = k.condition(text)
 		case m.key == "optional":
 			d.Optional, err = k.parseOptional(text)
 		default:
-			err = errors.New("unknown field (known: condition, container, optional)")
+			err = wrong(UnknownField, m.key, "Use container, endpoint, condition or optional", "a dependency has no field of this name")
 		}
 		seen[m.key] = true
 		if err != nil {
-			errs = append(errs, m.key+": "+err.Error())
+			errs = append(errs, problemsOf(within(m.key, err))...)
 		}
 	}
-	if d.Container == "" {
-		errs = append(errs, `container: missing: name the container, as {"container": "proxy"}`)
+	switch {
+	case seen["endpoint"] && (seen["container"] || seen["condition"]):
+		errs = append(errs, problemsOf(wrong(InvalidEndpoint, "", "Remove the container and the condition, or the endpoint", "an endpoint has neither a container nor a condition"))...)
+	case !seen["endpoint"] && IsEndpoint(d.Container):
+		errs = append(errs, problemsOf(wrong(InvalidEndpoint, "", `Set endpoint instead`, "container names a %s:// endpoint", Scheme(d.Container)))...)
+	case d.Container == "" && !seen["endpoint"]:
+		errs = append(errs, problemsOf(wrong(InvalidDependency, "", `Set container, for example {"container": "proxy"}`, "a dependency names no container"))...)
 	}
 	return d, join(errs)
 }
 
-// parseDep reads name, name=condition, name? or name=condition?.
+// parseDep parses name, name=condition, name? or name=condition?.
 func parseDep(text string, k kind) (Dependency, error) {
 	d := Dependency{Condition: k.fallback}
 	text = strings.TrimSpace(text)
+	if IsEndpoint(text) {
+		return k.endpoint(text)
+	}
 	rest, optional := strings.CutSuffix(text, "?")
 	name, condition, found := strings.Cut(rest, "=")
 	if n, ok := strings.CutSuffix(name, "?"); ok && found { // name?=condition
@@ -126,10 +133,10 @@ func parseDep(text string, k kind) (Dependency, error) {
 	}
 	d.Container = strings.TrimSpace(name)
 	if d.Container == "" {
-		return d, fmt.Errorf("no container named in %q: write name or name=condition", text)
+		return d, wrong(InvalidDependency, text, "Write NAME or NAME=CONDITION", "%q names no container", text)
 	}
 	if optional && !k.optional {
-		return d, fmt.Errorf("%q: a stop dependency cannot be optional: remove the ?", text)
+		return d, wrong(OptionalStop, text, `Remove the "?"`, "%q: a stop dependency cannot be optional", text)
 	}
 	d.Optional = optional
 	if !found {
@@ -137,7 +144,7 @@ func parseDep(text string, k kind) (Dependency, error) {
 	}
 	c, err := k.condition(strings.TrimSpace(condition))
 	if err != nil {
-		return d, fmt.Errorf("%q: %w", text, err)
+		return d, within(strconv.Quote(text), err)
 	}
 	d.Condition = c
 	return d, nil
@@ -151,16 +158,16 @@ func (k kind) condition(s string) (Condition, error) {
 	for i, c := range k.conditions {
 		names[i] = string(c)
 	}
-	return k.fallback, fmt.Errorf("unknown condition %q (one of %s)", s, strings.Join(names, ", "))
+	return k.fallback, wrong(UnknownCondition, s, "Use one of "+strings.Join(names, ", "), "%q is not a valid condition", s)
 }
 
 func (k kind) parseOptional(s string) (bool, error) {
 	b, err := strconv.ParseBool(s)
 	if err != nil {
-		return false, fmt.Errorf("%q is neither true nor false", s)
+		return false, wrong(UnknownWord, s, "Use true or false", "%q is not a valid value", s)
 	}
 	if b && !k.optional {
-		return false, errors.New("a stop dependency cannot be optional: remove it")
+		return false, wrong(OptionalStop, s, "Remove it", "a stop dependency cannot be optional")
 	}
 	return b, nil
 }
@@ -185,14 +192,14 @@ func parseExitCode(v json.RawMessage, to *ExitCode) error {
 	}
 	n, err := strconv.ParseUint(s, 10, 8)
 	if err != nil {
-		return fmt.Errorf(`%q is not an exit code: write 0–255, or "child" for the command's own`, s)
+		return wrong(InvalidExitCode, s, `Use 0 to 255, or "child" for the command's own code`, "%q is not an exit code", s)
 	}
 	*to = ExitCode(n)
 	return nil
 }
 
-// parseHBTExitCode reads terminatedByStopDepExitCode, where a negative number
-// means the command's own code.
+// parseHBTExitCode parses terminatedByStopDepExitCode, in which a negative
+// number means the command's own code.
 func parseHBTExitCode(v json.RawMessage, to *ExitCode) error {
 	s, err := scalar(v)
 	if err != nil {
@@ -205,28 +212,29 @@ func parseHBTExitCode(v json.RawMessage, to *ExitCode) error {
 	return parseExitCode(v, to)
 }
 
-// parseRequestSignal reads a signal that the wrapper has to hear, which the Go
-// runtime and the C library allow for most only.
+// parseRequestSignal parses a signal that the wrapper must be able to receive.
+// The Go runtime and the C library use some signals for themselves.
 func parseRequestSignal(v json.RawMessage, to *syscall.Signal) error {
 	if err := parseSignal(v, to); err != nil {
 		return err
 	}
 	switch *to {
-	case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE, syscall.SIGPROF, 32, 33, sigRTMin:
-		return fmt.Errorf("koordinator cannot be asked to stop by %s: choose another stop signal for the container, as SIGTERM", SignalName(*to))
+	case SIGCHLD, SIGURG, syscall.SIGPIPE, SIGPROF, 32, 33, sigRTMin:
+		return wrong(InvalidSignal, SignalName(*to), "Use another stop signal for the container, for example SIGTERM", "koordinator cannot receive %s as a stop signal", SignalName(*to))
 	}
 	return nil
 }
 
-// parseWhenStopDepExited reads HBT koordinator's {"signal": N}, with 9 to kill.
-// Its {"http": "get"} names neither port nor path, in HBT koordinator too.
+// parseWhenStopDepExited parses HBT koordinator's {"signal": N}, with 9 to
+// kill. Its {"http": "get"} has neither a port nor a path, and is therefore
+// rejected.
 func parseWhenStopDepExited(v json.RawMessage, to *syscall.Signal) error {
 	members, err := decodeObject(string(v))
 	if err != nil {
 		return err
 	}
 	if len(members) != 1 || members[0].key != "signal" {
-		return fmt.Errorf(`want {"signal": N}, have %.60s (for an HTTP request give "stopHTTP" instead, as "POST http://127.0.0.1:15020/quitquitquit")`, v)
+		return wrong(WrongForm, "", `Write {"signal": N}, or for an HTTP request the field stopHTTP, for example "POST http://127.0.0.1:15020/quitquitquit"`, "%.60s is not a signal", v)
 	}
 	if text, err := scalar(members[0].value); err == nil && text == "9" {
 		*to = syscall.SIGKILL
