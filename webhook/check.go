@@ -26,27 +26,27 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// checkCommand is the argument that has the program check an installation,
-// which "helm test" does, instead of serving.
+// checkCommand is the argument that makes the program check an installation, as
+// "helm test" does, instead of serving.
 const checkCommand = "check"
 
-// samplePod is a pod that must be injected.
+// samplePod is a pod that the webhook must inject.
 const samplePod = `{"apiVersion": "v1", "kind": "Pod",
   "metadata": {"name": "check", "annotations": {"koordinator.io/start-deps": "main: proxy"}},
   "spec": {"containers": [
     {"name": "main", "image": "none", "command": ["true"]},
     {"name": "proxy", "image": "none", "command": ["true"]}]}}`
 
-// selfCheck asks an installed webhook about a pod as the API server would: at its
-// service, with the trust that the webhook configuration has. It writes what it
-// found, good or bad.
+// selfCheck sends a pod to an installed webhook in the same way as the API
+// server: through its service, and with the CA bundle of the webhook
+// configuration. It writes the result, whether good or bad, to out.
 func selfCheck(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("webhook check", flag.ContinueOnError)
 	f.SetOutput(out)
 	address := f.String("address", "", "host and port of the webhook's service")
-	service := f.String("service", "koordinator", "name of that service")
-	namespace := f.String("namespace", os.Getenv("POD_NAMESPACE"), "namespace of that service (environment: POD_NAMESPACE)")
-	configuration := f.String("configuration", "koordinator", "MutatingWebhookConfiguration that says whom to trust")
+	service := f.String("service", "koordinator", "name of the webhook's service")
+	namespace := f.String("namespace", os.Getenv("POD_NAMESPACE"), "namespace of the webhook's service (environment: POD_NAMESPACE)")
+	configuration := f.String("configuration", "koordinator", "MutatingWebhookConfiguration with the CA bundle that the API server trusts")
 	switch err := parseAll(f, args); {
 	case errors.Is(err, flag.ErrHelp):
 		return nil
@@ -65,7 +65,7 @@ func selfCheck(ctx context.Context, args []string, out io.Writer) error {
 	return nil
 }
 
-// required says which of these flags has no value.
+// required returns an error for the first of these flags that has no value.
 func required(flags map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(flags)) {
 		if flags[name] == "" {
@@ -91,7 +91,7 @@ func checkInstalled(ctx context.Context, configuration, address, name string) er
 	return askAbout(ctx, "https://"+address+podsPath, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: name})
 }
 
-// askAbout sends the sample pod to the webhook and judges the answer.
+// askAbout sends the sample pod to the webhook and checks the answer.
 func askAbout(ctx context.Context, url string, trust *tls.Config) error {
 	question, err := json.Marshal(admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},

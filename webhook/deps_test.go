@@ -13,18 +13,18 @@ import (
 
 const module = "koordinator.io/koordinator/"
 
-// listed is a package as "go list" tells it.
+// listed is a package in the output of "go list".
 type listed struct {
 	ImportPath, Name string
 	Standard         bool
 	Imports, Deps    []string
 }
 
-// list is every package that both programs are made of, by import path.
+// list returns every package of the programs, by import path.
 func list(t *testing.T) map[string]listed {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Name,Standard,Imports,Deps",
-		module+"cmd/...", module+"wrapper/...", module+"webhook/...").Output()
+		module+"cmd/...", module+"wrapper/...", module+"webhook/...", module+"cli/...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,24 +42,29 @@ func list(t *testing.T) map[string]listed {
 	}
 }
 
-// layers are the packages from the bottom to the top. A package imports packages of
-// lower layers only: those of one layer do not import each other.
+// layers are the packages from the bottom to the top. A package imports only
+// packages of lower layers, so packages of one layer do not import each other.
 var layers = [][]string{
 	{"wrapper/spec"},
-	{"wrapper/explore", "wrapper/podstatus"}, // what follows from the contract, or belongs to it
+	{"wrapper/explore", "wrapper/podstatus", "webhook/messages", "webhook/sidecars"}, // consequences or parts of the contract
 	{
-		"wrapper/compat", "wrapper/lifecycle", "wrapper/podwatch", "wrapper/probe", "wrapper/process", "wrapper/record",
-		"webhook/certificate", "webhook/image", "webhook/inject", "webhook/nodes", "webhook/rbac", "webhook/workload",
+		"wrapper/compat", "wrapper/envfile", "wrapper/lifecycle", "wrapper/notify", "wrapper/podwatch", "wrapper/probe", "wrapper/process", "wrapper/record",
+		"webhook/certificate", "webhook/fleet", "webhook/image", "webhook/inject", "webhook/nodes", "webhook/rbac", "webhook/workload",
 	},
 	{"webhook/annotations", "webhook/commands"},
+	{"webhook/rules"},
 	{"webhook/admission"},
 	{"wrapper", "wrapper/network", "webhook"},
 	{"wrapper/command"},
+	{"cli/input", "cli/order", "cli/history", "cli/picture"},
+	{"cli/check", "cli/cluster", "cli/document", "cli/explain", "cli/graph", "cli/rules", "cli/simulate", "cli/timeline"},
+	{"cli/filter", "cli/lint"},
+	{"cli/command"}, // only its program is above it: nothing else imports the tool
 	{"cmd/*"},
 }
 
-// layer is the number of the first layer that names a package. ok is false if none
-// does.
+// layer returns the number of the first layer that names a package. ok is false
+// if there is none.
 func layer(name string) (number int, ok bool) {
 	for number, patterns := range layers {
 		for _, pattern := range patterns {
@@ -93,7 +98,22 @@ func TestDependenciesPointOneWay(t *testing.T) {
 	}
 }
 
-// Each group of packages may be imported by some of ours only.
+// Only the tool's own packages and its program import the tool.
+func TestNothingImportsTheTool(t *testing.T) {
+	for full, p := range list(t) {
+		name, ours := strings.CutPrefix(full, module)
+		if !ours || strings.HasPrefix(name, "cli/") || name == "cmd/kubectl-koordinator" {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, module+"cli/") {
+				t.Errorf("%s imports %s", name, imported)
+			}
+		}
+	}
+}
+
+// Each group of packages may be imported only by some of koordinator's packages.
 func TestDependenciesLiveWhereTheyBelong(t *testing.T) {
 	all := list(t)
 	for full, p := range all {
@@ -117,8 +137,8 @@ func TestDependenciesLiveWhereTheyBelong(t *testing.T) {
 	}
 }
 
-// What every wrapped container runs has no TLS in it, and not what would bring it
-// in: that is koordinator-net's.
+// The program that runs in every wrapped container contains no TLS code and no
+// package that would add it. TLS code belongs in koordinator-net.
 func TestTheWrapperHasNoNetworkInIt(t *testing.T) {
 	all := list(t)
 	for _, name := range []string{"cmd/koordinator", "wrapper", "wrapper/command"} {
@@ -133,24 +153,31 @@ func TestTheWrapperHasNoNetworkInIt(t *testing.T) {
 	}
 }
 
-// owners says which packages of ours may import a package, nil when all may.
+// owners returns which of koordinator's packages may import a package, or nil if
+// all may.
 func owners(imported string) func(name string) bool {
 	among := func(names ...string) func(string) bool {
 		return func(name string) bool { return slices.Contains(names, name) }
 	}
 	switch {
 	case strings.HasPrefix(imported, "sigs.k8s.io/controller-runtime"):
-		return among("webhook", "webhook/admission", "webhook/certificate", "webhook/commands", "webhook/rbac", "webhook/workload")
+		return among("webhook", "webhook/admission", "webhook/certificate", "webhook/commands", "webhook/rbac", "webhook/workload", "cli/check", "cli/filter")
+	case strings.HasPrefix(imported, "github.com/cert-manager/cert-manager"):
+		return among("cli/check")
 	case strings.HasPrefix(imported, "github.com/open-policy-agent/cert-controller"):
 		return among("webhook/certificate")
 	case strings.HasPrefix(imported, "github.com/prometheus/client_golang"):
-		return among("webhook/admission", "webhook/commands")
+		return among("webhook/admission", "webhook/commands", "webhook/fleet", "webhook/rules", "cli/filter") // the tool calls the webhook's handler
+	case strings.HasPrefix(imported, "github.com/spf13/cobra"):
+		return among("cli/command")
+	case strings.HasPrefix(imported, "k8s.io/cli-runtime"):
+		return func(name string) bool { return strings.HasPrefix(name, "cli/") }
 	case strings.HasPrefix(imported, "go.yaml.in/yaml/"):
-		return among("webhook/annotations")
+		return among("webhook/annotations", "cli/document", "cli/lint", "cli/filter")
 	case strings.HasPrefix(imported, "github.com/google/go-containerregistry"):
 		return among("webhook/image")
 	case strings.HasPrefix(imported, "k8s.io/"):
-		return func(name string) bool { return strings.HasPrefix(name, "webhook") }
+		return func(name string) bool { return strings.HasPrefix(name, "webhook") || strings.HasPrefix(name, "cli/") }
 	}
 	return nil
 }

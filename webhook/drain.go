@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// drain takes a replica out of use without a call lost. From the moment it is
-// asked to end, it is not ready, so that no new connections come, and ends
-// each connection with its next answer: an API server that keeps one open
-// would go on using it. Only then the server stops.
+// drain takes a replica out of service without losing a call. When a stop request
+// arrives, the replica becomes unready, so that it gets no new connections, and
+// it closes each connection after the next answer, because an API server would
+// otherwise keep using a connection that stays open. The server stops only after
+// that.
 type drain struct{ begun atomic.Bool }
 
-// context is one that ends a while after the parent has.
+// context returns a context that ends the given time after its parent.
 func (d *drain) context(parent context.Context, while time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	context.AfterFunc(parent, func() {
@@ -28,7 +29,7 @@ func (d *drain) context(parent context.Context, while time.Duration) (context.Co
 	return ctx, cancel
 }
 
-// ready is the readiness check: nobody has asked the process to end.
+// ready implements the readiness check: it fails after a stop request.
 func (d *drain) ready(*http.Request) error {
 	if d.begun.Load() {
 		return errors.New("shutting down")
@@ -36,7 +37,7 @@ func (d *drain) ready(*http.Request) error {
 	return nil
 }
 
-// wrap has a handler's answers end their connections while draining.
+// wrap makes the handler's answers close their connections while draining.
 func (d *drain) wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if d.begun.Load() {

@@ -27,9 +27,9 @@ func TestLeadersWorkBeginsAgainUntilTheEnd(t *testing.T) {
 	})
 }
 
-// TestB16: the parts of a term may hang in calls that nobody answers. The lease
-// is given back when they have ended or the time for that is over, and that has
-// to be well within the grace period of the pod.
+// TestB16ATermThatHangsEndsWithinThePodsGracePeriod covers parts of a term that
+// hang in calls without an answer. The lease is released when they have ended or
+// their time is over. That must happen well within the grace period of the pod.
 func TestB16ATermThatHangsEndsWithinThePodsGracePeriod(t *testing.T) {
 	resign := leaderOptions(options{}).GracefulShutdownTimeout
 	if resign == nil || *resign <= 0 || *resign > shutdownTimeout/3 {

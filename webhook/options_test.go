@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -35,12 +36,47 @@ func TestOptions(t *testing.T) {
 	if o.MinTLS != tls.VersionTLS13 || o.certificate().DNSName != "webhook.system.svc" || o.certificate().Secret.String() != "system/cert" || o.certificate().Workloads != "workloads" {
 		t.Errorf("have %+v", o)
 	}
-	if diff := cmp.Diff([]string{"a", "b"}, o.Inject.LateSidecars); diff != "" {
-		t.Errorf("late sidecars (-want +have):\n%s", diff)
+	for _, name := range []string{"a", "b", "istio-proxy"} {
+		if !o.Inject.Sidecars[name].Injected {
+			t.Errorf("%s is not known as a container that another webhook adds", name)
+		}
 	}
 	r := o.Inject.Resources
 	if len(r.Requests) != 1 || r.Requests.Memory().String() != "16Mi" || !r.Limits.Memory().Equal(*r.Requests.Memory()) {
 		t.Errorf("resources %v", r)
+	}
+}
+
+func TestNamespacesAreSelected(t *testing.T) {
+	t.Setenv("POD_NAMESPACE", "system")
+	byDefault, err := parseOptions([]string{"--wrapper-image=w"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := parseOptions([]string{
+		"--wrapper-image=w", "--namespace-selector=team in (a,b),kubernetes.io/metadata.name notin (kube-system)",
+		"--opt-in-namespace-selector=koordinator.io/injection notin (disabled)",
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name                string
+		labels              labels.Set
+		enabled, selected   bool
+		optIn, allowedOptIn bool
+	}{
+		{name: "enabled", labels: labels.Set{"koordinator.io/injection": "enabled"}, enabled: true, allowedOptIn: true},
+		{name: "disabled", labels: labels.Set{"koordinator.io/injection": "disabled", "team": "a"}, selected: true},
+		{name: "unlabelled", allowedOptIn: true},
+		{name: "excluded", labels: labels.Set{"kubernetes.io/metadata.name": "kube-system", "team": "b"}, allowedOptIn: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			have := []bool{byDefault.Enabled.Matches(tt.labels), set.Enabled.Matches(tt.labels), byDefault.OptIn.Matches(tt.labels), set.OptIn.Matches(tt.labels)}
+			if diff := cmp.Diff([]bool{tt.enabled, tt.selected, tt.optIn, tt.allowedOptIn}, have); diff != "" {
+				t.Errorf("enabled and opt-in by default, then as set (-want +have):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -57,6 +93,8 @@ func TestOptionsAreRefused(t *testing.T) {
 		{"a bad quantity", []string{"--install-cpu=much"}, `webhook: --install-cpu "much": quantities must match`},
 		{"an unknown flag", []string{"--fast"}, "flag provided but not defined: -fast"},
 		{"an unknown version of TLS", []string{"--tls-min-version=1.1"}, `invalid value "1.1" for flag -tls-min-version: "1.1" is none of 1.2, 1.3`},
+		{"a selector that is none", []string{"--namespace-selector=a in"}, `invalid value "a in" for flag -namespace-selector`},
+		{"a lease that ends too soon", []string{"--wrapper-image=w", "--lease-duration=5s"}, "webhook: --lease-duration 5s, --lease-renew-deadline 10s, --lease-retry-period 2s: each must be shorter than the one before it"},
 		{"an unknown log level", []string{"--log-level=loud"}, `invalid value "loud"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -81,7 +119,7 @@ func TestB12ArgumentsThatNobodyReadsAreRefused(t *testing.T) {
 		{"check", "extra"},
 		{"version", "extra"},
 		{"version", "--short"},
-		{"check"}, // of nothing
+		{"check"}, // without an address
 	} {
 		var stderr bytes.Buffer
 		if err := Run(t.Context(), args, &stderr); err == nil || !strings.HasPrefix(stderr.String(), "webhook") && !strings.HasPrefix(stderr.String(), "flag provided") {
@@ -112,8 +150,8 @@ func TestB12HelpAndVersionSucceed(t *testing.T) {
 	}
 }
 
-// TestB12DefaultsNameWhatTheChartMakes compares them with the objects of a
-// release that is called koordinator.
+// TestB12DefaultsNameWhatTheChartMakes compares the defaults with the objects of
+// a release named koordinator.
 func TestB12DefaultsNameWhatTheChartMakes(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "system")
 	t.Setenv("WRAPPER_IMAGE", "wrapper:1")
@@ -137,7 +175,7 @@ func TestB12DefaultsNameWhatTheChartMakes(t *testing.T) {
 			t.Errorf("the chart does not have %s", name)
 		}
 	}
-	for name, suffix := range map[string]string{o.Secret: "-cert", o.Lease: "-self-signed"} { // as the chart's helpers name them
+	for name, suffix := range map[string]string{o.Secret: "-cert", o.Lease: "-self-signed"} { // as in the chart's helpers
 		if name != "koordinator"+suffix {
 			t.Errorf("the default %s is not the release's name with %s", name, suffix)
 		}

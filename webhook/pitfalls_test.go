@@ -11,15 +11,15 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// pitfall is a way in which injectors of others went wrong, by its number.
+// pitfall is an error of other injectors, with its number.
 type pitfall struct {
 	number int
 	about  string
-	shown  string // tests, as package.Function, by blanks; goldens name their pitfalls themselves
-	reason string // why there is nothing to test here, or where else it is seen to
+	shown  string // tests, as package.Function, separated by spaces; goldens name their pitfalls themselves
+	reason string // why there is nothing to test here, or where else it is covered
 }
 
-// pitfalls are all that are known.
+// pitfalls are all known pitfalls.
 var pitfalls = []pitfall{
 	// The patch.
 	{number: 1, about: "a patch by comparison moves and drops fields that the types do not know", shown: "webhook/admission.TestInject webhook/admission.TestCorpus webhook/inject.TestPatchOperations"},
@@ -27,7 +27,7 @@ var pitfalls = []pitfall{
 	{number: 3, about: "pods that ask for nothing are patched", shown: "webhook/admission.TestOnlyNewPodsAreLookedAt"},
 	{number: 4, about: "a request is larger than what is read", shown: "webhook/admission.TestWhatIsTooLargeIsRefusedAtOnce", reason: "the body is bounded by controller-runtime, above what the API server sends"},
 
-	// Called again, and neighbours.
+	// Reinvocation, and other webhooks.
 	{number: 5, about: "a second call injects again, or misses what came between", shown: "webhook/admission.TestCorpus webhook/inject.TestAnyPod webhook/inject.TestSecondCallAfterOthers webhook/inject.TestSecondCallAfterAnotherWrapper webhook/inject.TestSecondCallWithAnotherContainer test/e2e.TestCorpus"},
 	{number: 6, about: "a mark that a user wrote switches the injection off", shown: "webhook/admission.TestInject/partly-there webhook/admission.TestInject/reserved webhook/inject.TestForgedSpecsAreNotBelieved"},
 	{number: 7, about: "names of ours are taken", shown: "webhook/admission.TestInject/reserved"},
@@ -52,7 +52,7 @@ var pitfalls = []pitfall{
 	{number: 24, about: "an argument or variable is longer than the kernel takes", shown: "webhook/admission.TestWhatIsTooLargeIsRefusedAtOnce"},
 	{number: 25, about: "an image is rewritten after we looked", shown: "webhook/inject.TestSecondCallAfterOthers", reason: "a mirror has the same image; our own may be rewritten too"},
 
-	// What wrapping brings with it.
+	// Consequences of wrapping.
 	{number: 26, about: "signals, orphans, exit codes and the terminal of PID 1", shown: "wrapper/process.TestOrphansAreReaped wrapper/process.TestTerminal wrapper/process.TestExitCodes test/pod.TestInitSignals test/pod.TestSharedProcessNamespace test/e2e.TestTheContainersOwnStopSignalIsUsed"},
 	{number: 27, about: "probes end a container that waits", shown: "webhook/admission.TestInject/own-startup-probe test/e2e.TestKubernetesSeesTheTruthWhileAContainerWaits test/e2e.TestALateStartDoesNotEatTheLivenessDelay"},
 	{number: 28, about: "a postStart hook keeps later containers from starting", shown: "webhook/admission.TestInject/hooks test/e2e.TestAPostStartHookOfAWaitingContainerIsTakenOver"},
@@ -61,7 +61,7 @@ var pitfalls = []pitfall{
 	{number: 31, about: "restarts of a container, of all, and of the sandbox", shown: "webhook/inject.TestRules test/pod.TestRestarts wrapper/record.TestPrepareClearsWhatAnEarlierSandboxLeft wrapper/process.TestFileBusy wrapper/command.TestScripts test/e2e.TestTheOrderHoldsAcrossRestarts test/e2e.TestANewSandboxForgetsNoSuccess"},
 	{number: 32, about: "termination message, output and exit code are not the command's any more", shown: "test/pod.TestTerminationMessage wrapper/process.TestExitCodes webhook/admission.TestCorpus"},
 
-	// Shapes of pods.
+	// Kinds of pods.
 	{number: 33, about: "static pods and Windows", shown: "webhook/admission.TestInject/mirror-pod webhook/admission.TestInject/windows webhook/admission.TestWindowsPodsAreKnown"},
 	{number: 34, about: "a pod has no name yet", shown: "webhook/admission.TestCorpus test/e2e.TestCorpus"},
 	{number: 35, about: "a pod has no namespace yet", shown: "webhook/admission.TestCorpus test/e2e.TestCorpus"},
@@ -91,8 +91,8 @@ var pitfalls = []pitfall{
 	{number: 57, about: "a metric for every pod", shown: "webhook/admission.TestLabelsSayNothingThatAUserHasWritten"},
 }
 
-// Every pitfall is shown by a golden or another test that is there, or says why
-// not.
+// TestPitfalls checks that an existing golden or other test covers every pitfall,
+// or that a reason explains why there is none.
 func TestPitfalls(t *testing.T) {
 	goldens := goldensOfPitfalls(t)
 	for i, p := range pitfalls {
@@ -115,7 +115,7 @@ func TestPitfalls(t *testing.T) {
 	}
 }
 
-// goldensOfPitfalls are the goldens whose comment says "pitfall 12" or
+// goldensOfPitfalls returns the goldens whose comment contains "pitfall 12" or
 // "pitfalls 12, 14 and 20-22", by number.
 func goldensOfPitfalls(t *testing.T) map[int][]string {
 	t.Helper()
@@ -139,7 +139,7 @@ func goldensOfPitfalls(t *testing.T) map[int][]string {
 	return found
 }
 
-// numbers reads a list of numbers and of ranges of them.
+// numbers parses a list of numbers and ranges.
 func numbers(t *testing.T, list string) []int {
 	t.Helper()
 	var all []int
@@ -160,8 +160,8 @@ func numbers(t *testing.T, list string) []int {
 	return all
 }
 
-// exists reports whether there is a test of that name, package.Function, or a
-// golden, webhook/admission.TestInject/name.
+// exists reports whether there is a test named package.Function, or a golden
+// named webhook/admission.TestInject/name.
 func exists(t *testing.T, name string) bool {
 	t.Helper()
 	if golden, found := strings.CutPrefix(name, "webhook/admission.TestInject/"); found {

@@ -1,7 +1,8 @@
-// Package webhook turns the arguments of the program into a running admission
-// webhook, which rewrites annotated pods as they are created, so that some of their
-// containers run under koordinator, and grants those pods what koordinator needs at
-// run time. It is the wiring of the packages below it.
+// Package webhook runs the admission webhook according to the program's
+// arguments. The webhook rewrites annotated pods when they are created, so that
+// some of their containers run under koordinator, and grants those pods the
+// permissions that koordinator needs at run time. This package only wires the
+// packages below it.
 package webhook
 
 import (
@@ -33,26 +34,27 @@ import (
 	"koordinator.io/koordinator/webhook/admission"
 	"koordinator.io/koordinator/webhook/certificate"
 	"koordinator.io/koordinator/webhook/commands"
+	"koordinator.io/koordinator/webhook/fleet"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/webhook/nodes"
+	"koordinator.io/koordinator/webhook/rules"
 	"koordinator.io/koordinator/webhook/workload"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Where the API server finds the webhook.
+// Paths at which the API server calls the webhook.
 const (
 	podsPath      = "/mutate-pods"
 	workloadsPath = "/validate-workloads"
 )
 
-// shutdownTimeout is how long reviews that are under way may take when the
-// server stops: longer than the API server waits for any of ours.
-const shutdownTimeout = 15 * time.Second
+// shutdownTimeout is how long reviews in progress may take when the server stops.
+// The API server waits at most 30 s for a webhook, whatever its configuration.
+const shutdownTimeout = 31 * time.Second
 
-// versionCommand is the argument that has the program print its version.
+// versionCommand is the argument that makes the program print its version.
 const versionCommand = "version"
 
-// printVersion writes the version.
 func printVersion(args []string, out io.Writer) error {
 	f := flag.NewFlagSet("webhook "+versionCommand, flag.ContinueOnError)
 	f.SetOutput(out)
@@ -66,8 +68,8 @@ func printVersion(args []string, out io.Writer) error {
 	return nil
 }
 
-// Run serves until the context ends. It logs to stderr, and the error it
-// returns has been told there.
+// Run serves until the context ends. It logs to stderr, including any error that
+// it returns.
 func Run(ctx context.Context, args []string, stderr io.Writer) error {
 	if len(args) > 0 {
 		switch args[0] {
@@ -88,9 +90,9 @@ func Run(ctx context.Context, args []string, stderr io.Writer) error {
 	log := slog.New(h)
 	ctrllog.SetLogger(logr.FromSlogHandler(h))
 	klog.SetSlogLogger(log)
-	slog.SetDefault(log) // net/http writes to the default one
+	slog.SetDefault(log) // net/http logs to the default logger
 	if o.Memory > 0 {
-		debug.SetMemoryLimit(o.Memory / 10 * 9) // the rest is for what the runtime does not count
+		debug.SetMemoryLimit(o.Memory / 10 * 9) // the rest is for memory that the runtime does not count
 	}
 	if err := serve(ctx, o, log); err != nil {
 		log.Error("webhook ends", "error", err)
@@ -100,7 +102,7 @@ func Run(ctx context.Context, args []string, stderr io.Writer) error {
 }
 
 // serve wires the parts together and runs them: admission on every replica, and
-// beside it what only the leader does.
+// alongside it the work of the leader.
 func serve(ctx context.Context, o options, log *slog.Logger) error {
 	api, err := config.GetConfig()
 	if err != nil {
@@ -140,6 +142,9 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	pods := admission.New(o.Inject, c, ctrlmetrics.Registry, log)
 	mgr.GetWebhookServer().Register(podsPath, out.wrap(&ctrlwebhook.Admission{Handler: pods}))
+	for _, rule := range rules.Load(o.Rules, ctrlmetrics.Registry, log) {
+		mgr.GetWebhookServer().Register(podsPath+"/rules/"+rule.Name, out.wrap(&ctrlwebhook.Admission{Handler: pods.ByRule(rule)}))
+	}
 	mgr.GetWebhookServer().Register(workloadsPath, out.wrap(&ctrlwebhook.Admission{Handler: workload.New(admission.CheckTemplate(o.Inject, log))}))
 	err = errors.Join(
 		mgr.Add(cert),
@@ -154,11 +159,12 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 			return fmt.Errorf("set up the certificate authority: %w", err)
 		}
 	}
+	injected := fleet.New(ctrlmetrics.Registry, inject.StatusAnnotation, o.Inject.Version, o.FleetByNamespace)
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
-	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, log)) })
+	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, injected, log)) })
 }
 
-// watchNodes has the manager watch what the nodes can do.
+// watchNodes makes the manager watch the versions of the nodes.
 func watchNodes(mgr manager.Manager, api *restclient.Config, log *slog.Logger) (*nodes.Watcher, error) {
 	core, err := corev1client.NewForConfigAndClient(api, mgr.GetHTTPClient())
 	if err != nil {
@@ -168,16 +174,16 @@ func watchNodes(mgr manager.Manager, api *restclient.Config, log *slog.Logger) (
 	return watcher, mgr.Add(watcher)
 }
 
-// speak limits what a TLS configuration speaks: no HTTP/2, where one connection
-// can ask for more than it gets answers of.
+// speak limits the protocols of a TLS configuration. It disables HTTP/2, because
+// with HTTP/2 one connection can request more than it reads answers for.
 func speak(c *tls.Config, lowest tlsVersion) {
 	c.MinVersion = uint16(lowest)
 	c.NextProtos = []string{"http/1.1"}
 }
 
-// run runs the admission server, and beside it the leader's work, which ends at
-// once with the context, so that another replica takes over. Admission is
-// drained first.
+// run runs the admission server and, alongside it, the leader's work. The
+// leader's work ends immediately with the context, so that another replica takes
+// over. Admission is drained first.
 func run(ctx context.Context, drained time.Duration, out *drain, mgr manager.Manager, leader func(context.Context)) error {
 	serving, stop := out.context(ctx, drained)
 	defer stop()
@@ -190,7 +196,7 @@ func run(ctx context.Context, drained time.Duration, out *drain, mgr manager.Man
 	return err
 }
 
-// inTurn is a check that makes one check after the other, until one fails.
+// inTurn returns a check that runs the checks in order until one fails.
 func inTurn(checks ...healthz.Checker) healthz.Checker {
 	return func(req *http.Request) error {
 		for _, check := range checks {

@@ -14,7 +14,7 @@ func TestWhatTheServerSpeaks(t *testing.T) {
 		lowest         tlsVersion
 		highestAsked   uint16
 		wantProtocol   string
-		wantTLSVersion uint16 // 0: refused
+		wantTLSVersion uint16 // 0: rejected
 	}{
 		{"TLS 1.2 where it is allowed", tls.VersionTLS12, tls.VersionTLS12, "HTTP/1.1", tls.VersionTLS12},
 		{"TLS 1.3 where it is asked for", tls.VersionTLS12, tls.VersionTLS13, "HTTP/1.1", tls.VersionTLS13},
@@ -23,7 +23,7 @@ func TestWhatTheServerSpeaks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(http.NotFoundHandler())
-			server.EnableHTTP2 = true // as far as the server's configuration lets it
+			server.EnableHTTP2 = true // if the server's configuration allows it
 			server.TLS = &tls.Config{MinVersion: tls.VersionTLS10}
 			speak(server.TLS, tt.lowest)
 			server.StartTLS()

@@ -3,10 +3,12 @@ package admission
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,7 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// typical is a Job's pod with a database proxy, as JSON: a golden case.
+// typical returns a Job's pod with a database proxy, as JSON, from a golden case.
 func typical(b *testing.B) []byte {
 	b.Helper()
 	archive, err := txtar.ParseFile("testdata/inject/job-with-proxy.txtar")
@@ -38,7 +40,7 @@ func typical(b *testing.B) []byte {
 	return raw
 }
 
-// creation is the question about a new pod.
+// creation returns the admission request for a new pod.
 func creation(raw []byte) admission.Request {
 	return admission.Request{AdmissionRequest: admissionv1.AdmissionRequest{
 		UID: "1", Namespace: "shop", Operation: admissionv1.Create,
@@ -47,8 +49,8 @@ func creation(raw []byte) admission.Request {
 	}}
 }
 
-// answer has a webhook answer a question again and again, the patch written
-// out each time.
+// answer makes a webhook answer a request repeatedly. The patch is encoded each
+// time.
 func answer(b *testing.B, h admission.Handler, raw []byte) {
 	b.Helper()
 	hook := &admission.Webhook{Handler: h}
@@ -67,9 +69,9 @@ func answer(b *testing.B, h admission.Handler, raw []byte) {
 	b.ReportMetric(float64(took[len(took)*99/100]), "p99-ns")
 }
 
-// processorTime reports, when it is called again, what a round took of all
-// processors: it does not hang on what else the machine does, and the garbage
-// collector is in it.
+// processorTime returns a function that reports the CPU time per operation since
+// the call of processorTime. That time does not depend on other load of the
+// machine, and it includes the garbage collector.
 func processorTime(b *testing.B) func() {
 	b.Helper()
 	used := func() int64 {
@@ -79,12 +81,12 @@ func processorTime(b *testing.B) func() {
 		}
 		return u.Utime.Nano() + u.Stime.Nano()
 	}
-	runtime.GC() // leaves nothing of earlier rounds
+	runtime.GC() // leave nothing of earlier rounds
 	before := used()
 	return func() { b.ReportMetric(float64(used()-before)/float64(b.N), "cpu-ns/op") }
 }
 
-// unasked is a pod without its annotations.
+// unasked returns a pod without its annotations.
 func unasked(b *testing.B, raw []byte) []byte {
 	b.Helper()
 	var pod corev1.Pod
@@ -99,7 +101,28 @@ func unasked(b *testing.B, raw []byte) []byte {
 	return out
 }
 
-// outcome is a pod after our patch.
+// chained returns a pod in which each container waits for the one before, and
+// stops after it.
+func chained(b *testing.B, n int) []byte {
+	b.Helper()
+	var starts, stops strings.Builder
+	pod := corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever}}
+	for i := range n {
+		pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: fmt.Sprintf("c%d", i), Image: "app:1", Command: []string{"/app"}})
+		if i > 0 {
+			fmt.Fprintf(&starts, "c%d: c%d=started\n", i, i-1)
+			fmt.Fprintf(&stops, "c%d: c%d\n", i, i-1)
+		}
+	}
+	pod.Annotations = map[string]string{"koordinator.io/start-deps": starts.String(), "koordinator.io/stop-deps": stops.String()}
+	out, err := json.Marshal(&pod)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return out
+}
+
+// outcome returns a pod after koordinator's patch.
 func outcome(b *testing.B, raw []byte) []byte {
 	b.Helper()
 	hook := &admission.Webhook{Handler: testHandler()}
@@ -114,8 +137,8 @@ func outcome(b *testing.B, raw []byte) []byte {
 	return out
 }
 
-// finished is a defaulter that is handed the pod it is to make: all it costs
-// is what its framework costs.
+// finished is a defaulter that only returns a prepared pod, so it measures the
+// cost of its framework.
 type finished struct{ pod corev1.Pod }
 
 // Default implements admission.Defaulter.
@@ -124,12 +147,12 @@ func (f finished) Default(_ context.Context, pod *corev1.Pod) error {
 	return nil
 }
 
-// BenchmarkAdmission answers questions without a server. "defaulter" is another
-// way to make the same change, and "decode" the least that any way costs.
+// BenchmarkAdmission answers requests without a server. "defaulter" is another
+// way to make the same change, and "decode" is the minimum cost of any way.
 func BenchmarkAdmission(b *testing.B) {
 	raw := typical(b)
 	h := testHandler()
-	h.log = slog.New(slog.NewJSONHandler(io.Discard, nil)) // a line for each pod is written
+	h.log = slog.New(slog.NewJSONHandler(io.Discard, nil)) // writes a log line for each pod
 	b.Run("typical", func(b *testing.B) { answer(b, h, raw) })
 	b.Run("unasked", func(b *testing.B) { answer(b, h, unasked(b, raw)) })
 	b.Run("defaulter", func(b *testing.B) {
@@ -139,6 +162,9 @@ func BenchmarkAdmission(b *testing.B) {
 		}
 		answer(b, admission.WithDefaulter(scheme.Scheme, f).Handler, raw)
 	})
+	for _, n := range []int{2, 10, 50, 200} {
+		b.Run(fmt.Sprintf("%d-containers", n), func(b *testing.B) { answer(b, h, chained(b, n)) })
+	}
 	b.Run("decode", func(b *testing.B) {
 		b.ReportAllocs()
 		defer processorTime(b)()

@@ -3,17 +3,21 @@ package admission
 import (
 	"bytes"
 	"encoding/json"
+	"sync"
 
 	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
+
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// allowed is the answer that lets a pod in, changed by the patch if it has any
-// operation. The patch is written out here: controller-runtime would write each
-// operation by itself, then all of them, and that is most of an answer's cost.
-func allowed(patch []jsonpatch.Operation, warnings []string) admission.Response {
-	resp := admission.Allowed("").WithWarnings(warnings...)
+// allowed returns the answer that accepts a pod and applies the patch, if it has
+// any operations. The patch is encoded here because controller-runtime would
+// encode each operation separately and then all of them again, which is most of
+// the cost of an answer.
+func allowed(patch []jsonpatch.Operation, warnings []messages.Problem) admission.Response {
+	resp := admission.Allowed("").WithWarnings(messages.Strings(warnings)...)
 	if len(patch) > 0 {
 		resp.Patch = encodePatch(patch)
 		resp.PatchType = new(admissionv1.PatchTypeJSONPatch)
@@ -21,7 +25,10 @@ func allowed(patch []jsonpatch.Operation, warnings []string) admission.Response 
 	return resp
 }
 
-// encodePatch writes a patch as JSON (RFC 6902).
+// buffers are reused to encode patches; a pod's patch has a few KiB.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// encodePatch encodes a patch as JSON (RFC 6902).
 func encodePatch(patch []jsonpatch.Operation) []byte {
 	type operation struct {
 		Op    string `json:"op"`
@@ -32,11 +39,13 @@ func encodePatch(patch []jsonpatch.Operation) []byte {
 	for i, o := range patch {
 		list[i] = operation{o.Operation, o.Path, o.Value}
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	b := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(b)
+	b.Reset()
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(list); err != nil {
-		panic("encode a patch: " + err.Error()) // cannot happen: of strings, numbers and types of the API
+		panic("encode a patch: " + err.Error()) // cannot happen: the values are strings, numbers and API types
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return bytes.Clone(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }

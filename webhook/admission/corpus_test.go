@@ -16,7 +16,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Every template is injected, and all of this holds for each.
+// TestCorpus injects every template and checks that all of this holds for each.
 func TestCorpus(t *testing.T) {
 	for _, template := range corpus.Templates() {
 		t.Run(template.Name, func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// checkSecondCall fails unless the second call changes nothing and says nothing
-// new. That a command was replaced it cannot see any more.
+// checkSecondCall fails unless the second call makes no change and reports
+// nothing new. The second call can no longer see that a command was replaced.
 func checkSecondCall(t *testing.T, first, second admission.Response) {
 	t.Helper()
 	if !second.Allowed || second.Patch != nil {
@@ -52,8 +52,8 @@ func checkSecondCall(t *testing.T, first, second admission.Response) {
 	}
 }
 
-// sent is a pod as the API server sends it: it mounts the service account's
-// token before it calls us.
+// sent returns a pod as the API server sends it: with the service account's
+// token, which it mounts before it calls the webhook.
 func sent(t *testing.T, pod *corev1.Pod) []byte {
 	t.Helper()
 	if mount := pod.Spec.AutomountServiceAccountToken; mount == nil || *mount {
@@ -73,8 +73,8 @@ func sent(t *testing.T, pod *corev1.Pod) []byte {
 	return raw
 }
 
-// ownPaths are what a patch may add or remove, where a name of ours ends it or
-// it is of one container.
+// ownPaths matches the paths that a patch may add or remove, provided that the
+// path ends with one of koordinator's names or belongs to a container.
 var ownPaths = regexp.MustCompile(`^(` + strings.Join([]string{
 	`/metadata/labels(/koordinator\.io~1injected)?`,
 	`/metadata/annotations(/koordinator\.io~1status)?`,
@@ -83,8 +83,8 @@ var ownPaths = regexp.MustCompile(`^(` + strings.Join([]string{
 	`/spec/(initContainers|containers)/\d+/(command|args|(env|volumeMounts)(/-)?|env/\d+/value|(startup|liveness|readiness)Probe(/\w+)*|lifecycle/(postStart|preStop(/\w+)*))`,
 }, "|") + `)$`)
 
-// A patch adds and removes what is ours, and never writes over a list or map
-// that has something in it.
+// checkOperations fails unless a patch only adds and removes koordinator's own
+// parts, and never replaces a list or map that is not empty.
 func checkOperations(t *testing.T, before []byte, resp admission.Response) {
 	t.Helper()
 	var pod any
@@ -108,11 +108,12 @@ func checkOperations(t *testing.T, before []byte, resp admission.Response) {
 	}
 }
 
-// takesOver are the members that a patch removes as koordinator does what they
-// say.
+// takesOver matches the members that a patch removes because koordinator takes
+// over their function.
 var takesOver = regexp.MustCompile(`/startupProbe/initialDelaySeconds$|/(startup|liveness|readiness)Probe/(httpGet|tcpSocket|grpc)$|/lifecycle/(postStart|preStop/(httpGet|sleep))$`)
 
-// at is the value at a JSON pointer without escapes, nil when there is none.
+// at returns the value at a JSON pointer without escapes, or nil if there is
+// none.
 func at(v any, pointer string) any {
 	for _, part := range strings.Split(pointer, "/")[1:] {
 		switch parent := v.(type) {
@@ -131,8 +132,8 @@ func at(v any, pointer string) any {
 	return v
 }
 
-// checkSpecs fails unless the wrapper reads every spec, and reads in it what
-// was written, $ included.
+// checkSpecs fails unless the wrapper can parse every spec and reads what was
+// written, including $.
 func checkSpecs(t *testing.T, after []byte) {
 	t.Helper()
 	pod := decode(t, after)
@@ -155,11 +156,11 @@ func checkSpecs(t *testing.T, after []byte) {
 	}
 }
 
-// references are what the kubelet expands in the values of variables.
+// references matches what the kubelet expands in the values of variables.
 var references = regexp.MustCompile(`\$\$|\$\([^)]*\)`)
 
-// environ is a container's environment as the kubelet makes it: $(NAME) is
-// a variable before, if there is one, and $$ is $.
+// environ returns a container's environment as the kubelet creates it: $(NAME) is
+// replaced by an earlier variable, if there is one, and $$ by $.
 func environ(c corev1.Container) map[string]string {
 	values := map[string]string{}
 	for _, e := range c.Env {
@@ -185,8 +186,8 @@ func decode(t *testing.T, raw []byte) *corev1.Pod {
 	return &pod
 }
 
-// checkDecoding fails unless the patch does the same to the bytes that were
-// sent as to what they say, written anew.
+// checkDecoding fails unless the patch has the same effect on the original bytes
+// as on a decoded and re-encoded pod.
 func checkDecoding(t *testing.T, before []byte, resp admission.Response) {
 	t.Helper()
 	anew, err := json.Marshal(decode(t, before))

@@ -16,14 +16,14 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// byImage are settings by which the wrapper's image is a volume.
+// byImage returns settings with which the wrapper's image is a volume.
 func byImage() inject.Settings {
 	s := testSettings()
 	s.Delivery = inject.ByImageVolume
 	return s
 }
 
-// decoded is a pod of JSON.
+// decoded returns a pod decoded from JSON.
 func decoded(t *testing.T, raw []byte) *corev1.Pod {
 	t.Helper()
 	var pod corev1.Pod
@@ -33,8 +33,8 @@ func decoded(t *testing.T, raw []byte) *corev1.Pod {
 	return &pod
 }
 
-// TestDeliveriesDifferInDeliveryOnly takes every golden pod that is injected
-// for the first time.
+// TestDeliveriesDifferInDeliveryOnly uses every golden pod that is injected for
+// the first time.
 func TestDeliveriesDifferInDeliveryOnly(t *testing.T) {
 	paths, err := filepath.Glob("testdata/inject/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -72,8 +72,8 @@ func TestDeliveriesDifferInDeliveryOnly(t *testing.T) {
 	}
 }
 
-// deliverByImage makes of a pod with the init container what the other delivery
-// should have made.
+// deliverByImage converts a pod with the init container to the expected result of
+// the other delivery.
 func deliverByImage(pod *corev1.Pod) {
 	pod.Spec.InitContainers = slices.DeleteFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == inject.InstallContainer })
 	if len(pod.Spec.InitContainers) == 0 {

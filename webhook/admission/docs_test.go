@@ -15,47 +15,52 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
+	"koordinator.io/koordinator/test/docs"
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// documentation are the pages that users read.
-func documentation(t *testing.T) []string {
+// root is the relative path of the repository's root.
+const root = "../.."
+
+// documentation returns the pages for users with their code blocks. It omits the
+// page of messages, because its examples are all invalid; another test reads it.
+func documentation(t *testing.T) map[string][]docs.Block {
 	t.Helper()
-	pages, err := filepath.Glob("../../docs/*.md")
+	pages, err := docs.Pages(root)
 	if err != nil || len(pages) == 0 {
 		t.Fatalf("no pages: %v", err)
 	}
-	return append(pages, "../../README.md", "../../charts/koordinator/README.md")
-}
-
-// fenced are the code blocks of a language in a page, by the line they begin at.
-func fenced(page, language string) map[int]string {
-	blocks := map[int]string{}
-	lines := strings.Split(page, "\n")
-	for i := 0; i < len(lines); i++ {
-		if !strings.HasPrefix(lines[i], "```") {
-			continue
+	all := map[string][]docs.Block{}
+	for _, page := range pages {
+		if page != "docs/reference/messages.md" {
+			all[page] = blocks(t, page)
 		}
-		end := i + 1 + slices.Index(lines[i+1:], "```")
-		if lines[i] == "```"+language {
-			blocks[i+2] = strings.Join(lines[i+1:end], "\n")
-		}
-		i = end
 	}
-	return blocks
+	return all
 }
 
-// carrier is as much of a manifest as leads to a pod: of a Pod, of what has a
-// pod template, of a CronJob, or of annotations alone.
+// blocks returns the code blocks of a page.
+func blocks(t *testing.T, page string) []docs.Block {
+	t.Helper()
+	all, err := docs.Blocks(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// carrier contains only the fields of a manifest that lead to a pod: of a Pod, of
+// an object with a pod template, of a CronJob, or of annotations alone.
 type carrier struct {
 	Annotations map[string]string `json:"annotations"`
 	Metadata    metav1.ObjectMeta `json:"metadata"`
 	Spec        json.RawMessage   `json:"spec"`
 }
 
-// podIn is the pod that a manifest makes, as the API server hands it to us.
+// podIn returns the pod that a manifest creates, as the API server sends it to
+// the webhook.
 func podIn(t *testing.T, manifest string) corev1.Pod {
 	t.Helper()
 	var w carrier
@@ -88,12 +93,12 @@ func podIn(t *testing.T, manifest string) corev1.Pod {
 	}
 }
 
-// podFor is a pod with the containers that annotations speak of.
+// podFor returns a pod with the containers that annotations name.
 func podFor(given map[string]string) corev1.Pod {
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "fragment", Annotations: given}}
 	pod.Spec.RestartPolicy = corev1.RestartPolicyNever
 	names := map[string]bool{}
-	asked, _ := annotations.Read(pod.ObjectMeta)
+	asked, _ := annotations.Read(pod.ObjectMeta, nil)
 	for _, e := range asked.Essential {
 		names[e.Container] = true
 	}
@@ -101,6 +106,9 @@ func podFor(given map[string]string) corev1.Pod {
 		names[name] = true
 		for _, d := range slices.Concat(w.Spec.StartDeps, w.Spec.StopDeps) {
 			names[d.Container] = true
+		}
+		for _, other := range w.Spec.RestartWith {
+			names[other] = true
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
@@ -115,7 +123,8 @@ func podFor(given map[string]string) corev1.Pod {
 	return pod
 }
 
-// mountToken does what the API server does before it asks us.
+// mountToken mounts the token like the API server does before it calls the
+// webhook.
 func mountToken(pod *corev1.Pod) {
 	if mount := pod.Spec.AutomountServiceAccountToken; mount != nil && !*mount {
 		return
@@ -127,8 +136,8 @@ func mountToken(pod *corev1.Pod) {
 	}
 }
 
-// accepted fails unless a pod is taken without a word, and changed unless that
-// was asked for. Specs that are in it already must be right, too.
+// accepted fails unless a pod is accepted without a warning, and changed unless
+// its annotations prevent that. Specs that are already in it must be valid, too.
 func accepted(t *testing.T, manifest string) {
 	t.Helper()
 	pod := podIn(t, manifest)
@@ -156,7 +165,7 @@ func accepted(t *testing.T, manifest string) {
 	}
 }
 
-// checkSpec fails unless a spec can be read.
+// checkSpec fails unless a spec can be parsed.
 func checkSpec(t *testing.T, text string) {
 	t.Helper()
 	if _, err := spec.Parse(text); err != nil {
@@ -164,23 +173,23 @@ func checkSpec(t *testing.T, text string) {
 	}
 }
 
-// TestDocumentation reads every example that users are shown.
+// TestDocumentation reads every example in the pages for users.
 func TestDocumentation(t *testing.T) {
-	for _, page := range documentation(t) {
-		data, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line, manifest := range fenced(string(data), "yaml") {
-			t.Run(fmt.Sprintf("%s line %d", filepath.Base(page), line), func(t *testing.T) { accepted(t, manifest) })
-		}
-		for line, text := range fenced(string(data), "json") {
-			t.Run(fmt.Sprintf("%s line %d", filepath.Base(page), line), func(t *testing.T) { checkSpec(t, text) })
+	for page, blocks := range documentation(t) {
+		for _, b := range blocks {
+			t.Run(fmt.Sprintf("%s line %d", page, b.Line), func(t *testing.T) {
+				switch b.Language {
+				case "yaml":
+					accepted(t, b.Text)
+				case "json":
+					checkSpec(t, b.Text)
+				}
+			})
 		}
 	}
 }
 
-// TestSamples reads the manifests that the documentation tells to apply.
+// TestSamples reads the manifests to apply in the documentation.
 func TestSamples(t *testing.T) {
 	paths, err := filepath.Glob("../../config/samples/*.yaml")
 	if err != nil || len(paths) == 0 {
@@ -197,11 +206,13 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestEveryAnnotationIsDocumented compares docs/annotations.md with what is
-// read: what is read stands in the table and in an example, which
-// TestDocumentation runs, and no page names one that is not read.
+// TestEveryAnnotationIsDocumented compares docs/reference/annotations.md with the
+// code. Every annotation that the code reads must be in the table and in an
+// example, which TestDocumentation runs, and no page may name an annotation that
+// the code does not read.
 func TestEveryAnnotationIsDocumented(t *testing.T) {
-	data, err := os.ReadFile("../../docs/annotations.md")
+	const path = "docs/reference/annotations.md"
+	data, err := os.ReadFile(filepath.Join(root, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,27 +220,27 @@ func TestEveryAnnotationIsDocumented(t *testing.T) {
 	known := annotations.Names()
 	for _, name := range inTable(page) {
 		if !slices.Contains(known, name) {
-			t.Errorf("the table of docs/annotations.md has %q, which is not read", name)
+			t.Errorf("the table of docs/reference/annotations.md has %q, which is not read", name)
 		}
 	}
-	examples := inExamples(t, page)
+	examples := inExamples(t, blocks(t, path))
 	for _, name := range known {
-		if name == "status" { // nobody is to write it
+		if name == "status" { // users must not set it
 			continue
 		}
 		if !slices.Contains(inTable(page), name) {
-			t.Errorf("%s is not in the table of docs/annotations.md", name)
+			t.Errorf("%s is not in the table of docs/reference/annotations.md", name)
 		}
 		if !examples[inject.Prefix+name] {
-			t.Errorf("%s has no example in docs/annotations.md", name)
+			t.Errorf("%s has no example in docs/reference/annotations.md", name)
 		}
 	}
 	if !examples[inject.EssentialLabel] {
-		t.Errorf("label %s has no example in docs/annotations.md", inject.EssentialLabel)
+		t.Errorf("label %s has no example in docs/reference/annotations.md", inject.EssentialLabel)
 	}
 }
 
-// inTable are the annotations in the table of all.
+// inTable returns the annotations in the table of all annotations.
 func inTable(page string) []string {
 	_, section, _ := strings.Cut(page, "\n## All annotations\n")
 	section, _, _ = strings.Cut(section, "\n##")
@@ -240,12 +251,15 @@ func inTable(page string) []string {
 	return names
 }
 
-// inExamples are the annotations and labels that the examples of a page have.
-func inExamples(t *testing.T, page string) map[string]bool {
+// inExamples returns the annotations and labels in the examples of a page.
+func inExamples(t *testing.T, blocks []docs.Block) map[string]bool {
 	t.Helper()
 	found := map[string]bool{}
-	for _, manifest := range fenced(page, "yaml") {
-		meta := podIn(t, manifest).ObjectMeta
+	for _, b := range blocks {
+		if b.Language != "yaml" {
+			continue
+		}
+		meta := podIn(t, b.Text).ObjectMeta
 		for key := range meta.Annotations {
 			found[key] = true
 		}
@@ -256,16 +270,17 @@ func inExamples(t *testing.T, page string) map[string]bool {
 	return found
 }
 
-// TestPagesNameOnlyWhatThereIs among annotations and labels of ours.
+// TestPagesNameOnlyWhatThereIs checks the koordinator annotations and labels that
+// pages name.
 func TestPagesNameOnlyWhatThereIs(t *testing.T) {
 	labels := []string{strings.TrimPrefix(inject.InjectedLabel, inject.Prefix), "injection"}
 	known := slices.Concat(annotations.Names(), labels)
-	for _, page := range documentation(t) {
-		data, err := os.ReadFile(page)
+	for page := range documentation(t) {
+		data, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, named := range regexp.MustCompile(`\bkoordinator\.io/([\w-]+)`).FindAllStringSubmatch(string(data), -1) {
+		for _, named := range regexp.MustCompile(`(?:^|[^/\w])koordinator\.io/([\w-]+)`).FindAllStringSubmatch(string(data), -1) {
 			if !slices.Contains(known, named[1]) {
 				t.Errorf("%s names %s, which is neither an annotation nor a label", page, named[0])
 			}
@@ -273,9 +288,10 @@ func TestPagesNameOnlyWhatThereIs(t *testing.T) {
 	}
 }
 
-// TestEveryLabelOfAMetricIsDocumented in docs/operations.md, word by word.
+// TestEveryLabelOfAMetricIsDocumented checks that docs/reference/metrics.md lists
+// every label value.
 func TestEveryLabelOfAMetricIsDocumented(t *testing.T) {
-	data, err := os.ReadFile("../../docs/operations.md")
+	data, err := os.ReadFile("../../docs/reference/metrics.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,62 +302,7 @@ func TestEveryLabelOfAMetricIsDocumented(t *testing.T) {
 	}
 	for _, word := range words {
 		if word != "" && !strings.Contains(string(data), "`"+word+"`") {
-			t.Errorf("docs/operations.md does not say what %q counts", word)
+			t.Errorf("docs/reference/metrics.md does not say what %q counts", word)
 		}
 	}
-}
-
-// TestLinks follows the links between the pages.
-func TestLinks(t *testing.T) {
-	for _, page := range documentation(t) {
-		data, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, part := range strings.Split(string(data), "](")[1:] {
-			link, _, _ := strings.Cut(part, ")")
-			if !strings.Contains(link, "://") {
-				checkLink(t, page, link)
-			}
-		}
-	}
-}
-
-// checkLink fails unless there is such a file, with such a heading.
-func checkLink(t *testing.T, page, link string) {
-	t.Helper()
-	file, anchor, _ := strings.Cut(link, "#")
-	target := page
-	if file != "" {
-		target = filepath.Join(filepath.Dir(page), file)
-	}
-	data, err := os.ReadFile(target)
-	if err != nil {
-		if info, serr := os.Stat(target); serr != nil || !info.IsDir() {
-			t.Errorf("%s: link %s: %v", page, link, err)
-		}
-		return
-	}
-	if anchor == "" {
-		return
-	}
-	for line := range strings.Lines(string(data)) {
-		if heading := strings.TrimLeft(line, "#"); heading != line && anchorOf(heading) == anchor {
-			return
-		}
-	}
-	t.Errorf("%s: link %s: no such heading", page, link)
-}
-
-// anchorOf is the name by which a heading is linked to.
-func anchorOf(heading string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == ' ':
-			return '-'
-		case r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z':
-			return r
-		}
-		return -1
-	}, strings.ToLower(strings.TrimSpace(heading)))
 }

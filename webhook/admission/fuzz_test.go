@@ -16,12 +16,12 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// seedEvery is how many templates of the corpus make one seed: all of them take
-// longer to run than there is time.
+// seedEvery is how many templates of the corpus there are per seed: all of them
+// would take too long.
 const seedEvery = 20
 
-// Whatever a pod looks like, it is refused or left alone, or the patch applies
-// and what comes of it needs no other and is read by the wrapper.
+// FuzzPod checks that any pod is rejected or left unchanged, or that its patch
+// applies and the result needs no other patch and can be read by the wrapper.
 func FuzzPod(f *testing.F) {
 	for _, seed := range seeds(f) {
 		f.Add(seed)
@@ -34,8 +34,8 @@ func FuzzPod(f *testing.F) {
 	})
 }
 
-// FuzzPodPart is a pod with another value at one place: bytes alone hardly ever
-// make a pod.
+// FuzzPodPart replaces one value in a pod: random bytes alone are hardly ever a
+// pod.
 func FuzzPodPart(f *testing.F) {
 	pods := seeds(f)
 	for i := range pods {
@@ -62,8 +62,8 @@ func FuzzPodPart(f *testing.F) {
 	})
 }
 
-// places are functions that write another value to a place within a JSON value,
-// in the order of keys.
+// places returns functions that each replace the value at one place within a JSON
+// value, in the order of keys.
 func places(v any) []func(any) {
 	var all []func(any)
 	switch parent := v.(type) {
@@ -81,7 +81,8 @@ func places(v any) []func(any) {
 	return all
 }
 
-// checkAnswer fails unless a pod is refused, left alone or injected for good.
+// checkAnswer fails unless a pod is rejected, left unchanged, or injected so that
+// a second call changes nothing.
 func checkAnswer(t *testing.T, pod []byte) {
 	t.Helper()
 	resp := ask(t, pod)
@@ -95,7 +96,7 @@ func checkAnswer(t *testing.T, pod []byte) {
 	checkRead(t, after)
 }
 
-// seeds are pods of the goldens and of the corpus.
+// seeds returns pods of the goldens and of the corpus.
 func seeds(f *testing.F) [][]byte {
 	f.Helper()
 	paths, err := filepath.Glob("testdata/inject/*.txtar")
@@ -128,8 +129,9 @@ func seeds(f *testing.F) [][]byte {
 	return all
 }
 
-// canonical is a pod as an API server would write it, which decodes before it
-// asks: no key is there twice, and nothing is null. Beside that any pod goes.
+// canonical returns a pod as an API server would encode it, which decodes it
+// first: no key occurs twice, and nothing is null. Otherwise, any pod is
+// possible.
 func canonical(raw []byte) ([]byte, bool) {
 	var pod any
 	if json.Unmarshal(raw, &pod) != nil {
@@ -142,7 +144,7 @@ func canonical(raw []byte) ([]byte, bool) {
 	return out, err == nil
 }
 
-// withoutNull leaves out members and elements that are null.
+// withoutNull omits members and elements that are null.
 func withoutNull(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -163,8 +165,8 @@ func withoutNull(v any) any {
 	return v
 }
 
-// checkRead fails unless the wrapper reads each spec that it would be started
-// with. That the kubelet makes $ of $$ is all that happens to a value before.
+// checkRead fails unless the wrapper can parse each spec with which it would be
+// started. Before that, the kubelet only replaces $$ by $.
 func checkRead(t *testing.T, after []byte) {
 	t.Helper()
 	pod := decode(t, after)

@@ -29,25 +29,26 @@ import (
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/sidecars"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// testSettings are those of every test.
+// testSettings returns the settings of every test.
 func testSettings() inject.Settings {
 	small := corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("32Mi"),
 	}
 	return inject.Settings{
-		Image:        "koordinator/wrapper:test",
-		PullPolicy:   corev1.PullIfNotPresent,
-		Resources:    corev1.ResourceRequirements{Requests: small, Limits: small},
-		LateSidecars: []string{"istio-proxy"},
-		Version:      "test",
+		Image:      "koordinator/wrapper:test",
+		PullPolicy: corev1.PullIfNotPresent,
+		Resources:  corev1.ResourceRequirements{Requests: small, Limits: small},
+		Sidecars:   sidecars.Builtin(),
+		Version:    "test",
 	}
 }
 
-// testHandler looks into no images.
+// testHandler returns a handler without image lookup.
 func testHandler() *Handler {
 	log, registry := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	c, err := commands.New(commands.Settings{Timeout: time.Second}, nil, registry, log)
@@ -57,13 +58,13 @@ func testHandler() *Handler {
 	return New(testSettings(), c, registry, log)
 }
 
-// ask is what the handler answers to the creation of a pod.
+// ask returns the handler's answer to the creation of a pod.
 func ask(t *testing.T, pod []byte) admission.Response {
 	t.Helper()
 	return askBy(t, testSettings(), pod)
 }
 
-// askBy is what it answers with other settings.
+// askBy returns the answer with other settings.
 func askBy(t *testing.T, settings inject.Settings, pod []byte) admission.Response {
 	t.Helper()
 	h := testHandler()
@@ -80,7 +81,7 @@ func askBy(t *testing.T, settings inject.Settings, pod []byte) admission.Respons
 	return resp
 }
 
-// patched is a pod after the answer's patch.
+// patched returns a pod after the answer's patch.
 func patched(t *testing.T, pod []byte, resp admission.Response) []byte {
 	t.Helper()
 	if resp.Patch == nil {
@@ -97,7 +98,7 @@ func patched(t *testing.T, pod []byte, resp admission.Response) []byte {
 	return out
 }
 
-// words is what a person sees of an answer.
+// words returns the text that a user sees of an answer.
 func words(resp admission.Response) string {
 	var b strings.Builder
 	if !resp.Allowed {
@@ -109,7 +110,7 @@ func words(resp admission.Response) string {
 	return b.String()
 }
 
-// Each archive holds pod.yaml, words.txt and, where the pod is changed,
+// Each archive contains pod.yaml, words.txt and, if the pod is changed,
 // patched.yaml.
 func TestInject(t *testing.T) {
 	paths, err := filepath.Glob("testdata/inject/*.txtar")
@@ -167,7 +168,7 @@ func golden(t *testing.T, path string, archive *txtar.Archive) {
 	}
 }
 
-// checkUntouched fails when the pod that was read is changed.
+// checkUntouched fails if the pod that was read is changed.
 func checkUntouched(t *testing.T, raw []byte) {
 	t.Helper()
 	var pod corev1.Pod
@@ -175,7 +176,7 @@ func checkUntouched(t *testing.T, raw []byte) {
 		t.Fatal(err)
 	}
 	before := pod.DeepCopy()
-	asked, _ := annotations.Read(pod.ObjectMeta)
+	asked, _ := annotations.Read(pod.ObjectMeta, nil)
 	plan := inject.Plan(&pod, asked, testSettings())
 	inject.Rewrite(inject.Complete(plan, inject.Found{}))
 	if diff := cmp.Diff(before, &pod); diff != "" {
@@ -183,15 +184,15 @@ func checkUntouched(t *testing.T, raw []byte) {
 	}
 }
 
-// unknownField is a member that no type of ours knows.
+// unknownField is a member that is not in the API types.
 const unknownField = "fieldOfTheFuture"
 
-// takenOver are the objects that koordinator puts its own in the place of, so
-// that nothing in them could survive.
+// takenOver matches the objects that koordinator replaces, so that no member of
+// them can survive.
 var takenOver = regexp.MustCompile(`\.startupProbe\.(httpGet|tcpSocket|grpc)\b|\.lifecycle\.(postStart|preStop\.(httpGet|sleep))\b`)
 
-// checkUnknownFields fails unless a field of the future in every object of
-// the pod is still in the same object after the patch.
+// checkUnknownFields fails unless an unknown field in every object of the pod is
+// still in the same object after the patch.
 func checkUnknownFields(t *testing.T, raw []byte) {
 	t.Helper()
 	var pod any
@@ -228,8 +229,8 @@ func checkUnknownFields(t *testing.T, raw []byte) {
 	}
 }
 
-// objects visits every JSON object but maps of the user's own keys. Elements
-// of a list are named in the path by their name, where they have one.
+// objects visits every JSON object except maps with user-defined keys. In the path,
+// elements of a list are identified by their mountPath or name, if they have one.
 func objects(v any, path string, visit func(path string, object map[string]any)) {
 	switch v := v.(type) {
 	case []any:

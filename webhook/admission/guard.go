@@ -6,56 +6,52 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// Bounds of what is read for one pod, far above any use: the API server checks
-// sizes only after the webhook has answered.
+// Bounds of what is read for one pod, far above any real use. They are necessary
+// because the API server checks sizes only after the webhook has answered.
 const (
 	maxAnnotations = 64 << 10 // bytes of all koordinator annotations
 	maxContainers  = 200
 )
 
-// obstacle is why nothing is read of what a pod asks.
+// obstacle is the reason why a pod's annotations are not read.
 type obstacle struct {
-	reason  string          // as it is counted; "": what the pod asks is read
-	text    string          // why the pod cannot be injected; "": it could be
-	problem *inject.Problem // for which the pod is refused; nil: it is let in
+	reason string         // label value for the metrics; "": the annotations are read
+	notes  messages.Notes // problems for which the pod is rejected, and warnings with which it is accepted
 }
 
-// guard decides whether anything is read of what a pod asks.
-func guard(pod *corev1.Pod) obstacle {
+// guard decides whether a pod's annotations are read. root is the path of the
+// template that describes the pod.
+func guard(pod *corev1.Pod, root *field.Path) obstacle {
 	if !annotations.Present(pod.ObjectMeta) {
 		return obstacle{reason: "not_annotated"}
 	}
-	if reason, text := untouchable(pod); reason != "" {
-		return obstacle{reason: reason, text: text}
+	o := obstacle{notes: messages.Notes{Root: root}}
+	switch _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; {
+	case mirror:
+		o.reason = "mirror"
+		o.notes.Warn(messages.Annotation(corev1.MirrorPodAnnotationKey), messages.MirrorPod, "",
+			"koordinator does not change this pod, because it mirrors a static pod that the kubelet has already started", "")
+	case isWindows(pod.Spec):
+		o.reason = "windows"
+		o.notes.Warn(messages.Pod("spec"), messages.WindowsPod, "", "koordinator does not change this pod, because koordinator runs on Linux only and this is a Windows pod", "")
+	case refuseTooLarge(pod, &o.notes):
+		o.reason = "too_large"
+	case annotations.Disabled(pod.ObjectMeta):
+		o.reason = "inject_false"
 	}
-	if problem := tooLarge(pod); problem != nil {
-		return obstacle{reason: "too_large", problem: problem}
-	}
-	if annotations.Disabled(pod.ObjectMeta) {
-		return obstacle{reason: "inject_false"}
-	}
-	return obstacle{}
+	return o
 }
 
-// untouchable is a word and a sentence for why a pod cannot be injected, whatever
-// its annotations; both are "" where it can.
-func untouchable(pod *corev1.Pod) (reason, text string) {
-	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
-		return "mirror", "this is the mirror of a static pod, which the kubelet has started already"
-	}
-	if isWindows(pod.Spec) {
-		return "windows", "koordinator runs on Linux only, this is a Windows pod"
-	}
-	return "", ""
-}
-
-// tooLarge says what of a pod is more than is read, or nil.
-func tooLarge(pod *corev1.Pod) *inject.Problem {
+// refuseTooLarge reports whether a pod exceeds the bounds of what koordinator
+// reads, and notes the problems.
+func refuseTooLarge(pod *corev1.Pod, n *messages.Notes) bool {
 	size := 0
 	for key, value := range pod.Annotations {
 		if strings.HasPrefix(key, inject.Prefix) {
@@ -63,14 +59,14 @@ func tooLarge(pod *corev1.Pod) *inject.Problem {
 		}
 	}
 	if size > maxAnnotations {
-		return &inject.Problem{Place: inject.Prefix, Text: fmt.Sprintf("the annotations have %d bytes, at most %d are read: shorten them", size, maxAnnotations)}
+		n.Refuse(messages.Pod("metadata.annotations"), messages.AnnotationsTooLong, "", fmt.Sprintf("the koordinator annotations have %d bytes; the limit is %d", size, maxAnnotations), "Shorten them")
 	}
-	n := len(pod.Spec.InitContainers) + len(pod.Spec.Containers)
+	containers := len(pod.Spec.InitContainers) + len(pod.Spec.Containers)
 	if slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == inject.InstallContainer }) {
-		n--
+		containers--
 	}
-	if n > maxContainers {
-		return &inject.Problem{Place: "spec.containers", Text: fmt.Sprintf("the pod has %d containers, koordinator orders at most %d: remove its annotations", n, maxContainers)}
+	if containers > maxContainers {
+		n.Refuse(messages.Pod("spec.containers"), messages.TooManyContainers, "", fmt.Sprintf("the pod has %d containers, and koordinator orders at most %d", containers, maxContainers), "Remove the koordinator annotations")
 	}
-	return nil
+	return len(n.Problems) > 0
 }

@@ -1,38 +1,39 @@
-// Package admission turns the API server's question about a new pod, or a pod
-// template, into the answer: the patch of a pod, or everything that is wrong with
-// it. It writes nothing, so a dry run is answered like any other question.
+// Package admission answers the API server's requests about new pods and pod
+// templates: with the patch of a pod, or with everything that is wrong with it.
+// It writes nothing, so it answers a dry run like any other request.
 package admission
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
-	kjson "sigs.k8s.io/json"
 
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/commands"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// Handler answers the API server's question what to do with a new pod.
+// Handler answers the API server's admission requests for new pods.
 type Handler struct {
 	settings inject.Settings
+	reader   *annotations.Reader
 	commands *commands.Finder
 	metrics  *metrics
 	log      *slog.Logger
 }
 
-// New is a handler that counts what it decides in the registry.
+// New returns a handler that counts its decisions in the registry.
 func New(settings inject.Settings, commands *commands.Finder, registry prometheus.Registerer, log *slog.Logger) *Handler {
-	return &Handler{settings: settings, commands: commands, metrics: newMetrics(registry), log: log}
+	return &Handler{settings: settings, reader: annotations.NewReader(), commands: commands, metrics: newMetrics(registry), log: log}
 }
 
 // Handle implements admission.Handler.
@@ -43,69 +44,102 @@ func (h *Handler) Handle(ctx context.Context, req admission.Request) admission.R
 	return d.response
 }
 
-// The outcomes of a review.
+// Outcomes of a review.
 const (
 	injected = "injected" // patched
-	skipped  = "skipped"  // allowed, without a patch or with nothing but a mark
+	skipped  = "skipped"  // allowed, without a patch or with one that only adds the status annotation
 	denied   = "denied"
 )
 
-// decision is an answer and how it is counted.
+// decision is an answer and its labels for the metrics.
 type decision struct {
 	decision, reason string
 	response         admission.Response
 }
 
-// skip is the answer to a request that is none of the webhook's business, or
-// that asks it to leave the pod as it is.
-func skip(reason string, warnings ...string) decision {
-	return decision{skipped, reason, admission.Allowed("").WithWarnings(warnings...)}
-}
+// skip returns the answer to a request that does not concern the webhook, or for
+// a pod that is to be left unchanged.
+func skip(reason string) decision { return decision{skipped, reason, admission.Allowed("")} }
 
-// deny is the answer to a user's mistakes.
-func deny(reason string, pod *corev1.Pod, problems []inject.Problem, warnings ...string) decision {
-	return decision{denied, reason, refused(pod, "", problems).WithWarnings(warnings...)}
+// deny returns the answer for a pod with problems.
+func deny(reason string, pod *corev1.Pod, problems, warnings []messages.Problem) decision {
+	details := &metav1.StatusDetails{Kind: "Pod", Name: nameOf(pod)}
+	return decision{denied, reason, refused(details, problems).WithWarnings(messages.Strings(warnings)...)}
 }
 
 // decide decides about a request.
 func (h *Handler) decide(ctx context.Context, req admission.Request) decision {
-	if req.Operation != admissionv1.Create || req.Resource.Resource != "pods" || req.SubResource != "" {
-		return skip("no_new_pod")
+	r, d := readReview(req)
+	if d != nil {
+		return *d
 	}
-	var pod corev1.Pod
-	unknown, err := kjson.UnmarshalStrict(req.Object.Raw, &pod, kjson.DisallowUnknownFields)
-	if err != nil {
-		return decision{denied, "not_decoded", admission.Errored(http.StatusBadRequest, fmt.Errorf("decode the pod: %w", err))}
-	}
-	switch o := guard(&pod); {
-	case o.problem != nil:
-		return deny(o.reason, &pod, []inject.Problem{*o.problem})
-	case o.text != "":
-		return h.left(&pod, o.reason, "koordinator: left alone: "+o.text)
-	case o.reason != "":
-		return skip(o.reason)
-	}
-	return h.injected(ctx, &pod, req.Namespace, paths(unknown), req.DryRun != nil && *req.DryRun)
+	r.rule = inject.StatusOf(&r.pod).Rule
+	return h.review(ctx, r)
 }
 
-// paths are those of the fields that strict decoding complains of.
-func paths(errs []error) []string {
-	var all []string
-	for _, err := range errs {
-		if f, ok := errors.AsType[kjson.FieldError](err); ok {
-			all = append(all, f.FieldPath())
-		}
+// review is a pod under review.
+type review struct {
+	pod       corev1.Pod
+	namespace string
+	unknown   []string // paths of its fields that are not decoded
+	dry       bool
+
+	rule  string                // the rule that added annotations to the pod; "": none
+	given []jsonpatch.Operation // operations that add these annotations in this call
+	keep  bool                  // whether the pod stays unchanged if the annotations do not fit it
+}
+
+// rejection is the log message for a pod with problems.
+func (r *review) rejection() string {
+	if r.keep {
+		return "rule not applied"
+	}
+	return "pod refused"
+}
+
+// attributes identify the pod in log lines.
+func (r *review) attributes() []any {
+	all := []any{"namespace", r.namespace, "pod", nameOf(&r.pod)}
+	if r.rule != "" {
+		all = append(all, "rule", r.rule)
 	}
 	return all
 }
 
-// injected decides about a pod by what it asks. unknown are the paths of its fields
-// that are not decoded.
-func (h *Handler) injected(ctx context.Context, pod *corev1.Pod, namespace string, unknown []string, dry bool) decision {
-	asked, problems := annotations.Read(pod.ObjectMeta)
-	asked.Unread = unknown
+// readReview decodes the pod of a request. If the request has none, it returns a
+// decision instead.
+func readReview(req admission.Request) (*review, *decision) {
+	if req.Operation != admissionv1.Create || req.Resource.Resource != "pods" || req.SubResource != "" {
+		return nil, new(skip("no_new_pod"))
+	}
+	r := &review{namespace: req.Namespace, dry: req.DryRun != nil && *req.DryRun}
+	var err error
+	if r.unknown, err = Decode(req.Object.Raw, &r.pod); err != nil {
+		return nil, &decision{denied, "not_decoded", admission.Errored(http.StatusBadRequest, err)}
+	}
+	return r, nil
+}
+
+// review decides about a pod.
+func (h *Handler) review(ctx context.Context, r *review) decision {
+	switch o := guard(&r.pod, nil); {
+	case len(o.notes.Problems) > 0:
+		return deny(o.reason, &r.pod, o.notes.Problems, nil)
+	case len(o.notes.Warnings) > 0:
+		return h.left(&r.pod, o.reason, o.notes.Warnings)
+	case o.reason != "":
+		return skip(o.reason)
+	}
+	return h.injected(ctx, r)
+}
+
+// injected decides about a pod by its annotations.
+func (h *Handler) injected(ctx context.Context, r *review) decision {
+	pod := &r.pod
+	asked, problems := h.reader.Read(pod.ObjectMeta)
+	asked.Unread, asked.Rule = r.unknown, r.rule
 	log := func(level slog.Level, message string, more ...any) {
-		h.log.Log(ctx, level, message, append([]any{"namespace", namespace, "pod", nameOf(pod)}, more...)...)
+		h.log.Log(ctx, level, message, append(r.attributes(), more...)...)
 	}
 	reason := "mistakes"
 	plan := inject.Plan(pod, asked, h.settings)
@@ -114,33 +148,33 @@ func (h *Handler) injected(ctx context.Context, pod *corev1.Pod, namespace strin
 		if len(problems)+len(plan.Problems) == 0 {
 			reason = "command_unknown"
 		}
-		found.Commands = h.commands.Find(ctx, pod, namespace, plan.Wanted, dry)
+		found.Commands = h.commands.Find(ctx, pod, r.namespace, plan.Wanted, r.dry)
 	}
 	result := inject.Complete(plan, found)
 	patch := inject.Rewrite(result)
 	problems = append(problems, result.Problems...)
 	switch {
 	case len(problems) > 0:
-		log(slog.LevelInfo, "pod refused", "problems", len(problems), "first", inject.Shorten(problems[0].String()))
-		return deny(reason, pod, problems, result.Warnings...)
+		log(slog.LevelInfo, r.rejection(), "problems", len(problems), "first", problems[0].String())
+		return deny(reason, pod, problems, result.Warnings)
 	case result.Skipped:
-		log(slog.LevelWarn, "pod left alone", "reason", result.Warnings)
+		log(slog.LevelWarn, "pod left alone", "reason", messages.Strings(result.Warnings))
 		if _, marked := pod.Annotations[inject.StatusAnnotation]; len(patch) > 0 || marked {
 			return decision{skipped, "lookup_failed", allowed(patch, result.Warnings)}
 		}
-		return h.left(pod, "lookup_failed", result.Warnings...)
+		return h.left(pod, "lookup_failed", result.Warnings)
 	case len(result.Wrapped) == 0:
-		return h.left(pod, "nothing_to_wrap", result.Warnings...)
+		return h.left(pod, "nothing_to_wrap", result.Warnings)
 	case len(patch) > 0:
 		log(slog.LevelInfo, "pod injected", "wrapped", result.Wrapped)
 	}
-	return decision{injected, "", allowed(patch, result.Warnings)}
+	return decision{injected, "", allowed(append(r.given, patch...), result.Warnings)}
 }
 
-// left is the answer to a pod that has koordinator annotations and in which
-// nothing is wrapped. The pod gets the status annotation all the same: the
-// policy refuse-uninjected takes that for the sign that the webhook has
-// processed the pod, and rejects one without it.
-func (h *Handler) left(pod *corev1.Pod, reason string, warnings ...string) decision {
+// left returns the answer for a pod that has koordinator annotations but no
+// wrapped containers. The pod gets the status annotation nevertheless, because
+// the policy refuse-uninjected takes it as proof that the webhook has processed
+// the pod, and rejects pods without it.
+func (h *Handler) left(pod *corev1.Pod, reason string, warnings []messages.Problem) decision {
 	return decision{skipped, reason, allowed(mark(pod, h.settings.Version, reason), warnings)}
 }

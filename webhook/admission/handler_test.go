@@ -44,7 +44,7 @@ func TestOnlyNewPodsAreLookedAt(t *testing.T) {
 	}
 }
 
-// specOf is the spec of a container as the wrapper reads it.
+// specOf returns the spec of a container as the wrapper reads it.
 func specOf(t *testing.T, pod *corev1.Pod, name string) spec.Spec {
 	t.Helper()
 	for _, c := range pod.Spec.Containers {
@@ -62,7 +62,7 @@ func specOf(t *testing.T, pod *corev1.Pod, name string) spec.Spec {
 	return spec.Spec{}
 }
 
-// Sizes are checked by the API server only after us.
+// The API server checks sizes only after the webhook.
 func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	var chain, many, typos strings.Builder
 	for i := range 9000 {
@@ -72,7 +72,7 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 		fmt.Fprintf(&many, " c%d", i)
 		fmt.Fprintf(&typos, "main%d: x\n", i)
 	}
-	var full, stops, exits strings.Builder // of contradictions
+	var full, stops, exits strings.Builder // with contradictions
 	for i := range 200 {
 		fmt.Fprintf(&full, " c%d", i)
 		fmt.Fprintf(&stops, "c%d: [", i)
@@ -86,7 +86,7 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	}
 	trim := strings.NewReplacer("c0: []\n", "")
 	for name, tt := range map[string]struct{ containers, deps, stops, want string }{
-		"annotations": {"Never main", chain.String(), "", "koordinator.io/: the annotations have"},
+		"annotations": {"Never main", chain.String(), "", "metadata.annotations: the koordinator annotations have"},
 		"containers":  {"Never" + many.String(), "c0: c1", "", "spec.containers: the pod has 2000 containers"},
 		"problems":    {"Never main", typos.String(), "", "(20 of "},
 		"contradictions": {
@@ -106,8 +106,9 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// Clients that list causes show nothing else: a pod restored from a backup by
-// its one name, and that there are more problems than are listed.
+// Clients that list causes show nothing else. The causes must therefore contain
+// the one name of a pod that was restored from a backup, and report that there
+// are more problems than are listed.
 func TestWhatClientsThatListCausesShow(t *testing.T) {
 	var typos strings.Builder
 	for i := range 30 {

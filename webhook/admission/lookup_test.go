@@ -79,8 +79,8 @@ func TestTheCommandOfAnImage(t *testing.T) {
 	})
 }
 
-// The API server checks no image's name for its length, and a registry may
-// answer whatever it likes: neither is told or logged in full.
+// The API server does not limit the length of an image's name, and a registry may
+// send any answer: neither is reported or logged in full.
 func TestLongNamesAndAnswersAreNotTold(t *testing.T) {
 	s := newShop(t)
 	var logged strings.Builder
@@ -93,8 +93,8 @@ func TestLongNamesAndAnswersAreNotTold(t *testing.T) {
 	}
 }
 
-// Another webhook may put its own program before ours, and what a lookup found
-// stays with the container.
+// Another webhook may prepend its own program to koordinator. The result of a
+// lookup stays in the container.
 func TestWhatAnImageRunsIsKeptBehindAnotherWrapper(t *testing.T) {
 	s := newShop(t)
 	differs := s.push(t, "differs:1", map[string]v1.Config{
@@ -113,7 +113,7 @@ func TestWhatAnImageRunsIsKeptBehindAnotherWrapper(t *testing.T) {
 	}
 }
 
-// warned is the digest that the warning of a mutable tag names.
+// warned returns the digest in the warning about a mutable tag.
 func warned(t *testing.T, s *shop, image string) string {
 	t.Helper()
 	resp, _ := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = image, nil })
@@ -121,7 +121,7 @@ func warned(t *testing.T, s *shop, image string) string {
 	if !found {
 		t.Fatalf("no digest in %q", resp.Warnings)
 	}
-	digest, _, _ = strings.Cut(digest, ",")
+	digest, _, _ = strings.Cut(digest, ")")
 	return digest
 }
 
@@ -188,14 +188,14 @@ func TestALookupThatFails(t *testing.T) {
 			t.Fatal("allowed")
 		}
 		for _, part := range []string{
-			`container "main": pod "web": `, missing, "404", `the pull secret "gone" does not exist`,
-			"set command: in the pod", `koordinator.io/command: {"main": `, "command index",
+			"spec.containers[main]: ", missing, "404", `the pull secret "gone" does not exist`,
+			"set command or the annotation", `koordinator.io/command: {"main": `, "command index",
 		} {
 			if !strings.Contains(resp.Result.Message, part) {
 				t.Errorf("no %q in %s", part, resp.Result.Message)
 			}
 		}
-		if c := resp.Result.Details.Causes; len(c) != 1 || c[0].Field != "spec.containers[0]" {
+		if c := resp.Result.Details.Causes; len(c) != 1 || c[0].Field != "spec.containers[main]" {
 			t.Errorf("causes %+v", c)
 		}
 	})
@@ -217,7 +217,7 @@ func TestALookupThatFails(t *testing.T) {
 		pod.Spec.Containers[0].Command = []string{"/known"}
 		raw, _ = json.Marshal(pod)
 		resp := s.review(t, raw)
-		if !resp.Allowed || !strings.Contains(strings.Join(resp.Warnings, " "), `container "proxy": is not wrapped`) {
+		if !resp.Allowed || !strings.Contains(strings.Join(resp.Warnings, " "), "spec.containers[proxy]: koordinator does not wrap this container") {
 			t.Fatal(resp.Result.Message, resp.Warnings)
 		}
 		if err := json.Unmarshal(patched(t, raw, resp), &pod); err != nil {
@@ -231,7 +231,7 @@ func TestALookupThatFails(t *testing.T) {
 		s.settings.SkipTrouble = true
 		defer func() { s.settings.SkipTrouble = false }()
 		resp, pod := s.create(t, func(main, _ *corev1.Container) { main.Image, main.Command = missing, nil })
-		if !resp.Allowed || !strings.Contains(strings.Join(resp.Warnings, " "), "the pod is left alone") {
+		if !resp.Allowed || !strings.Contains(strings.Join(resp.Warnings, " "), "koordinator does not change this pod") {
 			t.Fatal(resp.Result.Message, resp.Warnings)
 		}
 		if have := pod.Annotations[inject.StatusAnnotation]; have != `{"version":"test","skipped":true}` {
@@ -276,10 +276,10 @@ func TestARegistryThatHangsHoldsNoAdmissionPastItsDeadline(t *testing.T) {
 	}()
 	select {
 	case resp := <-done:
-		if resp.Allowed || strings.Count(resp.Result.Message, "the command is not known") != 2 {
+		if resp.Allowed || strings.Count(resp.Result.Message, "koordinator needs the container's command") != 2 {
 			t.Error(resp.Result.Message)
 		}
-	case <-time.After(10 * time.Second): // the API server's patience
+	case <-time.After(10 * time.Second): // the API server's timeout
 		t.Fatal("no answer")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"koordinator.io/koordinator/webhook/inject"
 )
 
-// mark is the patch that writes the status annotation into a pod in which nothing
-// is wrapped. It is empty if the pod has the annotation from an earlier call.
+// mark returns the patch that adds the status annotation to a pod without wrapped
+// containers. It is empty if an earlier call has already added the annotation.
 func mark(pod *corev1.Pod, version, reason string) []jsonpatch.Operation {
 	text, err := json.Marshal(inject.Status{Version: version, Reason: reason})
 	if err != nil {
@@ -24,5 +24,11 @@ func mark(pod *corev1.Pod, version, reason string) []jsonpatch.Operation {
 	case len(pod.Annotations) == 0:
 		return []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/annotations", map[string]string{key: string(text)})}
 	}
-	return []jsonpatch.Operation{jsonpatch.NewOperation("add", "/metadata/annotations/"+strings.ReplaceAll(key, "/", "~1"), string(text))}
+	return []jsonpatch.Operation{annotation(key, string(text))}
+}
+
+// annotation returns the operation that adds an annotation to a pod that already
+// has annotations.
+func annotation(key, value string) jsonpatch.Operation {
+	return jsonpatch.NewOperation("add", "/metadata/annotations/"+strings.ReplaceAll(key, "/", "~1"), value)
 }

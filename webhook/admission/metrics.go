@@ -6,9 +6,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics counts what the webhook decides. No label has a pod's, an image's or
-// a namespace's name in it: all of them are chosen by users.
+// metrics counts the decisions of the webhook. No label contains the name of a
+// pod, image or namespace, because users choose these names. The names of rules
+// are safe, because the operator chooses them.
 type metrics struct {
+	rules    *prometheus.CounterVec   // rule, decision
 	reviews  *prometheus.CounterVec   // decision, reason
 	duration *prometheus.HistogramVec // decision; seconds
 }
@@ -18,20 +20,27 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
 		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "koordinator_admission_reviews_total",
-			Help: "Pods that were reviewed, by what was decided and why.",
+			Help: "Number of reviews of pods, by decision and reason.",
 		}, []string{"decision", "reason"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "koordinator_admission_duration_seconds",
-			Help:    "Time to decide about a pod, image lookups included, by what was decided.",
+			Help:    "Duration of reviews in seconds, including image lookups, by decision.",
 			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 2.5, 5},
 		}, []string{"decision"}),
 	}
-	registry.MustRegister(m.reviews, m.duration)
+	m.rules = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "koordinator_rule_pods_total",
+		Help: "Number of pods that a rule selected, by rule and decision.",
+	}, []string{"rule", "decision"})
+	registry.MustRegister(m.reviews, m.duration, m.rules)
 	return m
 }
 
-// decided counts one review. reason is one of a few words of ours.
+// decided counts one review. The package defines all values of reason.
 func (m *metrics) decided(decision, reason string, took time.Duration) {
 	m.reviews.WithLabelValues(decision, reason).Inc()
 	m.duration.WithLabelValues(decision).Observe(took.Seconds())
 }
+
+// ruled counts a pod that a rule selected.
+func (m *metrics) ruled(rule, decision string) { m.rules.WithLabelValues(rule, decision).Inc() }

@@ -26,7 +26,7 @@ import (
 	"koordinator.io/koordinator/webhook/image"
 )
 
-// What labels may say. Dashboards and alerts are made of these words.
+// Possible values of labels. Dashboards and alerts use these words.
 var (
 	decisionWords = []string{
 		"injected/",
@@ -40,8 +40,8 @@ var (
 	}
 )
 
-// counted is what the counters of a registry say: "decision/reason" and
-// "result" → how often.
+// counted returns the counters of a registry: "decision/reason" and "result" →
+// count.
 func counted(t *testing.T, registry *prometheus.Registry) (decisions, lookups map[string]int) {
 	t.Helper()
 	families, err := registry.Gather()
@@ -66,7 +66,7 @@ func counted(t *testing.T, registry *prometheus.Registry) (decisions, lookups ma
 	return decisions, lookups
 }
 
-// grown is what has been added.
+// grown returns the increase of each counter.
 func grown(before, after map[string]int) map[string]int {
 	more := map[string]int{}
 	for key, n := range after {
@@ -77,7 +77,7 @@ func grown(before, after map[string]int) map[string]int {
 	return more
 }
 
-// odd is a registry that answers with a mistake for each repository.
+// odd starts a registry that answers with a different error for each repository.
 func odd(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -103,8 +103,8 @@ func odd(t *testing.T) string {
 	return server.Listener.Addr().String()
 }
 
-// jobOf is the pod of a Job whose container "main" has an image of this name,
-// and says not what it runs.
+// jobOf returns the pod of a Job whose container "main" has an image of this name
+// and no command.
 func jobOf(t *testing.T, image string) []byte {
 	t.Helper()
 	var pod corev1.Pod
@@ -119,7 +119,7 @@ func jobOf(t *testing.T, image string) []byte {
 	return raw
 }
 
-// withPod is a pod changed.
+// withPod returns a pod with a change.
 func withPod(t *testing.T, raw []byte, change func(pod *corev1.Pod)) []byte {
 	t.Helper()
 	var pod corev1.Pod
@@ -174,8 +174,8 @@ func TestEachDecisionIsCountedWithItsReason(t *testing.T) {
 	}
 }
 
-// lookingHandler looks images up with plain HTTP at any registry of this
-// machine.
+// lookingHandler returns a handler that looks up images with plain HTTP at any
+// registry on this machine.
 func lookingHandler(t *testing.T, registry *prometheus.Registry, s commands.Settings) *Handler {
 	t.Helper()
 	silent := slog.New(slog.DiscardHandler)
@@ -235,8 +235,8 @@ func TestEachLookupIsCountedWithItsResult(t *testing.T) {
 	}
 }
 
-// Users choose every name and every text in a pod, so that none of them may
-// become the label of a time series.
+// Users choose every name and every text in a pod, so none of them may become the
+// label of a time series.
 func TestLabelsSayNothingThatAUserHasWritten(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	h := lookingHandler(t, registry, commands.Settings{Timeout: time.Second})

@@ -21,10 +21,11 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// chartPolicy is a ValidatingAdmissionPolicy of the chart, as config/ has it.
+// chartPolicy returns a ValidatingAdmissionPolicy of the chart, in the form in
+// which it is in config/.
 func chartPolicy(t *testing.T, name string) admissionregistrationv1.ValidatingAdmissionPolicy {
 	t.Helper()
-	data := slices.Concat(read(t, "../../config/webhook/policies.yaml"), []byte("\n---\n"), read(t, "../../config/rbac/rbac.yaml"))
+	data := slices.Concat(read(t, "../../config/webhook/policies.yaml"), []byte("\n---\n"), read(t, "../../config/webhook/misplaced.yaml"), []byte("\n---\n"), read(t, "../../config/rbac/rbac.yaml"))
 	for documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096); ; {
 		var p admissionregistrationv1.ValidatingAdmissionPolicy
 		err := documents.Decode(&p)
@@ -39,8 +40,8 @@ func chartPolicy(t *testing.T, name string) admissionregistrationv1.ValidatingAd
 	}
 }
 
-// says is a policy's refusal of an object, "" where it has none: the policy
-// does not match, or all its validations hold.
+// says returns a policy's rejection of an object, or "" if the policy does not
+// match or all its validations hold.
 func says(t *testing.T, p admissionregistrationv1.ValidatingAdmissionPolicy, object, request any) string {
 	t.Helper()
 	known := map[string]any{"object": object, "request": request}
@@ -66,8 +67,8 @@ func says(t *testing.T, p admissionregistrationv1.ValidatingAdmissionPolicy, obj
 	return ""
 }
 
-// eval is the value of an expression, with the functions that the API server
-// offers and these policies use.
+// eval returns the value of an expression, with the functions of the API server
+// that these policies use.
 func eval(t *testing.T, expression string, known map[string]any) any {
 	t.Helper()
 	options := []cel.EnvOption{cel.OptionalTypes(), ext.Strings(ext.StringsVersion(2))}
@@ -93,7 +94,7 @@ func eval(t *testing.T, expression string, known map[string]any) any {
 	return value.Value()
 }
 
-// tree is an object as the API server's expressions see it.
+// tree returns an object as the API server's expressions see it.
 func tree(t *testing.T, raw []byte) map[string]any {
 	t.Helper()
 	var object map[string]any
@@ -105,7 +106,7 @@ func tree(t *testing.T, raw []byte) map[string]any {
 
 const refusesUninjected = "koordinator-refuse-uninjected"
 
-// guarded is the policy's answer to a pod that no webhook has processed.
+// guarded returns the policy's answer to a pod that no webhook has processed.
 func guarded(t *testing.T, raw []byte) string {
 	t.Helper()
 	return says(t, chartPolicy(t, refusesUninjected), tree(t, raw), map[string]any{})
@@ -127,7 +128,7 @@ func TestB8NoOrderPassesThePolicyWithoutTheWebhook(t *testing.T) {
 			var want string
 			for key, value := range notes {
 				annotations["koordinator.io/"+key] = value
-				want = "this pod has koordinator.io/" + key + ", but the koordinator webhook did not process it"
+				want = "metadata.annotations[koordinator.io/" + key + "]: the koordinator webhook did not process this pod"
 			}
 			if said := guarded(t, podOf(t, "Never main proxy", annotations)); !strings.HasPrefix(said, want) {
 				t.Errorf("said %q, want %q", said, want)
@@ -154,8 +155,9 @@ func TestB8PodsThatNeedNoMark(t *testing.T) {
 	}
 }
 
-// TestB8EveryPodThatTheWebhookAdmitsPassesThePolicy: in every other pod the
-// policy finds something to refuse.
+// TestB8EveryPodThatTheWebhookAdmitsPassesThePolicy checks each golden pod that the
+// webhook admits, and some others: the policy accepts it after the patch, and a
+// second call does not change it.
 func TestB8EveryPodThatTheWebhookAdmitsPassesThePolicy(t *testing.T) {
 	pods := map[string][]byte{
 		"Windows": withPod(t, podOf(t, "Never main", given("start-deps", "main: x")), func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }),
@@ -204,7 +206,7 @@ func TestB8EveryPodThatTheWebhookAdmitsPassesThePolicy(t *testing.T) {
 	}
 }
 
-// read is a file's content.
+// read returns the content of a file.
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -215,7 +217,7 @@ func read(t *testing.T, path string) []byte {
 }
 
 func TestB9TheWebhookMayWriteOneRoleBindingOnly(t *testing.T) {
-	const webhook = "system:serviceaccount:koordinator-system:koordinator"
+	const webhook = "system:serviceaccount:koordinator-io:koordinator"
 	binding := func(name, kind, role, subjects string) string {
 		return `{"metadata": {"namespace": "shop", "name": "` + name + `"}, "roleRef": {"kind": "` + kind + `", "name": "` + role + `"}, "subjects": [` + subjects + `]}`
 	}

@@ -16,7 +16,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// checkRemoval fails unless a pod without what is ours is what it was before.
+// checkRemoval fails unless a pod without koordinator's parts equals the original
+// pod.
 func checkRemoval(t *testing.T, before, after []byte) {
 	t.Helper()
 	var was, is map[string]any
@@ -25,7 +26,7 @@ func checkRemoval(t *testing.T, before, after []byte) {
 			t.Fatal(err)
 		}
 	}
-	asked, _ := annotations.Read(decode(t, before).ObjectMeta)
+	asked, _ := annotations.Read(decode(t, before).ObjectMeta, nil)
 	r := removal{t: t, specs: specsOf(t, after), asked: asked.Wishes}
 	r.pod(was, is)
 	if diff := cmp.Diff(was, is); diff != "" {
@@ -33,7 +34,7 @@ func checkRemoval(t *testing.T, before, after []byte) {
 	}
 }
 
-// specsOf are the specs of the wrapped containers, by name.
+// specsOf returns the specs of the wrapped containers, by name.
 func specsOf(t *testing.T, after []byte) map[string]spec.Spec {
 	t.Helper()
 	pod, all := decode(t, after), map[string]spec.Spec{}
@@ -45,15 +46,15 @@ func specsOf(t *testing.T, after []byte) map[string]spec.Spec {
 	return all
 }
 
-// removal takes away from a pod what koordinator has added, and puts back what
-// it took over, if it was written down.
+// removal removes koordinator's parts from a pod and restores what koordinator
+// took over, if it is recorded in the specs.
 type removal struct {
 	t     *testing.T
 	specs map[string]spec.Spec // by container
 	asked map[string]inject.Wish
 }
 
-// pod takes ours out of the pod and its containers.
+// pod removes koordinator's parts from the pod and its containers.
 func (r removal) pod(was, is map[string]any) {
 	metaWas, metaIs := was["metadata"].(map[string]any), is["metadata"].(map[string]any)
 	r.key(metaWas, metaIs, "labels", inject.InjectedLabel)
@@ -73,7 +74,7 @@ func (r removal) pod(was, is map[string]any) {
 	}
 }
 
-// container undoes the wrapping of one.
+// container reverts the wrapping of a container.
 func (r removal) container(s spec.Spec, was, is map[string]any) {
 	r.command(s, was, is)
 	r.named(was, is, "env", regexp.MustCompile(`^KOORDINATOR_`))
@@ -87,8 +88,8 @@ func (r removal) container(s spec.Spec, was, is map[string]any) {
 	}
 }
 
-// command takes the wrapper away from before the real one. One from the
-// annotation has replaced command and args, which are put back.
+// command removes the wrapper before the real command. A command from the
+// annotation has replaced command and args, which are restored.
 func (r removal) command(s spec.Spec, was, is map[string]any) {
 	words := is["command"].([]any)
 	if len(words) < 3 || words[0] != spec.Binary || words[1] != "--" {
@@ -108,8 +109,8 @@ func (r removal) command(s spec.Spec, was, is map[string]any) {
 	}
 }
 
-// startupProbe takes the gate away, and puts back what it runs instead: the
-// thresholds have to be there still.
+// startupProbe removes the gate and restores the probe that the gate runs. The
+// thresholds must still be there.
 func (r removal) startupProbe(s spec.Spec, was, is map[string]any) {
 	gate, _ := is["startupProbe"].(map[string]any)
 	exec, _ := gate["exec"].(map[string]any)
@@ -130,8 +131,8 @@ func (r removal) startupProbe(s spec.Spec, was, is map[string]any) {
 	}
 }
 
-// answered takes the probes away that the kubelet asks koordinator for, and puts
-// back what is run instead: the thresholds have to be there still.
+// answered removes the probes that run koordinator and restores the probes that
+// koordinator runs instead. The thresholds must still be there.
 func (r removal) answered(s spec.Spec, was, is map[string]any, place, kind string, taken *spec.Probe) {
 	probe, _ := is[place].(map[string]any)
 	exec, _ := probe["exec"].(map[string]any)
@@ -154,7 +155,7 @@ func (r removal) answered(s spec.Spec, was, is map[string]any, place, kind strin
 	}
 }
 
-// environ puts the variables back that are kept for the command.
+// environ restores the variables that are withheld for the command.
 func (r removal) environ(s spec.Spec, is map[string]any) {
 	all, _ := is["env"].([]any)
 	for _, item := range all {
@@ -165,7 +166,7 @@ func (r removal) environ(s spec.Spec, is map[string]any) {
 	}
 }
 
-// hooks puts those back that are run by koordinator, if it knows them.
+// hooks restores the hooks that koordinator runs, if the spec contains them.
 func (r removal) hooks(s spec.Spec, was, is map[string]any) {
 	if was["postStart"] != nil && is["postStart"] == nil {
 		r.hook(s, was["postStart"].(map[string]any), s.PostStart)
@@ -180,7 +181,7 @@ func (r removal) hooks(s spec.Spec, was, is map[string]any) {
 	}
 }
 
-// hook fails unless a hook is written down as it was.
+// hook fails unless the spec contains a hook in its original form.
 func (r removal) hook(s spec.Spec, was map[string]any, is *spec.Handler) {
 	written := map[string]any{}
 	if is != nil && is.Exec != nil {
@@ -203,13 +204,13 @@ func (r removal) hook(s spec.Spec, was map[string]any, is *spec.Handler) {
 	}
 }
 
-// number is a number of a JSON object, 0 when it is not there.
+// number returns a number of a JSON object, or 0 if it is missing.
 func number(v any) int {
 	f, _ := v.(float64)
 	return int(f)
 }
 
-// restore makes a member what it was.
+// restore restores the original value of a member.
 func restore(was, is map[string]any, key string) {
 	if value, found := was[key]; found {
 		is[key] = value
@@ -218,8 +219,8 @@ func restore(was, is map[string]any, key string) {
 	}
 }
 
-// named takes what has such a name out of a list, and the list with it when
-// nothing is left and there was none.
+// named removes elements with matching names from a list. It also removes the
+// list if it is empty and was not in the original.
 func (r removal) named(was, is map[string]any, key string, ours *regexp.Regexp) {
 	all, found := is[key].([]any)
 	if !found {
@@ -232,8 +233,8 @@ func (r removal) named(was, is map[string]any, key string, ours *regexp.Regexp) 
 	}
 }
 
-// key takes one out of a map, and the map with it when nothing is left and
-// there was none.
+// key removes a key from a map. It also removes the map if it is empty and was
+// not in the original.
 func (r removal) key(was, is map[string]any, name, key string) {
 	entries, found := is[name].(map[string]any)
 	if !found || entries[key] == nil {

@@ -10,10 +10,11 @@ import (
 	"koordinator.io/koordinator/test/corpus"
 )
 
-// levels are those of Pod Security, the strictest first.
+// levels are the levels of Pod Security, the strictest first.
 var levels = []api.Level{api.LevelRestricted, api.LevelBaseline, api.LevelPrivileged}
 
-// level is the strictest that a pod meets, and why not the one before.
+// level returns the strictest level that a pod meets, and why it does not meet
+// the one before.
 func level(t *testing.T, pod *corev1.Pod) (int, string) {
 	t.Helper()
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
@@ -33,13 +34,15 @@ func level(t *testing.T, pod *corev1.Pod) (int, string) {
 	return 0, ""
 }
 
-// checkSecurity fails when the injected pod meets less of Pod Security than
-// the pod did.
+// checkSecurity fails if the injected pod meets a less strict level of Pod
+// Security than the original pod. It may meet a stricter one: the wrapper runs a
+// startup probe of another host in the container's network, instead of the kubelet
+// in the node's.
 func checkSecurity(t *testing.T, before, after []byte) {
 	t.Helper()
 	was, _ := level(t, decode(t, before))
 	is, why := level(t, decode(t, after))
-	if is != was {
+	if is > was {
 		t.Errorf("Pod Security: it was %s and is %s: %s", levels[was], levels[is], why)
 	}
 }

@@ -25,35 +25,35 @@ func TestB6DependencyOnItselfIsOneMessage(t *testing.T) {
 	}{
 		{
 			name: "at the start", key: "start-deps", value: "main: main",
-			want: `koordinator.io/start-deps: container "main": container "main" cannot depend on itself: remove it`,
+			want: `metadata.annotations[koordinator.io/start-deps][main]: container "main" cannot depend on itself. Remove the dependency [KO227]`,
 		},
 		{
 			name: "at the stop", key: "stop-deps", value: "main: [proxy, main]",
-			want: `koordinator.io/stop-deps: container "main": container "main" cannot depend on itself: remove it`,
+			want: `metadata.annotations[koordinator.io/stop-deps][main]: container "main" cannot depend on itself. Remove the dependency [KO227]`,
 		},
 		{
 			name: "in a spec object", key: "spec", value: "main: {startDeps: main}",
-			want: `koordinator.io/spec: container "main": startDeps: container "main" cannot depend on itself: remove it`,
+			want: `metadata.annotations[koordinator.io/spec][main].startDeps: container "main" cannot depend on itself. Remove the dependency [KO227]`,
 		},
 		{
 			name: "a name that is none", key: "start-deps", value: "main: Proxy",
-			want: `koordinator.io/start-deps: container "main": "Proxy" is no container name: a name has lower-case letters, digits and - only`,
+			want: `metadata.annotations[koordinator.io/start-deps][main]: "Proxy" is not a container name. Use lowercase letters, digits and "-" [KO114]`,
 		},
 		{
 			name: "a name twice", key: "start-deps", value: "main: proxy, proxy=exited",
-			want: `koordinator.io/start-deps: container "main": container "proxy" is named twice: keep one condition`,
+			want: `metadata.annotations[koordinator.io/start-deps][main]: container "proxy" is listed twice. Keep one condition [KO228]`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			have := template(t, "Never main proxy", given(tt.key, tt.value), probed)
-			if diff := cmp.Diff("422 spec.template: "+tt.want, strings.TrimSpace(have)); diff != "" {
+			if diff := cmp.Diff("422 spec.template."+tt.want, strings.TrimSpace(have)); diff != "" {
 				t.Errorf("(-want +have):\n%s", diff)
 			}
 		})
 	}
 }
 
-// What is wrong with a probe or a hook is told by the names in the pod.
+// Problems of a probe or a hook name the fields of the pod.
 func TestB6MessagesNameTheFieldsOfThePod(t *testing.T) {
 	bad := func(h *corev1.ProbeHandler) { h.TCPSocket = &corev1.TCPSocketAction{Port: intstr.FromInt32(80000)} }
 	for _, tt := range []struct {
@@ -75,7 +75,7 @@ func TestB6MessagesNameTheFieldsOfThePod(t *testing.T) {
 			have := template(t, "Never main proxy log", given("start-deps", "{main: proxy=started, log: main}"), func(pod *corev1.Pod) {
 				tt.change(&pod.Spec.Containers[0])
 			})
-			if !strings.HasPrefix(have, `422 spec.template: container "main": `+tt.field+": ") || strings.Contains(have, "; ") {
+			if !strings.HasPrefix(have, "422 spec.template.spec.containers[main]."+tt.field+": ") || strings.Contains(have, "; ") {
 				t.Errorf("have %s, want one problem of %s", have, tt.field)
 			}
 		})

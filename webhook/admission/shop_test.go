@@ -36,13 +36,13 @@ import (
 	"koordinator.io/koordinator/webhook/image"
 )
 
-// shop is a registry behind basic authentication, whose user is "team" with
-// the password "secret", and a handler that knows it.
+// shop is a registry with basic authentication, whose user is "team" with the
+// password "secret", and a handler that uses it.
 type shop struct {
 	*Handler
 
 	host  string
-	asked atomic.Int64                       // requests it got
+	asked atomic.Int64                       // requests that it received
 	stuck atomic.Pointer[chan struct{}]      // not nil: it answers when that is closed
 	files string                             // directory of the command index
 	reg   *prometheus.Registry               // with the handler's metrics
@@ -85,7 +85,7 @@ func newShop(t *testing.T) *shop {
 	return s
 }
 
-// open makes a new handler, with the present settings.
+// open creates a new handler with the current settings.
 func (s *shop) open(t *testing.T, log *slog.Logger) {
 	t.Helper()
 	s.reg = prometheus.NewRegistry()
@@ -96,7 +96,7 @@ func (s *shop) open(t *testing.T, log *slog.Logger) {
 	s.Handler = New(testSettings(), c, s.reg, log)
 }
 
-// letIn writes the password into the operator's credentials.
+// letIn writes the password to the operator's credentials.
 func (s *shop) letIn(t *testing.T) {
 	t.Helper()
 	keys := []byte(`{"auths":{"` + s.host + `":{"username":"team","password":"secret"}}}`)
@@ -105,7 +105,7 @@ func (s *shop) letIn(t *testing.T) {
 	}
 }
 
-// pullSecrets is the cluster's secrets.
+// pullSecrets are the cluster's secrets.
 type pullSecrets struct {
 	client.Reader
 
@@ -121,7 +121,7 @@ func (r pullSecrets) Get(_ context.Context, key client.ObjectKey, into client.Ob
 	return nil
 }
 
-// push makes an image of platforms with their configurations.
+// push pushes an image for platforms with their configurations.
 func (s *shop) push(t *testing.T, as string, configs map[string]v1.Config) string {
 	t.Helper()
 	ref, err := name.ParseReference(s.host+"/"+as, name.Insecure)
@@ -154,8 +154,8 @@ func (asTeam) RoundTrip(r *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// create is the answer to the creation of a Job's pod in which "main" waits for
-// "proxy" and ends it, and the pod that comes of it.
+// create returns the answer to the creation of a Job's pod in which "main" waits
+// for "proxy" and stops it, and the resulting pod.
 func (s *shop) create(t *testing.T, change func(main, proxy *corev1.Container)) (admission.Response, corev1.Pod) {
 	t.Helper()
 	var pod corev1.Pod

@@ -2,68 +2,41 @@ package admission
 
 import (
 	"log/slog"
-	"path"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/webhook/workload"
-	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// CheckTemplate says of a pod template what the handler would say of its pods.
-// Images are looked up when the pod is created, not here.
+// CheckTemplate returns a check that reports the problems that the handler would
+// report for the pods of a template. Images are looked up only when a pod is
+// created.
 func CheckTemplate(settings inject.Settings, log *slog.Logger) workload.Check {
-	return func(pod *corev1.Pod, place string) admission.Response {
-		problems, warnings := templateProblems(pod, settings)
-		for i, w := range warnings {
-			warnings[i] = place + ": " + w
-		}
+	return func(pod *corev1.Pod, root *field.Path) admission.Response {
+		problems, warnings := Check(pod, root, settings)
 		if len(problems) > 0 {
 			log.Info("workload refused", "namespace", pod.Namespace, "pods", pod.GenerateName,
-				"problems", len(problems), "first", inject.Shorten(problems[0].String()))
-			return refused(pod, place, problems).WithWarnings(warnings...)
+				"problems", len(problems), "first", problems[0].String())
+			return refused(&metav1.StatusDetails{}, problems).WithWarnings(messages.Strings(warnings)...)
 		}
-		return admission.Allowed("").WithWarnings(warnings...)
+		return admission.Allowed("").WithWarnings(messages.Strings(warnings)...)
 	}
 }
 
-// templateProblems is everything that the handler would say.
-func templateProblems(pod *corev1.Pod, settings inject.Settings) ([]inject.Problem, []string) {
-	switch o := guard(pod); {
-	case o.problem != nil:
-		return []inject.Problem{*o.problem}, nil
-	case o.text != "":
-		return nil, []string{"koordinator: pods will be left alone: " + o.text}
-	case o.reason != "":
-		return nil, nil
+// Check finds everything that is wrong with a pod, except for problems that
+// require an image lookup. root is the path of the template that describes the
+// pod.
+func Check(pod *corev1.Pod, root *field.Path, settings inject.Settings) (problems, warnings []messages.Problem) {
+	if o := guard(pod, root); o.reason != "" {
+		return o.notes.Problems, o.notes.Warnings
 	}
-	asked, problems := annotations.Read(pod.ObjectMeta)
-	plan := inject.Plan(complete(pod), asked, settings)
+	asked, problems := annotations.Read(pod.ObjectMeta, root)
+	plan := inject.Plan(workload.Complete(pod), asked, settings)
 	return append(problems, plan.Problems...), plan.Warnings
 }
-
-// complete is a copy of a template's pod with what it will have by the time the
-// handler sees it: the service account's token, if only the service account,
-// which may not exist yet, does not say otherwise.
-func complete(pod *corev1.Pod) *corev1.Pod {
-	pod = pod.DeepCopy()
-	token := corev1.VolumeMount{Name: "kube-api-access", MountPath: spec.APIAccess, ReadOnly: true}
-	mount := pod.Spec.AutomountServiceAccountToken
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			c := &list[i]
-			if (mount == nil || *mount) && !slices.ContainsFunc(c.VolumeMounts, isToken) {
-				c.VolumeMounts = append(c.VolumeMounts, token)
-			}
-		}
-	}
-	return pod
-}
-
-// isToken reports whether a mount is where the API server mounts the token,
-// which then leaves it.
-func isToken(m corev1.VolumeMount) bool { return path.Clean(m.MountPath) == spec.APIAccess }

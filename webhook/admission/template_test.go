@@ -8,11 +8,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"koordinator.io/koordinator/test/sketch"
 )
 
-// template is what is said of a template with these containers.
+// template returns the messages about a template with these containers.
 func template(t *testing.T, containers string, annotations map[string]string, change func(pod *corev1.Pod)) string {
 	t.Helper()
 	var pod corev1.Pod
@@ -26,7 +27,7 @@ func template(t *testing.T, containers string, annotations map[string]string, ch
 		change(&pod)
 	}
 	before := pod.DeepCopy()
-	resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(&pod, "spec.template")
+	resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(&pod, field.NewPath("spec", "template"))
 	if diff := cmp.Diff(before, &pod); diff != "" {
 		t.Errorf("the template is changed (-before +after):\n%s", diff)
 	}
@@ -47,29 +48,29 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 		name, pod   string
 		annotations map[string]string
 		change      func(pod *corev1.Pod)
-		want        string // "" when nothing is said
+		want        string // "" if there is no message
 	}{
 		{name: "nothing is asked", pod: "Never main"},
 		{name: "all is right", pod: "Never main proxy", annotations: given("start-deps", "main: proxy=started", "stop-deps", "proxy: main")},
 		{
 			name: "everything that is wrong at once, each with its place", pod: "Never main proxy",
 			annotations: given("start-deps", "main: cloudsql", "stop-delay", "10"),
-			want: "422 (1 of 2) spec.template: koordinator.io/stop-delay: \"10\" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s\n" +
-				"(2 of 2) spec.template: koordinator.io/start-deps: container \"main\": no container \"cloudsql\" in this pod (has: \"main\", \"proxy\")",
+			want: "422 (1 of 2) spec.template.metadata.annotations[koordinator.io/stop-delay]: \"10\" is not a duration. Write a number with a unit, for example 10s, 500ms or 1m30s [KO117]\n" +
+				"(2 of 2) spec.template.metadata.annotations[koordinator.io/start-deps][main]: this pod has no container \"cloudsql\" (it has \"main\", \"proxy\"). Correct the name, or remove it [KO201]",
 		},
 		{
 			name: "a warning", pod: "Always main proxy", annotations: given("stop-deps", "proxy: main"),
-			want: `Warning: spec.template: koordinator.io/stop-deps: container "proxy": "main=exited" only orders the shutdown: "main" is restarted for ever (restartPolicy: Always)`,
+			want: `Warning: spec.template.metadata.annotations[koordinator.io/stop-deps][proxy]: "main=exited" does not stop "proxy" at run time, because "main" always restarts (restartPolicy: Always); it only affects the order when the pod is deleted [KO216]`,
 		},
 		{name: "left alone", pod: "Never main", annotations: given("inject", "false", "start-deps", "main: nobody")},
 		{
 			name: "Windows", pod: "Never main proxy", annotations: given("start-deps", "main: proxy=started"),
 			change: func(pod *corev1.Pod) { pod.Spec.OS = &corev1.PodOS{Name: corev1.Windows} },
-			want:   "Warning: spec.template: koordinator: pods will be left alone: koordinator runs on Linux only, this is a Windows pod",
+			want:   "Warning: spec.template.spec: koordinator does not change this pod, because koordinator runs on Linux only and this is a Windows pod [KO513]",
 		},
 		{
 			name: "too much", pod: "Never main", annotations: given("start-deps", strings.Repeat("x", 70<<10)),
-			want: "422 spec.template: koordinator.io/: the annotations have 71705 bytes, at most 65536 are read: shorten them",
+			want: "422 spec.template.metadata.annotations: the koordinator annotations have 71705 bytes; the limit is 65536. Shorten them [KO111]",
 		},
 		{
 			name: "source pod where a token is mounted", pod: "Never main proxy",
@@ -80,7 +81,7 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 		},
 		{
 			name: "no token, and records cannot tell", pod: "OnFailure main proxy", annotations: given("start-deps", "main: proxy=succeeded"), change: noToken,
-			want: `422 spec.template: koordinator.io/start-deps: container "main": "proxy=succeeded" may be missed: the record of "proxy" does not outlive the pod's sandbox, and the API server is not asked (the pod has automountServiceAccountToken: false): set koordinator.io/source: pod`,
+			want: `422 spec.template.metadata.annotations[koordinator.io/start-deps][main]: "proxy=succeeded" may be missed, because the record of "proxy" does not outlive the pod's sandbox, and koordinator does not read the pod's status (the pod has automountServiceAccountToken: false). Set the annotation koordinator.io/source: pod [KO224]`,
 		},
 		{
 			name: "no lookup is made for commands that only images know", pod: "Never main proxy", change: noCommand,
@@ -93,7 +94,7 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 		{
 			name: "and what else is wrong is told", pod: "Never main proxy", change: noCommand,
 			annotations: given("start-deps", "main: proxy, proxi"),
-			want:        `422 spec.template: koordinator.io/start-deps: container "main": no container "proxi" in this pod (has: "main", "proxy")`,
+			want:        `422 spec.template.metadata.annotations[koordinator.io/start-deps][main]: this pod has no container "proxi" (it has "main", "proxy"). Did you mean "proxy"? [KO201]`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,8 +105,8 @@ func TestTemplatesAreCheckedAsTheirPodsAre(t *testing.T) {
 	}
 }
 
-// A template is told what its pods would be told, where the template knows all
-// that the pods know.
+// A template gets the same messages as its pods, if it contains everything that
+// the pods contain.
 func TestAnyTemplateIsToldWhatItsPodsAre(t *testing.T) {
 	said := 0
 	for seed := range uint64(1000) {
@@ -118,8 +119,8 @@ func TestAnyTemplateIsToldWhatItsPodsAre(t *testing.T) {
 				}
 			}
 		}
-		resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(pod.DeepCopy(), "spec.template")
-		have := strings.ReplaceAll(words(resp), "spec.template: ", "")
+		resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(pod.DeepCopy(), field.NewPath("spec", "template"))
+		have := strings.ReplaceAll(words(resp), "spec.template.", "")
 		mountToken(pod)
 		raw, err := json.Marshal(pod)
 		if err != nil {

@@ -6,9 +6,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// isWindows reports whether a pod says that it runs on Windows: by its operating
-// system, by the nodes it may run on, or by security settings that the API takes
-// for Windows alone. What a RuntimeClass says is not asked.
+// isWindows reports whether a pod runs on Windows according to its operating
+// system, its node selector or affinity, or security settings that the API
+// accepts for Windows only. It does not consider RuntimeClasses.
 func isWindows(pod corev1.PodSpec) bool {
 	windows := string(corev1.Windows)
 	switch {
@@ -25,8 +25,8 @@ func isWindows(pod corev1.PodSpec) bool {
 	return slices.ContainsFunc(pod.Containers, ofContainer) || slices.ContainsFunc(pod.InitContainers, ofContainer) || onlyWindowsNodes(pod.Affinity)
 }
 
-// onlyWindowsNodes reports whether every node that an affinity leaves is a
-// Windows node: its terms are alternatives.
+// onlyWindowsNodes reports whether an affinity allows Windows nodes only. This
+// requires that all of its terms do, because they are alternatives.
 func onlyWindowsNodes(a *corev1.Affinity) bool {
 	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
 		return false

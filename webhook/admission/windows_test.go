@@ -6,8 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// onNodes is an affinity to nodes of these operating systems, each a term of
-// its own.
+// onNodes returns an affinity to nodes of these operating systems, with one term
+// for each.
 func onNodes(systems ...string) *corev1.Affinity {
 	var terms []corev1.NodeSelectorTerm
 	for _, s := range systems {

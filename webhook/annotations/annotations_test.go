@@ -10,9 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// given shortens an annotation map for tests: names are without the prefix.
+// given returns an annotation map. The names are given without the prefix.
 func given(pairs ...string) map[string]string {
 	annotations := map[string]string{"other.io/x": "y"}
 	for i := 0; i < len(pairs); i += 2 {
@@ -21,12 +22,12 @@ func given(pairs ...string) map[string]string {
 	return annotations
 }
 
-// read is what annotations alone ask.
-func read(annotations map[string]string) (inject.Asked, []inject.Problem) {
-	return Read(metav1.ObjectMeta{Annotations: annotations})
+// read reads annotations without labels.
+func read(annotations map[string]string) (inject.Asked, []messages.Problem) {
+	return Read(metav1.ObjectMeta{Annotations: annotations}, nil)
 }
 
-// rest is a spec's end when nothing else is given.
+// rest is the end of a spec with no other settings.
 const rest = `"stopTimeout":"30s","stoppedExitCode":0,"killedExitCode":0}`
 
 func TestAnnotationsGiveSpecs(t *testing.T) {
@@ -108,62 +109,62 @@ func TestAnnotationsGiveSpecs(t *testing.T) {
 }
 
 func TestAnnotationsAreRefused(t *testing.T) {
-	const known = "(known: command, essential, exit-http, gate, inject, killed-exit-code, log-level, mode, on-start-timeout, source, spec, start-deps, start-timeout, status, stop-delay, stop-deps, stop-http, stop-signal, stop-timeout, stop-when, stopped-exit-code)"
-	const knownFields = "(known: exitHTTP, killedExitCode, logLevel, mode, onStartTimeout, source, startDeps, startTimeout, stopDelay, stopDeps, stopHTTP, stopSignal, stopTimeout, stopWhen, stoppedExitCode)"
+	const names = "command, env-file, essential, exit-http, gate, inject, killed-exit-code, log-level, mode, on-start-timeout, ready-when, restart-with, source, spec, start-deps, start-timeout, stop-delay, stop-deps, stop-http, stop-signal, stop-timeout, stop-when, stopped-exit-code"
+	const fields = "envFiles, exitHTTP, killedExitCode, logLevel, mode, onStartTimeout, readyWhen, restartWith, source, startDeps, startTimeout, stopDelay, stopDeps, stopHTTP, stopSignal, stopTimeout, stopWhen, stoppedExitCode"
 	for _, tt := range []struct {
 		name, annotation, value, want string
 	}{
-		{"hbt-11 a misspelt name", "start-dep", "a: b", `koordinator.io/start-dep: unknown annotation, did you mean "start-deps"? ` + known},
-		{"an unknown name", "wait-for-godot", "a: b", `koordinator.io/wait-for-godot: unknown annotation ` + known},
-		{"a request without a method", "stop-http", "a: http://127.0.0.1/quit", `koordinator.io/stop-http: container "a": "http://127.0.0.1/quit" is no request: write GET, POST or PUT and a URL, as "POST http://127.0.0.1:15020/quitquitquit"`},
-		{"a request for every container", "exit-http", "GET http://127.0.0.1/quit", `koordinator.io/exit-http: want a map from container to value, as "main: POST http://127.0.0.1:15020/quitquitquit", have "GET http://127.0.0.1/quit"`},
-		{"a list with a request that is none", "exit-http", "a: [GET http://x/, GET x]", `koordinator.io/exit-http: container "a": "x" is no URL of a server: write scheme, host and port, as "http://127.0.0.1:15020/quitquitquit"`},
-		{"an unknown way to combine", "stop-when", "some", `koordinator.io/stop-when: "some" is not known (one of any, all)`},
-		{"an unknown end of the wait", "on-start-timeout", "a: retry", `koordinator.io/on-start-timeout: container "a": "retry" is not known (one of fail, start)`},
-		{"an unknown mode", "mode", "a: fork", `koordinator.io/mode: container "a": "fork" is not known (one of supervise, exec)`},
-		{"an unknown source", "source", "api", `koordinator.io/source: "api" is not known (one of auto, pod, local)`},
-		{"a gate that is neither", "gate", "no", `koordinator.io/gate: want true or false: "false" leaves probes and hooks alone`},
-		{"a container's gate that is neither", "gate", "a: [false]", `koordinator.io/gate: container "a": want true or false: "false" leaves probes and hooks alone`},
-		{"a list of gates", "gate", "[false]", `koordinator.io/gate: want a map from container to value, as "false" or "main: false", have "[false]"`},
-		{"essential as a map", "essential", "main: proxy", `koordinator.io/essential: want a list of containers, as "main" or "[main, helper=failed]"`},
-		{"an essential condition", "essential", "main=ready", `koordinator.io/essential: "main=ready": unknown condition "ready" (one of exited, succeeded, failed)`},
-		{"essential twice", "essential", "[main, main=failed]", `koordinator.io/essential: container "main" is named twice: keep one condition`},
-		{"inject", "inject", "False", `koordinator.io/inject: "False" is neither "true" nor "false": write "false" to leave this pod alone`},
-		{"nothing", "start-deps", "", `koordinator.io/start-deps: empty: give a value or remove the annotation`},
-		{"only a comment", "stop-timeout", "# none", `koordinator.io/stop-timeout: empty: give a value or remove the annotation`},
-		{"no value", "start-deps", "a:", `koordinator.io/start-deps: container "a": empty: give a value or remove the key`},
-		{"no YAML", "start-deps", "a: [b", `koordinator.io/start-deps: not YAML: line 1: did not find expected ',' or ']'`},
-		{"a question mark in a list", "start-deps", "a: [b?]", `koordinator.io/start-deps: not YAML: did not find expected ',' or ']' (between [ ] and { } a "name?" needs quotes)`},
-		{"two documents", "start-deps", "a: b\n---\nc: d", `koordinator.io/start-deps: more than one YAML document: keep one`},
-		{"a key twice", "start-deps", "a: b\na: c", `koordinator.io/start-deps: "a" is given twice: keep one`},
-		{"a map as key", "start-deps", "{a: b}: c", `koordinator.io/start-deps: line 1: want a name as key`},
-		{"an alias", "start-deps", "a: &x b\nc: *x", `koordinator.io/start-deps: container "c": YAML anchors and aliases are not read here: write the value out`},
-		{"dependencies for every container", "start-deps", "proxy", `koordinator.io/start-deps: want a map from container to value, as "main: proxy", have "proxy"`},
-		{"a list for every container", "stop-delay", "[10s]", `koordinator.io/stop-delay: want a map from container to value, as "main: …", have "[10s]"`},
-		{"an unknown condition", "start-deps", "a: b=up", `koordinator.io/start-deps: container "a": "b=up": unknown condition "up" (one of started, ready, exited, succeeded)`},
-		{"an unknown stop condition", "stop-deps", "a: b=ready", `koordinator.io/stop-deps: container "a": "b=ready": unknown condition "ready" (one of exited, succeeded, failed)`},
-		{"an optional stop dependency", "stop-deps", "a: b?", `koordinator.io/stop-deps: container "a": "b?": a stop dependency cannot be optional: remove the ?`},
-		{"own-29 itself", "start-deps", "a: a", `koordinator.io/start-deps: container "a": container "a" cannot depend on itself: remove it`},
-		{"own-29 one container twice", "start-deps", "a: b, b=exited", `koordinator.io/start-deps: container "a": container "b" is named twice: keep one condition`},
-		{"a key of a dependency twice", "start-deps", "a: [{container: b, container: c}]", `koordinator.io/start-deps: container "a": [0]: "container" is given twice: keep one`},
-		{"no unit", "stop-delay", "a: 10", `koordinator.io/stop-delay: container "a": "10" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
-		{"no unit for every container", "stop-delay", "10", `koordinator.io/stop-delay: "10" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
-		{"zero without a unit", "stop-delay", "a: 0", `koordinator.io/stop-delay: container "a": "0" has no unit: write 0s`},
-		{"a negative duration", "start-timeout", "a: -1s", `koordinator.io/start-timeout: container "a": "-1s" is negative: a duration is 0s or more`},
-		{"no time to stop", "stop-timeout", "a: 0s", `koordinator.io/stop-timeout: container "a": 0s would kill the command before it can end: give it some time, as 1s`},
-		{"an unknown signal", "stop-signal", "a: SIGSTOPP", `koordinator.io/stop-signal: container "a": unknown signal "SIGSTOPP" (a name as SIGTERM, TERM or SIGRTMIN+3, or a number 1–64)`},
-		{"SIGKILL", "stop-signal", "KILL", `koordinator.io/stop-signal: signal "KILL" cannot be handled by any command (choose one as SIGTERM, SIGINT or SIGQUIT)`},
-		{"an exit code too large", "killed-exit-code", "a: 256", `koordinator.io/killed-exit-code: container "a": "256" is not an exit code: write 0–255, or "child" for the command's own`},
-		{"an unknown log level", "log-level", "verbose", `koordinator.io/log-level: "verbose" is not known (one of error, info, debug)`},
-		{"a command as text", "command", "a: /app --flag", `koordinator.io/command: container "a": want a list of strings, as ["/app", "--flag"]`},
-		{"a wrapped command", "command", "a: [/koordinator/bin/koordinator, --, /app]", `koordinator.io/command: container "a": /koordinator/bin/koordinator is koordinator's own: write the real command, koordinator puts itself before it`},
-		{"an empty command", "command", "a: []", `koordinator.io/command: container "a": names no program: write a list, as ["/app", "--flag"]`},
-		{"a command of lists", "command", "a: [[b]]", `koordinator.io/command: container "a": want a list of strings, as ["/app", "--flag"]`},
-		{"a spec that is none", "spec", "a: b", `koordinator.io/spec: container "a": want a spec, as {"startDeps": ["proxy"]}`},
-		{"a misspelt field", "spec", "a: {startdeps: b}", `koordinator.io/spec: container "a": unknown field "startdeps" ` + knownFields + `, did you mean "startDeps"?`},
-		{"a field that is ours", "spec", "a: {container: b}", `koordinator.io/spec: container "a": unknown field "container" ` + knownFields + ``},
-		{"another that is ours", "spec", "a: {holdFor: [b]}", `koordinator.io/spec: container "a": unknown field "holdFor" ` + knownFields},
-		{"a wrong field", "spec", "a: {stopDelay: 5}", `koordinator.io/spec: container "a": stopDelay: "5" is not a duration: write a number with a unit, as 10s, 500ms or 1m30s`},
+		{"hbt-11 a misspelt name", "start-dep", "a: b", `metadata.annotations[koordinator.io/start-dep]: koordinator has no annotation of this name. Did you mean "koordinator.io/start-deps"? [KO101]`},
+		{"an unknown name", "wait-for-godot", "a: b", `metadata.annotations[koordinator.io/wait-for-godot]: koordinator has no annotation of this name. Use one of ` + names + " [KO101]"},
+		{"a request without a method", "stop-http", "a: http://127.0.0.1/quit", `metadata.annotations[koordinator.io/stop-http][a]: "http://127.0.0.1/quit" is not an HTTP request. Write GET, POST or PUT and a URL, for example "POST http://127.0.0.1:15020/quitquitquit" [KO122]`},
+		{"a request for every container", "exit-http", "GET http://127.0.0.1/quit", `metadata.annotations[koordinator.io/exit-http]: "GET http://127.0.0.1/quit" is not a map from container to value. Write it as "main: POST http://127.0.0.1:15020/quitquitquit" [KO104]`},
+		{"a list with a request that is none", "exit-http", "a: [GET http://x/, GET x]", `metadata.annotations[koordinator.io/exit-http][a]: "x" is not the URL of a server. Write scheme, host and port, for example "http://127.0.0.1:15020/quitquitquit" [KO122]`},
+		{"an unknown way to combine", "stop-when", "some", `metadata.annotations[koordinator.io/stop-when]: "some" is not a valid value. Use one of any, all [KO119]`},
+		{"an unknown end of the wait", "on-start-timeout", "a: retry", `metadata.annotations[koordinator.io/on-start-timeout][a]: "retry" is not a valid value. Use one of fail, start [KO119]`},
+		{"an unknown mode", "mode", "a: fork", `metadata.annotations[koordinator.io/mode][a]: "fork" is not a valid value. Use one of supervise, exec [KO119]`},
+		{"an unknown source", "source", "api", `metadata.annotations[koordinator.io/source]: "api" is not a valid value. Use one of auto, pod, local [KO119]`},
+		{"a gate that is neither", "gate", "no", `metadata.annotations[koordinator.io/gate]: the value is neither true nor false. Set "false" to leave probes and hooks alone, or remove the annotation [KO108]`},
+		{"a container's gate that is neither", "gate", "a: [false]", `metadata.annotations[koordinator.io/gate][a]: the value is neither true nor false. Set "false" to leave probes and hooks alone, or remove the annotation [KO108]`},
+		{"a list of gates", "gate", "[false]", `metadata.annotations[koordinator.io/gate]: "[false]" is not a map from container to value. Write it as "false" or "main: false" [KO104]`},
+		{"essential as a map", "essential", "main: proxy", `metadata.annotations[koordinator.io/essential]: a map is not a list of containers. Write it as "main" or "[main, helper=failed]" [KO104]`},
+		{"an essential condition", "essential", "main=ready", `metadata.annotations[koordinator.io/essential]: "main=ready": "ready" is not a valid condition. Use one of exited, succeeded, failed [KO115]`},
+		{"essential twice", "essential", "[main, main=failed]", `metadata.annotations[koordinator.io/essential]: container "main" is listed twice. Keep one condition [KO228]`},
+		{"inject", "inject", "False", `metadata.annotations[koordinator.io/inject]: "False" is neither "true" nor "false". Set "false" to leave this pod alone, or remove the annotation [KO108]`},
+		{"nothing", "start-deps", "", `metadata.annotations[koordinator.io/start-deps]: the annotation is empty. Set a value, or remove the annotation [KO103]`},
+		{"only a comment", "stop-timeout", "# none", `metadata.annotations[koordinator.io/stop-timeout]: the annotation is empty. Set a value, or remove the annotation [KO103]`},
+		{"no value", "start-deps", "a:", `metadata.annotations[koordinator.io/start-deps][a]: the value is empty. Set a value, or remove the key [KO103]`},
+		{"no YAML", "start-deps", "a: [b", `metadata.annotations[koordinator.io/start-deps]: the value is not YAML: line 1: did not find expected ',' or ']'. Correct the syntax [KO102]`},
+		{"a question mark in a list", "start-deps", "a: [b?]", `metadata.annotations[koordinator.io/start-deps]: the value is not YAML: did not find expected ',' or ']'. Quote "name?" between [ ] and { } [KO102]`},
+		{"two documents", "start-deps", "a: b\n---\nc: d", `metadata.annotations[koordinator.io/start-deps]: the value has more than one YAML document. Keep one [KO110]`},
+		{"a key twice", "start-deps", "a: b\na: c", `metadata.annotations[koordinator.io/start-deps]: the key "a" is set twice. Keep one [KO105]`},
+		{"a map as key", "start-deps", "{a: b}: c", `metadata.annotations[koordinator.io/start-deps]: the key in line 1 is not a name. Write a name as the key [KO104]`},
+		{"an alias", "start-deps", "a: &x b\nc: *x", `metadata.annotations[koordinator.io/start-deps][c]: koordinator does not read YAML anchors and aliases. Write the value out [KO109]`},
+		{"dependencies for every container", "start-deps", "proxy", `metadata.annotations[koordinator.io/start-deps]: "proxy" is not a map from container to value. Write it as "main: proxy" [KO104]`},
+		{"a list for every container", "stop-delay", "[10s]", `metadata.annotations[koordinator.io/stop-delay]: "[10s]" is not a map from container to value. Write it as "main: …" [KO104]`},
+		{"an unknown condition", "start-deps", "a: b=up", `metadata.annotations[koordinator.io/start-deps][a]: "b=up": "up" is not a valid condition. Use one of started, ready, exited, succeeded [KO115]`},
+		{"an unknown stop condition", "stop-deps", "a: b=ready", `metadata.annotations[koordinator.io/stop-deps][a]: "b=ready": "ready" is not a valid condition. Use one of exited, succeeded, failed [KO115]`},
+		{"an optional stop dependency", "stop-deps", "a: b?", `metadata.annotations[koordinator.io/stop-deps][a]: "b?": a stop dependency cannot be optional. Remove the "?" [KO116]`},
+		{"own-29 itself", "start-deps", "a: a", `metadata.annotations[koordinator.io/start-deps][a]: container "a" cannot depend on itself. Remove the dependency [KO227]`},
+		{"own-29 one container twice", "start-deps", "a: b, b=exited", `metadata.annotations[koordinator.io/start-deps][a]: container "b" is listed twice. Keep one condition [KO228]`},
+		{"a key of a dependency twice", "start-deps", "a: [{container: b, container: c}]", `metadata.annotations[koordinator.io/start-deps][a]: the key "container" is set twice. Keep one [KO105]`},
+		{"no unit", "stop-delay", "a: 10", `metadata.annotations[koordinator.io/stop-delay][a]: "10" is not a duration. Write a number with a unit, for example 10s, 500ms or 1m30s [KO117]`},
+		{"no unit for every container", "stop-delay", "10", `metadata.annotations[koordinator.io/stop-delay]: "10" is not a duration. Write a number with a unit, for example 10s, 500ms or 1m30s [KO117]`},
+		{"zero without a unit", "stop-delay", "a: 0", `metadata.annotations[koordinator.io/stop-delay][a]: "0" has no unit. Write 0s [KO117]`},
+		{"a negative duration", "start-timeout", "a: -1s", `metadata.annotations[koordinator.io/start-timeout][a]: "-1s" is negative. Set 0s or more [KO117]`},
+		{"no time to stop", "stop-timeout", "a: 0s", `metadata.annotations[koordinator.io/stop-timeout][a]: 0s would kill the command before it can stop. Set 1s or more [KO118]`},
+		{"an unknown signal", "stop-signal", "a: SIGSTOPP", `metadata.annotations[koordinator.io/stop-signal][a]: "SIGSTOPP" is not a signal. Use a name, for example SIGTERM, TERM or SIGRTMIN+3, or a number from 1 to 64 [KO120]`},
+		{"SIGKILL", "stop-signal", "KILL", `metadata.annotations[koordinator.io/stop-signal]: no command can handle the signal "KILL". Use another, for example SIGTERM, SIGINT or SIGQUIT [KO120]`},
+		{"an exit code too large", "killed-exit-code", "a: 256", `metadata.annotations[koordinator.io/killed-exit-code][a]: "256" is not an exit code. Use 0 to 255, or "child" for the command's own code [KO121]`},
+		{"an unknown log level", "log-level", "verbose", `metadata.annotations[koordinator.io/log-level]: "verbose" is not a valid value. Use one of error, info, debug [KO119]`},
+		{"a command as text", "command", "a: /app --flag", `metadata.annotations[koordinator.io/command][a]: the command is not a list of strings. Write a list, for example ["/app", "--flag"] [KO112]`},
+		{"a wrapped command", "command", "a: [/koordinator/bin/koordinator, --, /app]", `metadata.annotations[koordinator.io/command][a]: /koordinator/bin/koordinator is koordinator's own program. Write the container's own command: koordinator inserts its program before it [KO508]`},
+		{"an empty command", "command", "a: []", `metadata.annotations[koordinator.io/command][a]: the command names no program. Write a list, for example ["/app", "--flag"] [KO112]`},
+		{"a command of lists", "command", "a: [[b]]", `metadata.annotations[koordinator.io/command][a]: the command is not a list of strings. Write a list, for example ["/app", "--flag"] [KO112]`},
+		{"a spec that is none", "spec", "a: b", `metadata.annotations[koordinator.io/spec][a]: the value is not a spec. Write it as {"startDeps": ["proxy"]} [KO104]`},
+		{"a misspelt field", "spec", "a: {startdeps: b}", `metadata.annotations[koordinator.io/spec][a]: a spec has no field "startdeps". Did you mean "startDeps"? [KO107]`},
+		{"a field that is ours", "spec", "a: {container: b}", `metadata.annotations[koordinator.io/spec][a]: a spec has no field "container". Use one of ` + fields + " [KO107]"},
+		{"another that is ours", "spec", "a: {holdFor: [b]}", `metadata.annotations[koordinator.io/spec][a]: a spec has no field "holdFor". Use one of ` + fields + " [KO107]"},
+		{"a wrong field", "spec", "a: {stopDelay: 5}", `metadata.annotations[koordinator.io/spec][a].stopDelay: "5" is not a duration. Write a number with a unit, for example 10s, 500ms or 1m30s [KO117]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, problems := read(given(tt.annotation, tt.value))
@@ -182,15 +183,19 @@ func TestAnnotationsThatContradict(t *testing.T) {
 	}{
 		{
 			"a field given twice", given("spec", "a: {stopDelay: 5s}", "stop-delay", "a: 6s"),
-			[]string{`koordinator.io/stop-delay: container "a": also given in koordinator.io/spec: keep one`},
+			[]string{`metadata.annotations[koordinator.io/stop-delay][a]: the same setting is also in koordinator.io/spec. Keep one [KO106]`},
 		},
 		{
 			"a field given twice, once for every container", given("spec", "a: {stopDelay: 5s}", "stop-delay", "6s"),
-			[]string{`koordinator.io/spec: container "a": stopDelay: also given in koordinator.io/stop-delay: keep one`},
+			[]string{`metadata.annotations[koordinator.io/spec][a].stopDelay: the same setting is also in koordinator.io/stop-delay. Keep one [KO106]`},
 		},
 		{
 			"a mistake in a list hides nothing else", given("start-deps", "a: a, b=up, c=down"),
-			[]string{`koordinator.io/start-deps: container "a": "b=up": unknown condition "up" (one of started, ready, exited, succeeded); "c=down": unknown condition "down" (one of started, ready, exited, succeeded); container "a" cannot depend on itself: remove it`},
+			[]string{
+				`metadata.annotations[koordinator.io/start-deps][a]: "b=up": "up" is not a valid condition. Use one of started, ready, exited, succeeded [KO115]`,
+				`metadata.annotations[koordinator.io/start-deps][a]: "c=down": "down" is not a valid condition. Use one of started, ready, exited, succeeded [KO115]`,
+				`metadata.annotations[koordinator.io/start-deps][a]: container "a" cannot depend on itself. Remove the dependency [KO227]`,
+			},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -222,7 +227,7 @@ func TestEssentialContainersAreRead(t *testing.T) {
 			if tt.value != "" {
 				meta.Annotations = given("essential", tt.value)
 			}
-			asked, problems := Read(meta)
+			asked, problems := Read(meta, nil)
 			var have []string
 			for _, e := range asked.Essential {
 				have = append(have, e.String())
@@ -234,7 +239,7 @@ func TestEssentialContainersAreRead(t *testing.T) {
 	}
 }
 
-// Every annotation is known once.
+// Every annotation is in one table only.
 func TestAnnotationTables(t *testing.T) {
 	all := Names()
 	if len(slices.Compact(slices.Clone(all))) != len(all) {
@@ -251,12 +256,12 @@ func FuzzAnnotations(f *testing.F) {
 		annotations := given(name, one, "start-deps", two)
 		asked, problems := read(annotations)
 		_, again := read(annotations)
-		if diff := cmp.Diff(problems, again); diff != "" {
+		if diff := cmp.Diff(messages.Strings(problems), messages.Strings(again)); diff != "" {
 			t.Fatalf("the same annotations, another answer:\n%s", diff)
 		}
 		for _, p := range problems {
-			if !strings.HasPrefix(p.Place, inject.Prefix) || p.Text == "" {
-				t.Errorf("problem %q names no annotation", p)
+			if !strings.HasPrefix(p.Path.String(), "metadata.annotations["+inject.Prefix) || p.Sentence == "" || p.Code == "" {
+				t.Errorf("problem %q names no annotation, or has no code", p)
 			}
 		}
 		for container, w := range asked.Wishes {

@@ -4,36 +4,51 @@ import (
 	"fmt"
 	"strings"
 
-	"koordinator.io/koordinator/wrapper/spec"
+	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// unknownAnnotation says that there is no annotation of this name, and which
-// there are.
-func unknownAnnotation(name string) string {
-	known := Names()
-	return fmt.Sprintf("unknown annotation%s (known: %s)", didYouMean(name, known), strings.Join(known, ", "))
+// unknownAnnotation returns the mistake of an annotation with an unknown name. It
+// does not suggest "status", which only koordinator sets.
+func unknownAnnotation(name string) error {
+	known := slicesWithout(Names(), "status")
+	return &mistake{messages.UnknownAnnotation, inject.Prefix + name, "koordinator has no annotation of this name", didYouMean(name, known, inject.Prefix)}
 }
 
-// didYouMean is a question for the nearest of the known names, or "" when none
-// is near.
-func didYouMean(name string, known []string) string {
-	best, least := "", max(2, len(name)/3)+1
-	for _, k := range known {
-		if d := spec.Distance(strings.ToLower(name), strings.ToLower(k)); d < least {
-			best, least = k, d
+// unknownField returns the mistake of a field that users cannot set in a spec.
+func unknownField(name string) error {
+	return &mistake{messages.UnknownField, name, fmt.Sprintf("a spec has no field %q", name), didYouMean(name, fields(), "")}
+}
+
+// slicesWithout returns a list of names without one of them.
+func slicesWithout(all []string, name string) []string {
+	var rest []string
+	for _, other := range all {
+		if other != name {
+			rest = append(rest, other)
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q?", best)
+	return rest
 }
 
-// example shows the form of an annotation's value.
+// didYouMean suggests the nearest of the known names, or all of them if none is
+// similar.
+func didYouMean(name string, known []string, prefix string) string {
+	if near := messages.Nearest(name, known); near != "" {
+		return fmt.Sprintf("Did you mean %q?", prefix+near)
+	}
+	return "Use one of " + strings.Join(known, ", ")
+}
+
+// example returns an example of an annotation's value.
 func example(name string) string {
 	switch name {
 	case "start-deps":
 		return `"main: proxy"`
+	case "restart-with":
+		return `"main: proxy"`
+	case "env-file":
+		return `"main: /vault/secrets/env"`
 	case "stop-deps":
 		return `"proxy: main"`
 	case "essential":
@@ -51,7 +66,7 @@ func example(name string) string {
 	}
 }
 
-// excerpt quotes a value, the beginning of it when it is long.
+// excerpt quotes a value, shortened if it is long.
 func excerpt(text string) string {
 	const most = 40
 	if r := []rune(text); len(r) > most {

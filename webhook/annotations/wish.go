@@ -3,160 +3,171 @@ package annotations
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// wish is what the annotations read so far ask for one container. It becomes an
-// inject.Wish when all are read.
+// wish contains the values that the annotations read so far set for one
+// container, or for every wrapped container. It becomes an inject.Wish when all
+// annotations are read.
 type wish struct {
-	values  map[string]string // field → JSON
-	places  map[string]string // field, "command" or "gate" → where it was given
-	checked spec.Spec         // of the last value that was checked, nothing else in it but the container
+	values  map[string]json.RawMessage // by field of the spec
+	places  map[string]messages.Place  // field, "command" or "gate" → where it is set
 	command []string
 	noGate  bool
 }
 
-// wish is the container's wish, made when it is not there yet.
+// wish returns the container's wish, and creates it if necessary.
 func (p *parser) wish(container string) *wish {
-	if p.wishes[container] == nil {
-		p.wishes[container] = &wish{values: map[string]string{}, places: map[string]string{}}
+	w := p.wishes[container]
+	if w == nil {
+		w = &wish{}
+		p.wishes[container] = w
 	}
-	return p.wishes[container]
+	return w
 }
 
-// field reads one field of one container.
-func (p *parser) field(container, at, field string, node *yaml.Node) {
-	w := p.wish(container)
-	if before, twice := w.places[field]; twice {
-		before, _, _ = strings.Cut(before, ":")
-		p.add(at, "also given in %s: keep one", before)
-		return
+// setAt records where a field is set.
+func (w *wish) setAt(field string, at messages.Place) {
+	if w.places == nil {
+		w.places = make(map[string]messages.Place, 1)
 	}
 	w.places[field] = at
-	value, err := toJSON(node)
-	if err == nil {
-		w.values[field] = value
-		w.checked, err = check(container, field, value)
-	}
-	if err != nil {
-		p.add(at, "%v", err)
-	}
 }
 
-// spec reads a spec object: fields of the user's, by the spec's own names.
-func (p *parser) spec(container, at string, node *yaml.Node) {
+// field reads one field.
+func (p *parser) field(w *wish, at messages.Place, field string, node *yaml.Node) {
+	if before, twice := w.places[field]; twice {
+		p.refuseTwice(at, before)
+		return
+	}
+	w.setAt(field, at)
+	value, err := toJSON(node)
+	if err != nil {
+		p.add(at, err)
+		return
+	}
+	if w.values == nil {
+		w.values = make(map[string]json.RawMessage, 1)
+	}
+	w.values[field] = value
+}
+
+// refuseTwice rejects a setting that is also set in another place.
+func (p *parser) refuseTwice(at, other messages.Place) {
+	p.notes.Refuse(at, messages.GivenTwice, "", "the same setting is also in "+other.Name(), "Keep one")
+}
+
+// spec reads a spec object: fields that users may set, by their names in the
+// spec.
+func (p *parser) spec(w *wish, at messages.Place, node *yaml.Node) {
 	if node.Kind != yaml.MappingNode {
-		p.add(at, `want a spec, as {"startDeps": ["proxy"]}`)
+		p.notes.Refuse(at, messages.WrongForm, "", "the value is not a spec", `Write it as {"startDeps": ["proxy"]}`)
 		return
 	}
 	all, err := entries(node)
 	if err != nil {
-		p.add(at, "%v", err)
+		p.add(at, err)
 	}
 	for _, e := range all {
 		if !slices.Contains(fields(), e.key) {
-			p.add(at, "unknown field %q (known: %s)%s", e.key, strings.Join(fields(), ", "), didYouMean(e.key, fields()))
+			p.add(at, unknownField(e.key))
 			continue
 		}
-		p.field(container, at+": "+e.key, e.key, e.value)
+		p.field(w, at.Field(e.key), e.key, e.value)
 	}
+}
+
+// gate reads whether to leave probes and hooks unchanged.
+func (p *parser) gate(w *wish, at messages.Place, node *yaml.Node) {
+	w.setAt("gate", at)
+	if node.Kind != yaml.ScalarNode || node.Value != "true" && node.Value != "false" {
+		p.notes.Refuse(at, messages.NotTrueOrFalse, node.Value, "the value is neither true nor false", `Set "false" to leave probes and hooks alone, or remove the annotation`)
+	}
+	w.noGate = node.Value == "false"
 }
 
 // command reads the full command of a container.
-func (p *parser) command(container, at string, node *yaml.Node) {
-	w := p.wish(container)
-	w.places["command"] = at
+func (p *parser) command(w *wish, at messages.Place, node *yaml.Node) {
+	w.setAt("command", at)
 	text, err := toJSON(node)
-	if err == nil && json.Unmarshal([]byte(text), &w.command) != nil {
-		err = errors.New(`want a list of strings, as ["/app", "--flag"]`)
-	}
-	if err == nil && (len(w.command) == 0 || w.command[0] == "") {
-		err = errors.New(`names no program: write a list, as ["/app", "--flag"]`)
-	}
-	if err == nil && w.command[0] == spec.Binary {
-		err = fmt.Errorf("%s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary)
-	}
 	if err != nil {
-		w.command = nil
-		p.add(at, "%v", err)
+		p.add(at, err)
+		return
+	}
+	const remedy = `Write a list, for example ["/app", "--flag"]`
+	var words []string
+	switch err := json.Unmarshal(text, &words); {
+	case err != nil:
+		p.notes.Refuse(at, messages.InvalidCommand, "", "the command is not a list of strings", remedy)
+	case len(words) == 0 || words[0] == "":
+		p.notes.Refuse(at, messages.InvalidCommand, "", "the command names no program", remedy)
+	case words[0] == spec.Binary:
+		p.notes.Refuse(at, messages.OwnCommand, spec.Binary, inject.OwnProgram, inject.WriteRealCommand)
+	default:
+		w.command = words
 	}
 }
 
-// build makes a spec of one container's values, if one is named, and of those
-// for every container. What is wrong with a value has been noted, so that only what is
-// good of it is used, to find more that is wrong.
-func (p *parser) build(container string, w *wish) spec.Spec {
-	if s, simple := p.simple(container, w); simple {
-		return s
+// withRest adds the settings for every container to a wish. It rejects a field
+// that is set in both.
+func (p *parser) withRest(w *wish) *wish {
+	if len(p.rest.values) == 0 {
+		return w
 	}
-	values := map[string]string{"killedExitCode": "0"}
-	if container != "" {
-		values["container"] = quote(container)
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.bare)) {
-		field := settings[name].field
-		values[field] = p.bare[name]
-		if place, twice := w.places[field]; twice {
-			p.add(place, "also given in %s%s: keep one", inject.Prefix, name)
+	both := wish{values: maps.Clone(p.rest.values), places: maps.Clone(p.rest.places)}
+	for _, field := range slices.Sorted(maps.Keys(p.rest.values)) {
+		if at, twice := w.places[field]; twice {
+			p.refuseTwice(at, p.rest.places[field])
 		}
 	}
-	maps.Copy(values, w.values)
-	s, _ := spec.Parse(object(values))
+	maps.Copy(both.values, w.values)
+	maps.Copy(both.places, w.places)
+	return &both
+}
+
+// build creates a spec from a container's values and rejects invalid ones. It
+// still uses the valid values, so that more problems can be found.
+func (p *parser) build(container string, w *wish) spec.Spec {
+	if len(w.values) == 0 {
+		s := spec.Default()
+		s.Container, s.KilledExitCode = container, 0
+		return s
+	}
+	s, err := spec.ParseWish(object(container, w.values))
+	problems, _ := errors.AsType[spec.Problems](err)
+	for _, problem := range problems {
+		if problem.Code != spec.ExecImpossible { // inject reports this in more detail
+			p.notes.Refuse(w.places[problem.Field], problem.Code, problem.Value, problem.Text, problem.Remedy)
+		}
+	}
 	return s
 }
 
-// simple is what build makes of a container with at most one value, which has
-// been read already.
-func (p *parser) simple(container string, w *wish) (s spec.Spec, simple bool) {
-	if len(p.bare) > 0 || len(w.values) > 1 {
-		return s, false
-	}
-	s = spec.Default()
-	if len(w.values) == 1 {
-		s = w.checked
-	}
-	if _, given := w.values["killedExitCode"]; !given {
-		s.KilledExitCode = 0
-	}
-	s.Container = container
-	return s, true
-}
-
-// check reads one value, and is what the spec says about it.
-func check(container, field, value string) (spec.Spec, error) {
-	text := quote(field) + ":" + value + "}"
+// object encodes a spec whose values are already JSON.
+func object(container string, values map[string]json.RawMessage) string {
+	b := []byte{'{'}
 	if container != "" {
-		text = quote("container") + ":" + quote(container) + "," + text
+		b = append(appendString(append(b, `"container":`...), container), ',')
 	}
-	s, err := spec.Parse("{" + text)
-	var problems spec.Problems
-	if !errors.As(err, &problems) {
-		return s, err
+	if _, given := values["killedExitCode"]; !given {
+		b = append(b, `"killedExitCode":0,`...)
 	}
-	for i := range problems {
-		problems[i].Field = "" // the place names it
+	for _, field := range slices.Sorted(maps.Keys(values)) {
+		b = append(append(append(append(b, '"'), field...), `":`...), values[field]...)
+		b = append(b, ',')
 	}
-	return s, problems
+	b[len(b)-1] = '}'
+	return string(b)
 }
 
-// object writes a JSON object of values that are JSON.
-func object(values map[string]string) string {
-	var members []string
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		members = append(members, quote(key)+":"+values[key])
-	}
-	return "{" + strings.Join(members, ",") + "}"
-}
-
-// fields are the spec's fields that a user may set.
+// fields returns the fields of the spec that users may set.
 func fields() []string {
 	var all []string
 	for _, s := range settings {

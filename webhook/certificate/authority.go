@@ -17,19 +17,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// overlap is how long an authority that has been replaced is still trusted:
-// long enough for every replica to load the new certificate.
+// overlap is how long an authority stays trusted after its replacement: long
+// enough for every replica to load the new certificate.
 const overlap = 10 * time.Minute
 
-// authorityLook is how often the authority is compared with what the API
+// authorityLook is how often the authority is compared with those that the API
 // server trusts.
 const authorityLook = 5 * time.Second
 
-// Authority tells the API server whom to trust when the certificate is one of
-// our own making: the secret's authority, and for a while the one it replaced.
-// Replicas serve the new certificate only once this is done, so a new authority
-// costs no call. Every replica does it, and not only the leader: in an upgrade
-// that one may be of a release that knows of fewer configurations.
+// Authority writes the trusted authorities into the webhook configurations if the
+// webhook makes its own certificate: the secret's authority and, for a while, the
+// previous one. Replicas serve a new certificate only after that, so a new
+// authority causes no failed calls. Every replica does this, not only the leader,
+// because during an upgrade the leader may run a release that knows fewer
+// configurations.
 type Authority struct {
 	reader client.Reader // not cached
 	writer client.Writer
@@ -38,12 +39,12 @@ type Authority struct {
 	log    *slog.Logger
 
 	latest []byte    // authority of the secret, PEM
-	since  time.Time // that it has been known to be the latest
+	since  time.Time // when it was first seen
 }
 
-// AddRotator has the manager's leader make the certificate and renew it in its
-// secret. term tells the managers of a process apart: the rotator's controller
-// needs a name that none of them has used.
+// AddRotator makes the manager's leader create the certificate and renew it in
+// its secret. term distinguishes the managers of a process, because the name of
+// the rotator's controller must be unique in the process.
 func AddRotator(mgr manager.Manager, s Settings, term int) error {
 	dir, err := emptyMount()
 	if err != nil {
@@ -65,8 +66,9 @@ func AddRotator(mgr manager.Manager, s Settings, term int) error {
 	return nil
 }
 
-// emptyMount is a directory with an empty certificate: the rotator waits for the
-// file that a mounted secret would bring. Ours is read at the API server.
+// emptyMount returns a directory with an empty certificate. The rotator waits for
+// the file that a mounted secret would contain, but this webhook reads the secret
+// from the API server.
 func emptyMount() (string, error) {
 	dir := filepath.Join(os.TempDir(), "koordinator-mounted")
 	err := os.MkdirAll(dir, 0o700)
@@ -79,15 +81,15 @@ func emptyMount() (string, error) {
 	return dir, nil
 }
 
-// NewAuthority is a replica's. reader must not be cached.
+// NewAuthority returns the Authority of a replica. reader must not be cached.
 func NewAuthority(reader client.Reader, writer client.Writer, s Settings, log *slog.Logger) *Authority {
 	return &Authority{reader: reader, writer: writer, secret: s.Secret, api: configurationsOf(reader, s), log: log}
 }
 
-// NeedLeaderElection has every replica do it.
+// NeedLeaderElection returns false: every replica writes the authorities.
 func (a *Authority) NeedLeaderElection() bool { return false }
 
-// Start keeps the configurations right until the context ends.
+// Start keeps the configurations up to date until the context ends.
 func (a *Authority) Start(ctx context.Context) error {
 	for {
 		wait := authorityLook
@@ -103,7 +105,8 @@ func (a *Authority) Start(ctx context.Context) error {
 	}
 }
 
-// sync writes what the API server should trust where it does not yet.
+// sync writes the authorities that the API server should trust but does not trust
+// yet.
 func (a *Authority) sync(ctx context.Context, now time.Time) error {
 	var secret corev1.Secret
 	if err := a.reader.Get(ctx, a.secret, &secret); err != nil {
@@ -129,8 +132,8 @@ func (a *Authority) sync(ctx context.Context, now time.Time) error {
 	return errors.Join(failed...)
 }
 
-// write makes one configuration trust the latest authority, and those that it
-// trusts already if they are to be kept.
+// write makes one configuration trust the latest authority. With keep, the
+// authorities that it already trusts stay.
 func (a *Authority) write(ctx context.Context, configuration client.Object, keep bool) error {
 	changed := false
 	for _, bundle := range bundles(configuration) {
@@ -152,7 +155,7 @@ func (a *Authority) write(ctx context.Context, configuration client.Object, keep
 	return nil
 }
 
-// together is a bundle of an authority and the others that a bundle has.
+// together returns a bundle with the latest authority and the others of a bundle.
 func together(latest, bundle []byte) []byte {
 	var all bytes.Buffer
 	all.Write(latest)

@@ -1,6 +1,6 @@
-// Package certificate turns a directory or secret with a certificate, and the
-// names of the webhook configurations that have to trust its authority, into the
-// certificate that the server presents at any moment.
+// Package certificate provides the certificate that the server presents at any
+// moment. It reads the certificate from a directory or secret, and serves it once
+// the webhook configurations trust its authority.
 package certificate
 
 import (
@@ -12,24 +12,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Settings say where the certificate is kept and who has to trust it.
+// Settings specify where the certificate is stored and which webhook
+// configurations must trust it.
 type Settings struct {
-	Directory string           // with a certificate that somebody else renews; "": it is in the secret
-	Secret    client.ObjectKey // with the certificate that koordinator makes; must exist
-	DNSName   string           // by which the API server calls
+	Directory string           // contains a certificate that another program renews; "": the certificate is in Secret
+	Secret    client.ObjectKey // for the certificate that koordinator makes; must exist
+	DNSName   string           // by which the API server calls the webhook
 	Pods      string           // name of the MutatingWebhookConfiguration
-	Workloads string           // name of the ValidatingWebhookConfiguration; "": there is none
+	Workloads string           // name of the ValidatingWebhookConfiguration; "": none
 }
 
-// Names of what a secret with a certificate holds, as cert-manager and
-// cert-controller write it.
+// Keys of a secret with a certificate, as cert-manager and cert-controller use
+// them.
 const (
 	certFile = "tls.crt"
 	keyFile  = "tls.key"
 	caFile   = "ca.crt"
 )
 
-// Roots are the authorities that the API server trusts for a
+// Roots returns the authorities that the API server trusts for the
 // MutatingWebhookConfiguration of this name.
 func Roots(ctx context.Context, reader client.Reader, configuration string) (*x509.CertPool, error) {
 	var c admissionregistrationv1.MutatingWebhookConfiguration

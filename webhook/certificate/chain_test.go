@@ -29,8 +29,8 @@ type issued struct {
 	pem  []byte
 }
 
-// issue makes a certificate: an authority, or one for the webhook's name. Its
-// issuer signs it, or, without one, its own key.
+// issue creates a certificate: an authority, or one for the webhook's name. It is
+// signed by its issuer or, without one, by its own key.
 func issue(t *testing.T, by *issued, name string, authority bool) *issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -66,8 +66,8 @@ func issue(t *testing.T, by *issued, name string, authority bool) *issued {
 	return &issued{cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}
 }
 
-// mount writes a chain, its first certificate's key with it, as the kubelet
-// mounts a secret of cert-manager.
+// mount writes a chain with the key of its first certificate, like a secret of
+// cert-manager that the kubelet mounts.
 func mount(t *testing.T, dir string, chain ...*issued) {
 	t.Helper()
 	key, err := x509.MarshalECPrivateKey(chain[0].key)
@@ -85,7 +85,7 @@ func mount(t *testing.T, dir string, chain ...*issued) {
 	}
 }
 
-// trusting has both configurations trust an authority.
+// trusting makes both configurations trust an authority.
 func (i *installation) trusting(bundle []byte) {
 	i.t.Helper()
 	objects, err := configurationsOf(i, i.settings).all(i.t.Context())
@@ -102,9 +102,9 @@ func (i *installation) trusting(bundle []byte) {
 	}
 }
 
-// TestB7AChainWithIntermediatesIsTrusted compares, for each chain and bundle,
-// what the webhook says of it with what a client does that trusts the bundle,
-// as the API server's is.
+// TestB7AChainWithIntermediatesIsTrusted compares, for each chain and bundle, the
+// webhook's verdict with that of a client that trusts the bundle, like the client
+// of the API server.
 func TestB7AChainWithIntermediatesIsTrusted(t *testing.T) {
 	const name = "webhook.system.svc"
 	root, other := issue(t, nil, "root", true), issue(t, nil, "other", true)
@@ -143,8 +143,8 @@ func TestB7AChainWithIntermediatesIsTrusted(t *testing.T) {
 	}
 }
 
-// clientAccepts reports whether a client that trusts what the configuration does
-// accepts the mounted chain.
+// clientAccepts reports whether a client that trusts the same authorities as the
+// configuration accepts the mounted chain.
 func clientAccepts(t *testing.T, i *installation, name string) bool {
 	t.Helper()
 	pair, err := fromFiles(i.settings.Directory)(t.Context())
@@ -172,8 +172,8 @@ func clientAccepts(t *testing.T, i *installation, name string) bool {
 	return true
 }
 
-// TestB7AnotherIntermediateAloneIsServed: an authority that was signed again
-// issues the chain anew, and the first certificate may stay.
+// TestB7AnotherIntermediateAloneIsServed covers an authority that was signed
+// again: it issues a new chain whose first certificate may be the same.
 func TestB7AnotherIntermediateAloneIsServed(t *testing.T) {
 	old, next := issue(t, nil, "old", true), issue(t, nil, "next", true)
 	issuer := issue(t, old, "issuer", true)

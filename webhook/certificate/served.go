@@ -15,32 +15,33 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// firstLook is how often the certificate is looked for while there is none
-// that can be served, or one that is about to be.
+// firstLook is the interval between checks while no certificate can be served, or
+// while a new one is about to be served.
 const firstLook = time.Second
 
-// settle is how long after the webhook configurations trust a new certificate
-// it is served: every API server must have seen them by then. The one before
-// is trusted as long.
+// settle is the delay between the moment when the webhook configurations trust a
+// new certificate and the moment when it is served, so that every API server has
+// seen the configurations. The previous certificate stays trusted for as long.
 const settle = 5 * time.Second
 
-// Served is the certificate that the server presents. Every replica reads it again
-// and again from where it is kept, and goes over to a new one once the API
-// server trusts that.
+// Served is the certificate that the server presents. Every replica reads it
+// repeatedly from its source, and switches to a new one once the API server
+// trusts it.
 type Served struct {
 	read    func(context.Context) (tls.Certificate, error)
-	every   time.Duration // between two looks, once it is served
+	every   time.Duration // between two checks, once it is served
 	api     configurations
-	service string // DNS name by which the API server calls
+	service string // DNS name by which the API server calls the webhook
 	log     *slog.Logger
 
 	current atomic.Pointer[tls.Certificate]
-	reason  atomic.Pointer[error] // why there is none yet
-	renewed time.Time             // when the one to come was first seen to be trusted; zero: none to come
+	reason  atomic.Pointer[error] // why there is no certificate yet
+	renewed time.Time             // when the next certificate was first seen to be trusted; zero: there is none
 }
 
-// NewServed is the certificate of mounted files or of a secret. There is none until
-// Start has loaded it. reader must not be cached, so that no other secret is read.
+// NewServed returns the certificate of mounted files or of a secret. It is empty
+// until Start has loaded it. reader must not be cached, so that no other secret
+// is read.
 func NewServed(reader client.Reader, s Settings, log *slog.Logger) *Served {
 	c := &Served{
 		read: fromSecret(reader, s.Secret), every: 5 * time.Second,
@@ -52,11 +53,11 @@ func NewServed(reader client.Reader, s Settings, log *slog.Logger) *Served {
 	return c
 }
 
-// NeedLeaderElection has every replica load the certificate.
+// NeedLeaderElection returns false: every replica loads the certificate.
 func (c *Served) NeedLeaderElection() bool { return false }
 
-// Start loads the certificate, and again when it was renewed, until the
-// context ends. The manager starts it when its caches are there.
+// Start loads the certificate, and loads it again when it is renewed, until the
+// context ends. The manager calls Start after its caches have synced.
 func (c *Served) Start(ctx context.Context) error {
 	for {
 		err := c.load(ctx, time.Now())
@@ -76,9 +77,9 @@ func (c *Served) Start(ctx context.Context) error {
 	}
 }
 
-// load reads the certificate and serves it from now on if the API server
-// trusts it. A renewed one has to wait for settle, unless the one before is
-// not trusted any more.
+// load reads the certificate and serves it from now on if the API server trusts
+// it. A renewed certificate waits for settle, unless the previous one is no
+// longer trusted.
 func (c *Served) load(ctx context.Context, now time.Time) error {
 	pair, err := c.read(ctx)
 	if err != nil {
@@ -108,7 +109,7 @@ func (c *Served) load(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// Get is tls.Config's GetCertificate.
+// Get implements GetCertificate of tls.Config.
 func (c *Served) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if pair := c.current.Load(); pair != nil {
 		return pair, nil
@@ -116,8 +117,9 @@ func (c *Served) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return nil, errors.New("no certificate yet")
 }
 
-// Ready is the readiness check: a certificate is served that the API server
-// trusts. The manager starts the certificate after its caches, so they are ready, too.
+// Ready implements the readiness check: it succeeds once the server has a
+// certificate that the API server trusts. The manager starts Served after its
+// caches have synced, so they are ready, too.
 func (c *Served) Ready(*http.Request) error {
 	if c.current.Load() != nil {
 		return nil

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
 
-// signer is an authority as the rotator makes it.
+// signer is an authority as the rotator creates it.
 type signer struct {
 	*rotator.KeyPairArtifacts
 
@@ -37,7 +37,7 @@ func newSigner(t *testing.T) signer {
 	return signer{ca, r}
 }
 
-// issue is what a secret holds after a renewal.
+// issue returns the content of the secret after a renewal.
 func (s signer) issue(t *testing.T) map[string][]byte {
 	t.Helper()
 	r := *s.rotator
@@ -50,7 +50,7 @@ func (s signer) issue(t *testing.T) map[string][]byte {
 }
 
 // installation is a fake API server with a secret and both configurations, and
-// what replicas have.
+// the settings of the replicas.
 type installation struct {
 	client.Client
 
@@ -75,7 +75,7 @@ func newInstallation(t *testing.T) *installation {
 	return &installation{Client: api, t: t, settings: s, now: time.Now()}
 }
 
-// keep puts data into the secret.
+// keep writes data to the secret.
 func (i *installation) keep(data map[string][]byte) {
 	i.t.Helper()
 	secret := corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "system", Name: "cert"}, Data: data}
@@ -84,7 +84,8 @@ func (i *installation) keep(data map[string][]byte) {
 	}
 }
 
-// bundle is what every webhook trusts, which must be the same.
+// bundle returns the bundle that every webhook trusts. It must be the same for
+// all.
 func (i *installation) bundle() []byte {
 	i.t.Helper()
 	objects, err := configurationsOf(i, i.settings).all(context.Background())
@@ -104,7 +105,7 @@ func (i *installation) authority() *Authority {
 	return NewAuthority(i, i, i.settings, slog.New(slog.DiscardHandler))
 }
 
-// sync lets a replica write what it must.
+// sync makes a replica write the bundles.
 func (i *installation) sync(a *Authority) {
 	i.t.Helper()
 	if err := a.sync(context.Background(), i.now); err != nil {
@@ -112,7 +113,7 @@ func (i *installation) sync(a *Authority) {
 	}
 }
 
-// served is the certificate of a replica after a look.
+// served returns the certificate of a replica after a check.
 func (i *installation) served(c *Served) []byte {
 	i.t.Helper()
 	if err := c.load(context.Background(), i.now); err != nil {
@@ -181,9 +182,9 @@ func TestCertificateOfTheSameAuthorityIsServedAfterAMoment(t *testing.T) {
 	}
 }
 
-// TestNewAuthorityIsTrustedBeforeItsCertificateIsServed goes through a renewal
-// step by step, with a look at every replica in each: what they serve is
-// trusted all the time.
+// TestNewAuthorityIsTrustedBeforeItsCertificateIsServed performs a renewal step
+// by step, with a check of every replica in each step: the certificates that they
+// serve are always trusted.
 func TestNewAuthorityIsTrustedBeforeItsCertificateIsServed(t *testing.T) {
 	i := newInstallation(t)
 	before, after := newSigner(t), newSigner(t)
@@ -267,7 +268,8 @@ func TestCertificateOfFilesIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestConfigurationForWorkloadsMayBeAway: only the one for pods is waited for.
+// TestConfigurationForWorkloadsMayBeAway checks that replicas wait only for the
+// configuration for pods.
 func TestConfigurationForWorkloadsMayBeAway(t *testing.T) {
 	i := newInstallation(t)
 	objects, err := configurationsOf(i, i.settings).all(t.Context())
@@ -292,9 +294,9 @@ func TestConfigurationForWorkloadsMayBeAway(t *testing.T) {
 	}
 }
 
-// TestReplicaOfANewReleaseNeedsNoLeaderOfIt: the leader that made the
-// certificate is of a release without a configuration for workloads. The new
-// replica makes itself ready, or the rollout would wait for ever.
+// TestReplicaOfANewReleaseNeedsNoLeaderOfIt covers a leader that created the
+// certificate and runs a release without a configuration for workloads. The new
+// replica must become ready by itself, or the rollout would wait indefinitely.
 func TestReplicaOfANewReleaseNeedsNoLeaderOfIt(t *testing.T) {
 	i := newInstallation(t)
 	i.keep(newSigner(t).issue(t))
@@ -309,8 +311,8 @@ func TestReplicaOfANewReleaseNeedsNoLeaderOfIt(t *testing.T) {
 	i.served(c)
 }
 
-// TestReplicasAgreeOnWhomToTrust: one that started just now does not bring back
-// what another has dropped.
+// TestReplicasAgreeOnWhomToTrust checks that a replica that has just started does
+// not add an authority again that another replica has dropped.
 func TestReplicasAgreeOnWhomToTrust(t *testing.T) {
 	i := newInstallation(t)
 	before, after := newSigner(t), newSigner(t)

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// fromSecret reads the certificate from a secret, at the API server.
+// fromSecret reads the certificate from a secret through the API server.
 func fromSecret(reader client.Reader, key client.ObjectKey) func(context.Context) (tls.Certificate, error) {
 	return func(ctx context.Context) (tls.Certificate, error) {
 		var secret corev1.Secret
@@ -31,9 +31,9 @@ func fromSecret(reader client.Reader, key client.ObjectKey) func(context.Context
 	}
 }
 
-// fromFiles reads the certificate from a directory, where the kubelet puts
-// what is in a secret. It changes both files at once, but not between two
-// reads: then they do not match, and the next look finds them.
+// fromFiles reads the certificate from a directory in which the kubelet mounts a
+// secret. The kubelet replaces both files atomically, but may do so between the
+// two reads. The files then do not match, and the next read succeeds.
 func fromFiles(dir string) func(context.Context) (tls.Certificate, error) {
 	return func(context.Context) (tls.Certificate, error) {
 		var files [2][]byte
@@ -52,8 +52,8 @@ func fromFiles(dir string) func(context.Context) (tls.Certificate, error) {
 	}
 }
 
-// fingerprint is the beginning of a certificate's SHA-256, to tell in logs one
-// from another.
+// fingerprint returns the beginning of a certificate's SHA-256 hash, which
+// identifies it in logs.
 func fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return fmt.Sprintf("%x", sum[:8])

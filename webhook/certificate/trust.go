@@ -11,22 +11,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// configurations are the webhook configurations that tell the API server which
-// authority to trust. They are read by their names, so that no more than that
-// has to be allowed.
+// configurations are the webhook configurations that contain the authorities that
+// the API server trusts. They are read by name, so that the webhook needs no
+// broader permission.
 type configurations struct {
 	reader    client.Reader // not cached
-	pods      string        // the one for pods, which must be there
-	workloads string        // the one for workloads; "": there is none
+	pods      string        // the one for pods, which must exist
+	workloads string        // the one for workloads; "": none
 }
 
-// configurationsOf are those that the settings name.
+// configurationsOf returns the configurations that the settings name.
 func configurationsOf(reader client.Reader, s Settings) configurations {
 	return configurations{reader: reader, pods: s.Pods, workloads: s.Workloads}
 }
 
-// all reads both. Workloads are accepted while their configuration is gone, so
-// nothing waits for that.
+// all reads both configurations. A missing configuration for workloads is not an
+// error: while it is missing, the API server accepts workloads without it.
 func (c configurations) all(ctx context.Context) ([]client.Object, error) {
 	var pods admissionregistrationv1.MutatingWebhookConfiguration
 	if err := c.reader.Get(ctx, client.ObjectKey{Name: c.pods}, &pods); err != nil {
@@ -47,8 +47,8 @@ func (c configurations) all(ctx context.Context) ([]client.Object, error) {
 	return append(objects, &workloads), nil
 }
 
-// bundles are the places where a configuration keeps the authorities to trust,
-// one for each of its webhooks.
+// bundles returns the CA bundles of a configuration, one for each of its
+// webhooks.
 func bundles(configuration client.Object) []*[]byte {
 	var places []*[]byte
 	switch c := configuration.(type) {
@@ -64,9 +64,9 @@ func bundles(configuration client.Object) []*[]byte {
 	return places
 }
 
-// trust says why the API server would not accept a certificate for a DNS name,
-// or nil. As the API server does, it takes the certificates that are served with
-// the first one for intermediate authorities.
+// trust returns an error if the API server would not accept a certificate for a
+// DNS name. Like the API server, it uses the certificates that are served after
+// the first one as intermediate authorities.
 func (c configurations) trust(ctx context.Context, pair *tls.Certificate, name string) error {
 	objects, err := c.all(ctx)
 	if err != nil {
@@ -90,7 +90,7 @@ func (c configurations) trust(ctx context.Context, pair *tls.Certificate, name s
 	return nil
 }
 
-// intermediatesOf are the certificates that are served after the first.
+// intermediatesOf returns the certificates that are served after the first one.
 func intermediatesOf(pair *tls.Certificate) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	for i, der := range pair.Certificate[1:] {

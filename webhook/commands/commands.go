@@ -1,5 +1,5 @@
-// Package commands turns a pod and the names of containers in it into what
-// those containers run: from the operator's command index, else from the
+// Package commands finds the commands of containers that do not set them in the
+// pod. It looks in the operator's command index first, and otherwise in the
 // registries of their images.
 package commands
 
@@ -19,29 +19,45 @@ import (
 
 	"koordinator.io/koordinator/webhook/image"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// Finder finds the commands of containers whose pod does not give them.
+// Finder finds the commands of containers that do not set them in the pod.
 type Finder struct {
 	index       *mountedFiles[image.Index]
-	credentials *mountedFiles[image.Keys] // the operator's, tried after the pod's own
-	registries  *image.Registries         // nil: images are not looked up
-	secrets     client.Reader             // for pods' pull secrets; nil: they are not read
-	timeout     time.Duration             // for everything that is asked for one pod
+	credentials *mountedFiles[image.Keys] // the operator's, tried after those of the pod
+	registries  *image.Registries         // nil: image lookup is disabled
+	secrets     client.Reader             // for the pull secrets of pods; nil: they are not read
+	timeout     time.Duration             // for all lookups of one pod
 	metrics     *metrics
 	log         *slog.Logger
 }
 
-// lookupsAbreast is how many images of one pod are looked up at the same time.
+// codes maps the kinds of failed lookups to message codes.
+var codes = map[image.Kind]messages.Code{
+	image.BadReference: messages.ImageName,
+	image.Forbidden:    messages.RegistryForbidden,
+	image.Unauthorized: messages.Unauthorized,
+	image.NotFound:     messages.ImageNotFound,
+	image.RateLimited:  messages.RateLimited,
+	image.Timeout:      messages.Unreachable,
+	image.Unreachable:  messages.Unreachable,
+	image.TLS:          messages.Unreachable,
+	image.Invalid:      messages.InvalidAnswer,
+	image.Unsupported:  messages.UnsupportedImage,
+}
+
+// lookupsAbreast is how many images of one pod are looked up concurrently.
 const lookupsAbreast = 16
 
-// dryLookups is how many images are looked up in a dry run, which leaves nothing
-// behind and so could be used to try many addresses out.
+// dryLookups is how many images are looked up in a dry run. A dry run leaves no
+// trace, so it could otherwise be used to probe many addresses.
 const dryLookups = 5
 
-// Find looks at the images of a pod's containers, some at the same time. It
-// returns when the time is over, at the latest, and what is not known by then
-// is a problem. Containers of which nobody was to be asked are left out.
+// Find returns the commands of a pod's containers, by container name. It looks up
+// several images concurrently and returns within the timeout; a command that is
+// not found by then is a problem. The result omits containers whose images are
+// neither in the index nor looked up.
 func (f *Finder) Find(ctx context.Context, pod *corev1.Pod, namespace string, names []string, dry bool) map[string]inject.Command {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
@@ -53,7 +69,7 @@ func (f *Finder) Find(ctx context.Context, pod *corev1.Pod, namespace string, na
 	for i, name := range names {
 		container := containerOf(pod, name)
 		if asked[container.Image] = true; dry && f.registries != nil && len(asked) > dryLookups {
-			found[i] = inject.Command{Problem: fmt.Sprintf("image %q: a dry run looks up %d images at most: set command:, or create the pod", container.Image, dryLookups)}
+			found[i] = inject.Command{Problem: tooManyDryLookups(container.Image)}
 			continue
 		}
 		free <- struct{}{} // no lookup outlives the context
@@ -65,14 +81,23 @@ func (f *Finder) Find(ctx context.Context, pod *corev1.Pod, namespace string, na
 	wait.Wait()
 	byName := map[string]inject.Command{}
 	for i, name := range names {
-		if found[i].Problem != "" || found[i].Words != nil || found[i].ByPlatform != nil {
+		if found[i].Problem.Code != "" || found[i].Words != nil || found[i].ByPlatform != nil {
 			byName[name] = found[i]
 		}
 	}
 	return byName
 }
 
-// containerOf is the pod's container of that name.
+// tooManyDryLookups returns the problem of an image that is not looked up in a
+// dry run.
+func tooManyDryLookups(image string) messages.Problem {
+	return messages.Problem{
+		Code: messages.TooManyDryLookups, Value: image,
+		Sentence: fmt.Sprintf("a dry run looks up at most %d images (image %q)", dryLookups, image), Remedy: "Create the pod without a dry run",
+	}
+}
+
+// containerOf returns the pod's container of that name.
 func containerOf(pod *corev1.Pod, name string) *corev1.Container {
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		if i := slices.IndexFunc(list, func(c corev1.Container) bool { return c.Name == name }); i >= 0 {
@@ -82,11 +107,11 @@ func containerOf(pod *corev1.Pod, name string) *corev1.Container {
 	return &corev1.Container{Name: name}
 }
 
-// StopSignal is what the command index has as the stop signal of an image, "" for
-// nothing.
+// StopSignal returns the stop signal of an image in the command index, or "" if
+// it has none.
 func (f *Finder) StopSignal(image string) string { return f.index.get().StopSignal(image) }
 
-// one looks at one container's image.
+// one finds the command of one container.
 func (f *Finder) one(ctx context.Context, container *corev1.Container, keys func() (image.Keys, []string)) inject.Command {
 	if facts, _, ok := f.index.get().Find(container.Image); ok {
 		f.metrics.lookedUp(byIndex, 0)
@@ -104,29 +129,36 @@ func (f *Finder) one(ctx context.Context, container *corev1.Container, keys func
 	})
 	if problem, failed := errors.AsType[*image.Error](err); failed {
 		f.metrics.lookedUp(string(problem.Kind), time.Since(began))
-		f.log.Info("image not looked up", "image", inject.Shorten(container.Image), "kind", problem.Kind, "cause", problem.Cause, "error", err, "detail", detail(problem))
-		text := strings.Join(append([]string{err.Error()}, notes...), "; ")
-		return inject.Command{Problem: text, Trouble: problem.Kind != image.BadReference}
+		f.log.Info("image not looked up", "image", messages.Shorten(container.Image), "kind", problem.Kind, "cause", problem.Cause, "error", err, "detail", detail(problem))
+		why := messages.Problem{
+			Code: codes[problem.Kind], Value: container.Image,
+			Sentence: strings.Join(append([]string{problem.Sentence()}, notes...), "; "), Remedy: problem.Remedy(),
+		}
+		return inject.Command{Problem: why, Trouble: problem.Kind != image.BadReference}
 	}
 	f.metrics.lookedUp(hit(facts), time.Since(began))
 	found := described(facts, container)
 	found.Digest = facts.Digest
-	if found.Problem == "" && !strings.Contains(container.Image, "@") {
-		found.Warning = fmt.Sprintf("what it runs was looked up for the image %q, whose tag may be moved to another image: name it by its digest, as %s@%s, or set command:", container.Image, container.Image, facts.Digest)
+	if found.Problem.Code == "" && !strings.Contains(container.Image, "@") {
+		found.Warning = messages.Problem{
+			Code: messages.TagMayMove, Value: container.Image,
+			Sentence: fmt.Sprintf("koordinator looked up the command in the image %q, whose tag may be moved to another image", container.Image),
+			Remedy:   fmt.Sprintf("Use the image by its digest (%s@%s), or set command", container.Image, facts.Digest),
+		}
 	}
 	return found
 }
 
-// detail is what is behind a failure, for the log. It may quote an answer of
-// some MiB.
+// detail returns the cause of a failure for the log. It is shortened because it
+// may quote an answer of several MiB.
 func detail(problem *image.Error) string {
 	if err := problem.Unwrap(); err != nil {
-		return inject.Shorten(err.Error())
+		return messages.Shorten(err.Error())
 	}
 	return ""
 }
 
-// hit is how an answer was found, for the metrics.
+// hit returns the metrics label for the way in which an answer was found.
 func hit(facts image.Facts) string {
 	if facts.Cached {
 		return byCache
@@ -134,22 +166,25 @@ func hit(facts image.Facts) string {
 	return byQuery
 }
 
-// described is what a container runs by what is known of its image.
+// described returns the command of a container, given the facts about its image.
 func described(facts image.Facts, container *corev1.Container) inject.Command {
 	run, err := facts.Run(nil, container.Args)
 	if err != nil {
-		return inject.Command{Problem: fmt.Sprintf("image %q: %v", container.Image, err)}
+		return inject.Command{Problem: messages.Problem{
+			Code: messages.ImageRunsNothing, Value: container.Image, Sentence: fmt.Sprintf("image %q: %v", container.Image, err),
+		}}
 	}
 	return inject.Command{Words: image.Escape(run.FromImage), ByPlatform: run.ByPlatform, StopSignal: run.StopSignal}
 }
 
-// maxSecrets is how many pull secrets are read for one pod. Each is a request
-// to the API server, and their number is the pod's.
+// maxSecrets is how many pull secrets are read for one pod. Each one is a request
+// to the API server, and the pod decides how many there are.
 const maxSecrets = 64
 
-// keys are the credentials of a pod's pull secrets; those of its service
-// account have been put there by the API server. Notes tell of secrets that
-// could not be used, as the kubelet goes on without them, too.
+// keys returns the credentials in a pod's pull secrets. The API server has
+// already added the pull secrets of the service account to the pod. Notes
+// describe secrets that could not be used. Like the kubelet, the lookup continues
+// without them.
 func (f *Finder) keys(ctx context.Context, pod *corev1.Pod, namespace string) (keys image.Keys, notes []string) {
 	if f.secrets == nil && len(pod.Spec.ImagePullSecrets) > 0 {
 		return nil, []string{"this installation does not read pull secrets"}
@@ -160,7 +195,7 @@ func (f *Finder) keys(ctx context.Context, pod *corev1.Pod, namespace string) (k
 			continue
 		}
 		if seen[ref.Name] = true; len(seen) > maxSecrets {
-			return keys, append(notes, fmt.Sprintf("of the pull secrets only the first %d are read", maxSecrets))
+			return keys, append(notes, fmt.Sprintf("only the first %d pull secrets are read", maxSecrets))
 		}
 		var secret corev1.Secret
 		err := f.secrets.Get(ctx, client.ObjectKey{Namespace: namespace, Name: ref.Name}, &secret)
@@ -177,7 +212,7 @@ func (f *Finder) keys(ctx context.Context, pod *corev1.Pod, namespace string) (k
 	return keys, notes
 }
 
-// note says to whoever creates the pod why a pull secret was not used.
+// note explains to the creator of the pod why a pull secret was not used.
 func note(name string, err error) string {
 	switch {
 	case apierrors.IsNotFound(err):

@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics counts lookups. No label has a pod's, an image's or a namespace's name
-// in it: all of them are chosen by users.
+// metrics counts lookups. No label contains the name of a pod, image or
+// namespace, because users choose these names.
 type metrics struct {
 	lookups  *prometheus.CounterVec // result
 	duration prometheus.Histogram   // seconds
@@ -18,11 +18,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "koordinator_image_lookups_total",
-			Help: "Images that were looked up: index, hit (of the cache), miss, or the kind of failure.",
+			Help: "Number of lookups of image commands, by result: index (command index), hit (cached), miss (requested), or the type of failure.",
 		}, []string{"result"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "koordinator_image_lookup_duration_seconds",
-			Help:    "Time to look up an image at registries, the cache's answers included.",
+			Help:    "Duration of image lookups in seconds, including cached results.",
 			Buckets: []float64{.0001, .001, .01, .05, .1, .25, .5, 1, 2.5, 5},
 		}),
 	}
@@ -30,18 +30,18 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	return m
 }
 
-// What found a command. The kind of an image.Error is the result of a lookup
-// that failed.
+// Sources of a command. For a failed lookup, the result is the kind of the
+// image.Error.
 const (
 	byIndex = "index"
 	byCache = "hit"
 	byQuery = "miss" // of the cache
 )
 
-// lookedUp counts one image.
+// lookedUp counts the lookup of one image.
 func (m *metrics) lookedUp(result string, took time.Duration) {
 	m.lookups.WithLabelValues(result).Inc()
-	if result != byIndex { // which asks no registry
+	if result != byIndex { // an index hit sends no request to a registry
 		m.duration.Observe(took.Seconds())
 	}
 }

@@ -21,7 +21,7 @@ func TestWhatMetricsAreCalled(t *testing.T) {
 	for _, line := range []string{
 		`koordinator_image_lookups_total{result="miss"} 1`,
 		`koordinator_image_lookups_total{result="index"} 1`,
-		`koordinator_image_lookup_duration_seconds_count 1`, // the index asks no registry
+		`koordinator_image_lookup_duration_seconds_count 1`, // an index hit sends no request to a registry
 	} {
 		if !strings.Contains(page.Body.String(), line+"\n") {
 			t.Errorf("no %s in\n%s", line, page.Body)

@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// mountedFiles is what a ConfigMap or Secret holds that is mounted into the
-// webhook's pod, read again when the kubelet has replaced it.
+// mountedFiles is the content of a ConfigMap or Secret that is mounted into the
+// webhook's pod. It is read again after the kubelet has replaced it.
 type mountedFiles[T any] struct {
-	dir   string // "": there is none
+	dir   string // "": none
 	parse func(files map[string]string) (T, []error)
 	log   *slog.Logger
 
@@ -21,7 +21,8 @@ type mountedFiles[T any] struct {
 	value   T
 }
 
-// get is what the files say now. What is wrong with them is logged, once.
+// get returns the current content of the files. It logs each invalid file once
+// per version.
 func (m *mountedFiles[T]) get() T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,14 +40,14 @@ func (m *mountedFiles[T]) get() T {
 	}
 	value, problems := m.parse(files)
 	for _, problem := range problems {
-		m.log.Error("mounted file not understood, it is left out", "directory", m.dir, "problem", problem)
+		m.log.Error("mounted file invalid, skipped", "directory", m.dir, "problem", problem)
 	}
 	m.value, m.version = value, version
 	return m.value
 }
 
-// latest names the present version of the files. The kubelet replaces all at
-// once, by a link that is called ..data.
+// latest identifies the current version of the files. The kubelet replaces them
+// atomically through a symbolic link named ..data.
 func (m *mountedFiles[T]) latest() (string, error) {
 	target, err := os.Readlink(filepath.Join(m.dir, "..data"))
 	if err == nil {
@@ -59,8 +60,8 @@ func (m *mountedFiles[T]) latest() (string, error) {
 	return info.ModTime().String(), nil
 }
 
-// readFiles reads the files of a directory by name, but for hidden ones that
-// are the kubelet's.
+// readFiles returns the contents of the files in a directory, by name. It skips
+// the kubelet's hidden files.
 func readFiles(dir string) (map[string]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -13,7 +13,7 @@ func TestMountedFilesAreReadAgainWhenTheyWereReplaced(t *testing.T) {
 	m := &mountedFiles[int]{dir: dir, log: slog.New(slog.DiscardHandler), parse: func(files map[string]string) (int, []error) {
 		return len(files["a"]), []error{errors.New("told")}
 	}}
-	put := func(version, text string) { // as the kubelet does
+	put := func(version, text string) { // replaces the files like the kubelet
 		t.Helper()
 		if err := errors.Join(
 			os.Mkdir(filepath.Join(dir, version), 0o755),

@@ -17,37 +17,41 @@ import (
 	"koordinator.io/koordinator/webhook/image"
 )
 
-// Settings say where to look for the commands that pods do not give.
+// Settings specify where to look for commands that pods do not set.
 type Settings struct {
-	Lookup      bool          // at the registries of images
+	Lookup      bool          // in the registries of images
 	Timeout     time.Duration // of all lookups of one pod
-	PullSecrets bool          // read the pull secrets that pods name
+	PullSecrets bool          // whether to read the pull secrets of pods
 	Credentials string        // directory of a mounted pull secret; "": none
 	Index       string        // directory of the mounted command index; "": none
 	CAFile      string        // of PEM certificates; "": none
 	Image       image.Settings
+
+	Known image.Index // used if Index is ""
+	Keys  image.Keys  // used if Credentials is ""
 }
 
-// longestLookup leaves the API server, which waits ten seconds by default, time
-// for the rest.
+// longestLookup leaves time for the rest of the request within the 30 seconds
+// that the API server waits at most.
 const longestLookup = 25 * time.Second
 
 // Flags adds the flags of the settings.
 func (s *Settings) Flags(f *flag.FlagSet) {
-	f.BoolVar(&s.Lookup, "lookup", true, "look up in registries what images run")
-	f.DurationVar(&s.Timeout, "lookup-timeout", 5*time.Second, "time for all lookups of one pod; below the timeout of the webhook configuration")
-	f.BoolVar(&s.PullSecrets, "pull-secrets", true, "use the pull secrets that pods name")
-	f.StringVar(&s.Credentials, "registry-credentials", "", "directory of a mounted secret with "+corev1.DockerConfigJsonKey+", tried after the pod's own")
-	f.StringVar(&s.Index, "command-index", "", "directory of a mounted ConfigMap that says what images run")
-	f.StringVar(&s.CAFile, "registry-ca", "", "file of CA certificates (PEM) that registries may have besides the system's")
-	f.Func("registry-allow", "registry that images may name, as HOST or HOST:PORT, labels with *; repeat it (default: any)", commaList(&s.Image.Allowed))
-	f.Func("registry-private", "registry that may be in a private network, as HOST or HOST:PORT, labels with *; repeat it (also: every host that another flag names)", commaList(&s.Image.Private))
-	f.Func("registry-plain-http", "registry without TLS, as HOST or HOST:PORT; repeat it", commaList(&s.Image.PlainHTTP))
-	f.Func("registry-mirror", "mirror to ask first, as HOST=MIRROR or HOST=MIRROR/PREFIX; repeat it", s.mirror)
-	f.Func("platform", "platform of nodes, as linux/amd64; repeat it (default: every one an image has)", commaList(&s.Image.Platforms))
+	f.BoolVar(&s.Lookup, "lookup", true, "look up the commands of images in registries")
+	f.DurationVar(&s.Timeout, "lookup-timeout", 5*time.Second, "timeout for all lookups of one pod, which must be below the timeout of the webhook configuration")
+	f.BoolVar(&s.PullSecrets, "pull-secrets", true, "use the pull secrets of pods")
+	f.StringVar(&s.Credentials, "registry-credentials", "", "directory of a mounted Secret with "+corev1.DockerConfigJsonKey+", used after the pull secrets of the pod")
+	f.StringVar(&s.Index, "command-index", "", "directory of a mounted ConfigMap with the commands of images")
+	f.StringVar(&s.CAFile, "registry-ca", "", "file with CA certificates (PEM) that are trusted for registries, in addition to those of the system")
+	f.Func("registry-allow", "registry that the webhook may contact: HOST or HOST:PORT, with * for one label of the name; can be repeated (default: all registries)", commaList(&s.Image.Allowed))
+	f.Func("registry-private", "registry that may be in a private network, in addition to the hosts in other flags: HOST or HOST:PORT, with * for one label of the name; can be repeated", commaList(&s.Image.Private))
+	f.Func("registry-plain-http", "registry without TLS: HOST or HOST:PORT; can be repeated", commaList(&s.Image.PlainHTTP))
+	f.Func("registry-mirror", "mirror to try first: HOST=MIRROR or HOST=MIRROR/PREFIX; can be repeated", s.mirror)
+	f.Func("platform", "platform of nodes, for example linux/amd64; can be repeated (default: all platforms of an image)", commaList(&s.Image.Platforms))
 }
 
-// commaList adds the words of a flag, with commas between them, to a list.
+// commaList returns a function that adds the comma-separated words of a flag to a
+// list.
 func commaList(to *[]string) func(string) error {
 	return func(text string) error {
 		for w := range strings.SplitSeq(text, ",") {
@@ -59,7 +63,7 @@ func commaList(to *[]string) func(string) error {
 	}
 }
 
-// mirror reads one --registry-mirror.
+// mirror parses one --registry-mirror.
 func (s *Settings) mirror(text string) error {
 	host, place, found := strings.Cut(strings.TrimSpace(text), "=")
 	if !found || host == "" || place == "" {
@@ -73,7 +77,7 @@ func (s *Settings) mirror(text string) error {
 	return nil
 }
 
-// Validate finds what is wrong with the flags.
+// Validate reports invalid flags.
 func (s *Settings) Validate() error {
 	if s.Timeout <= 0 || s.Timeout > longestLookup {
 		return fmt.Errorf("--lookup-timeout %s: more than 0s and at most %s", s.Timeout, longestLookup)
@@ -82,14 +86,14 @@ func (s *Settings) Validate() error {
 }
 
 // New sets up a Finder and registers its metrics. secrets must not be cached, so
-// that only secrets that pods name are read.
+// that the webhook reads only secrets that pods name.
 func New(s Settings, secrets client.Reader, registry prometheus.Registerer, log *slog.Logger) (*Finder, error) {
 	f := &Finder{
-		index:       &mountedFiles[image.Index]{dir: s.Index, parse: image.ParseIndex, log: log},
-		credentials: &mountedFiles[image.Keys]{dir: s.Credentials, parse: parseCredentials, log: log},
+		index:       &mountedFiles[image.Index]{dir: s.Index, parse: image.ParseIndex, log: log, value: s.Known},
+		credentials: &mountedFiles[image.Keys]{dir: s.Credentials, parse: parseCredentials, log: log, value: s.Keys},
 		timeout:     s.Timeout, metrics: newMetrics(registry), log: log,
 	}
-	f.index.get() // what is wrong is told at the start
+	f.index.get() // log invalid files at startup
 	f.credentials.get()
 	if !s.Lookup {
 		return f, nil
@@ -114,7 +118,7 @@ func New(s Settings, secrets client.Reader, registry prometheus.Registerer, log 
 	return f, nil
 }
 
-// parseCredentials reads the operator's pull secret.
+// parseCredentials parses the operator's pull secret.
 func parseCredentials(files map[string]string) (image.Keys, []error) {
 	var keys image.Keys
 	var problems []error

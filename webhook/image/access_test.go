@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// locked is a registry with users alice and bob and a repository that only
-// alice may read.
+// locked starts a registry with the users alice and bob and a repository that
+// only alice may read.
 func locked(t *testing.T, bearer bool) (*server, string) {
 	t.Helper()
 	s := serve(t, false)

@@ -8,22 +8,23 @@ import (
 	"time"
 )
 
-// answer is what a name stood for, for those with certain credentials.
+// answer is the outcome of an earlier lookup of a name with certain credentials.
 type answer struct {
 	at      string // key of the facts
 	problem *Error // nil: there are facts
 	since   time.Time
 }
 
-// newSecret is a key that lives as long as the process.
+// newSecret returns a random key for the lifetime of the process.
 func newSecret() []byte {
 	secret := make([]byte, sha256.Size)
 	rand.Read(secret) // never fails
 	return secret
 }
 
-// answerKey is the same for the same image, asked at the same hosts with the
-// same credentials in the same order. No credential can be read from it.
+// answerKey returns a key that is equal for the same image, requested from the
+// same hosts with the same credentials in the same order. The key does not reveal
+// the credentials.
 func (r *Registries) answerKey(ref reference, tries []try) string {
 	mac := hmac.New(sha256.New, r.secret)
 	for _, t := range tries {
@@ -32,7 +33,7 @@ func (r *Registries) answerKey(ref reference, tries []try) string {
 	return fmt.Sprintf("%s %x", ref.Name(), mac.Sum(nil))
 }
 
-// recall is an answer that is not too old, and whether there is one.
+// recall returns an answer that is recent enough, and whether there is one.
 func (r *Registries) recall(key string, fresh bool) (Facts, *Error, bool) {
 	a, ok := r.answers.get(key)
 	if !ok {
@@ -55,16 +56,18 @@ func (r *Registries) recall(key string, fresh bool) (Facts, *Error, bool) {
 	return facts, nil, ok
 }
 
-// remember keeps how a lookup ended. Facts are kept when they are found.
+// remember stores the outcome of a lookup. Facts are stored separately, when they
+// are found.
 func (r *Registries) remember(key, at string, problem *Error) {
 	if problem != nil && problem.Kind == Timeout {
-		return // that is about the time a caller had
+		return // a timeout says more about the caller's deadline than about the image
 	}
 	r.answers.put(key, answer{at: at, problem: problem, since: r.now()}, 256+len(key)+len(at))
 }
 
-// about is a failure as the answer to one question, nil when there is none:
-// another pod's may write the image in another way, and name other secrets.
+// about returns a failure as the answer to one query, or nil if there is none.
+// The queries of two pods may write the image in different ways and use different
+// secrets.
 func (e *Error) about(image string, tries []try) error {
 	if e == nil {
 		return nil
@@ -79,7 +82,7 @@ func (e *Error) about(image string, tries []try) error {
 	return &told
 }
 
-// name is where a key comes from, for messages.
+// name returns the origin of a key, for messages.
 func (k Key) name() string {
 	if k.label == "" {
 		return "none"
@@ -87,7 +90,7 @@ func (k Key) name() string {
 	return k.label
 }
 
-// failure is a failed request as an Error.
+// failure converts the error of a request to an Error.
 func failure(host string, err error) *Error {
 	kind, cause := classify(err)
 	return &Error{Kind: kind, Registry: host, Cause: cause, err: err}

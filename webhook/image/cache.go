@@ -5,14 +5,14 @@ import (
 	"sync"
 )
 
-// lru keeps values until they take more than a number of bytes; those that
-// were not asked for the longest go first. It is safe for concurrent use.
+// lru keeps values until their total size exceeds a limit. It then drops the
+// least recently used ones. It is safe for concurrent use.
 type lru[V any] struct {
 	most int // bytes
 
 	mu    sync.Mutex
 	used  int
-	order *list.List // of item[V], the last used first
+	order *list.List // of item[V], the most recently used first
 	byKey map[string]*list.Element
 }
 
@@ -23,12 +23,12 @@ type item[V any] struct {
 	size  int
 }
 
-// newLRU is an empty lru.
+// newLRU returns an empty lru.
 func newLRU[V any](most int) *lru[V] {
 	return &lru[V]{most: most, order: list.New(), byKey: map[string]*list.Element{}}
 }
 
-// get is the value of a key, and whether there is one.
+// get returns the value of a key, and whether there is one.
 func (c *lru[V]) get(key string) (V, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,8 +41,8 @@ func (c *lru[V]) get(key string) (V, bool) {
 	return e.Value.(item[V]).value, true
 }
 
-// put keeps a value, in place of an older one of that key. One that would push
-// out a good part of the others is not kept.
+// put stores a value and replaces an older one of the same key. It does not store
+// a value that is so large that it would displace a good part of the others.
 func (c *lru[V]) put(key string, value V, size int) {
 	if size > c.most/8 {
 		return

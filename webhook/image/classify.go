@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 )
 
-// problem is a failure that we found ourselves, with a text for users.
+// problem is a failure that this package detects itself, with a text for users.
 type problem struct {
 	kind Kind
 	text string
@@ -22,19 +22,19 @@ type problem struct {
 // Error implements error.
 func (p *problem) Error() string { return p.text }
 
-// problemf makes a problem.
+// problemf returns a problem.
 func problemf(kind Kind, format string, values ...any) error {
 	return &problem{kind, fmt.Sprintf(format, values...)}
 }
 
-// classify says of an error of a request what kind it is, and its cause in
-// words that quote nothing of an answer.
+// classify returns the kind of a request's error, and its cause in words that do
+// not quote the answer.
 func classify(err error) (Kind, string) {
 	if errors.Is(err, context.Canceled) {
-		return Timeout, "the request was given up"
+		return Timeout, "the request was canceled"
 	}
 	if timedOut(err) {
-		return Timeout, "no answer in time"
+		return Timeout, "the request timed out"
 	}
 	if text, ok := untrusted(err); ok {
 		return TLS, text
@@ -43,7 +43,7 @@ func classify(err error) (Kind, string) {
 		return classifyStatus(status.StatusCode)
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return Unreachable, "the host is not known to DNS"
+		return Unreachable, "DNS does not resolve the host"
 	}
 	var op *net.OpError
 	var ours *problem
@@ -53,10 +53,10 @@ func classify(err error) (Kind, string) {
 	if errors.As(err, &ours) {
 		return ours.kind, ours.text
 	}
-	return Invalid, "its answer is not a registry's, is broken off, or has another digest"
+	return Invalid, "the response is incomplete, is not from a registry, or has another digest"
 }
 
-// classifyStatus is the kind of an HTTP status other than 200.
+// classifyStatus returns the kind of an HTTP status other than 200.
 func classifyStatus(code int) (Kind, string) {
 	text := fmt.Sprintf("%d %s", code, http.StatusText(code))
 	switch {
@@ -73,14 +73,14 @@ func classifyStatus(code int) (Kind, string) {
 	}
 }
 
-// timedOut reports whether an error, or an error it holds, is that time was up.
+// timedOut reports whether an error, or an error that it wraps, is a timeout.
 func timedOut(err error) bool {
 	var slow net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
 		errors.As(err, &slow) && slow.Timeout()
 }
 
-// untrusted says what is wrong with a TLS connection, and whether anything is.
+// untrusted returns what is wrong with a TLS connection, and whether anything is.
 func untrusted(err error) (string, bool) {
 	var certificate *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
@@ -89,14 +89,14 @@ func untrusted(err error) (string, bool) {
 	var op *net.OpError
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
-		return "it does not speak TLS", true
+		return "the registry does not support TLS", true
 	case errors.As(err, &unknown):
-		return "its certificate is signed by an unknown authority", true
+		return "the registry's certificate is signed by an unknown authority", true
 	case errors.As(err, &name):
-		return "its certificate is for another host", true
+		return "the registry's certificate is for another host", true
 	case errors.As(err, &certificate):
-		return "its certificate is not valid", true
-	case errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"): // as crypto/tls has it
+		return "the registry's certificate is not valid", true
+	case errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"): // the operations that crypto/tls uses
 		return op.Err.Error(), true
 	}
 	return "", false

@@ -5,38 +5,41 @@ import (
 	"strings"
 )
 
-// Kind says why a lookup failed, for those that choose what to do about it,
-// and as a label of metrics.
+// Kind is the reason why a lookup failed, for callers that handle reasons
+// differently and for metrics labels.
 type Kind string
 
-// What may go wrong.
+// Reasons for a failed lookup.
 const (
-	BadReference Kind = "bad_reference" // the pod's image is not a name of an image
-	Forbidden    Kind = "forbidden"     // the operator's settings keep us from asking
-	Unauthorized Kind = "unauthorized"  // no credentials that may read it
+	BadReference Kind = "bad_reference" // the pod's image is not a valid image name
+	Forbidden    Kind = "forbidden"     // the operator's settings prevent the request
+	Unauthorized Kind = "unauthorized"  // no credentials with access to the image
 	NotFound     Kind = "not_found"
 	RateLimited  Kind = "rate_limited"
 	Timeout      Kind = "timeout"
-	Unreachable  Kind = "unreachable" // no such host, no connection, or an error of the registry's own
-	TLS          Kind = "tls"         // no TLS there, or a certificate that is not trusted
-	Invalid      Kind = "invalid"     // the answer is not what was asked for: wrong digest, too large, not readable
-	Unsupported  Kind = "unsupported" // not an image that a Linux node runs
+	Unreachable  Kind = "unreachable" // unknown host, no connection, or an internal error of the registry
+	TLS          Kind = "tls"         // no TLS, or an untrusted certificate
+	Invalid      Kind = "invalid"     // the answer is not the expected one: wrong digest, too large, unreadable
+	Unsupported  Kind = "unsupported" // not an image that Linux nodes run
 )
 
-// Error says in one sentence which image could not be looked up, where, why,
-// and what can be done. Nothing of a registry's answer but its status is in
-// it: whoever writes a pod chooses which server is asked, and reads this.
+// Error is a failed lookup: which image, where, why, and what can be done. It
+// contains nothing of a registry's answer except its status, because the author
+// of a pod chooses the registry and reads this error.
 type Error struct {
 	Kind     Kind
 	Image    string   // as in the pod
-	Registry string   // the host asked, of a mirror where that was the last; "" when the image names none
+	Registry string   // the last host that was asked, which may be a mirror; "" if the image names none
 	Cause    string   // "401 Unauthorized"
-	Tried    []string // credentials, in order, "none" for the attempt without
+	Tried    []string // credentials, in order; "none" for the attempt without credentials
 	err      error    // with details, for logs only
 }
 
-// Error implements error.
-func (e *Error) Error() string {
+// Error implements error: the sentence and the remedy.
+func (e *Error) Error() string { return e.Sentence() + ". " + e.Remedy() }
+
+// Sentence returns which image could not be looked up, where and why.
+func (e *Error) Sentence() string {
 	var b strings.Builder
 	image := e.Image
 	if len(image) > longestName {
@@ -46,48 +49,51 @@ func (e *Error) Error() string {
 	if e.Registry != "" {
 		fmt.Fprintf(&b, " at registry %s", e.Registry)
 	}
-	fmt.Fprintf(&b, ": %s", e.told())
+	fmt.Fprintf(&b, ": %s", e.shown())
 	access := e.Kind == Unauthorized || e.Kind == NotFound || e.Kind == RateLimited
 	if access && len(e.Tried) > 0 {
 		fmt.Fprintf(&b, " (credentials tried: %s)", strings.Join(e.Tried, ", "))
 	}
-	fmt.Fprintf(&b, ": %s", e.Kind.remedy())
 	return b.String()
 }
 
-// told is the cause as whoever writes a pod reads it. All failures to reach a
-// registry read alike: otherwise they would tell which hosts and ports of the
-// webhook's network are open.
-func (e *Error) told() string {
+// shown returns the cause for the author of a pod. All failures to reach a
+// registry have the same text: otherwise they would reveal which hosts and ports
+// in the webhook's network are open.
+func (e *Error) shown() string {
 	switch e.Kind {
 	case Timeout, Unreachable, TLS:
-		return "the registry cannot be reached"
+		return "the registry cannot be reached (the log of the koordinator webhook has the cause)"
+	default:
+		return e.Cause
 	}
-	return e.Cause
 }
 
-// Unwrap is the underlying error. It may quote a registry's answer: log it,
-// do not show it to those who create pods.
+// Remedy returns what the author of the pod can do, as an imperative.
+func (e *Error) Remedy() string { return e.Kind.remedy() }
+
+// Unwrap returns the underlying error. It may quote a registry's answer: log it,
+// but do not show it to users who create pods.
 func (e *Error) Unwrap() error { return e.err }
 
-// remedy is what whoever reads the error can do.
+// remedy returns what the reader of the error can do.
 func (k Kind) remedy() string {
 	switch k {
 	case BadReference:
-		return "correct the image"
+		return "Correct the image"
 	case Forbidden:
-		return "use another registry, or let the operator of koordinator allow it"
+		return "Use another registry, or have an administrator allow this one in koordinator's settings"
 	case Unauthorized:
-		return "name a pull secret that may read it in imagePullSecrets of the pod or of its service account, or correct the name"
+		return "Add a pull secret with access to imagePullSecrets of the pod or of its service account, or correct the name"
 	case NotFound:
-		return "correct the name, tag or digest, or push the image"
+		return "Correct the name, tag or digest, or push the image"
 	case RateLimited:
-		return "name a pull secret of an account with a higher limit, or let the operator of koordinator set a mirror"
+		return "Add a pull secret for an account with a higher limit, or have an administrator set a mirror in koordinator's settings"
 	case Timeout, Unreachable, TLS:
-		return "correct its name or try again; the log of the koordinator webhook has the cause, for its operator"
+		return "Correct the name of the registry or try again"
 	case Invalid:
-		return "push the image again, or ask who runs the registry"
+		return "Push the image again, or contact the administrator of the registry"
 	default: // Unsupported
-		return "use an image in the OCI or Docker v2 format with a Linux platform"
+		return "Use an image in the OCI or Docker v2 format with a Linux platform"
 	}
 }

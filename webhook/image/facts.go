@@ -2,40 +2,39 @@ package image
 
 import "slices"
 
-// Facts are what a registry says about an image. They are shared between
-// callers: read only.
+// Facts are what a registry reports about an image. Callers share them and must
+// not change them.
 type Facts struct {
-	Digest    string     // of what the name stands for, an index or an image: "sha256:…"
+	Digest    string     // of the index or image that the name refers to: "sha256:…"
 	Platforms []Platform // at least one; in the order of the index
 	Cached    bool       // no request was made for this answer
 }
 
 // Platform is the image for one kind of node.
 type Platform struct {
-	Name   string // os/architecture[/variant], as Go writes them: "linux/amd64", "linux/arm/v7"
+	Name   string // os/architecture[/variant], in Go's notation: "linux/amd64", "linux/arm/v7"
 	Config Config
 }
 
-// Config is how an image wants to be run.
+// Config contains the settings with which an image is run.
 type Config struct {
 	Entrypoint []string
 	Cmd        []string
-	StopSignal string // as it stands there, like "SIGQUIT" or "3"; "" when not set
-	User       string // name or number, with ":group" or without; "" when not set
-	WorkingDir string // "" when not set
-	Path       string // PATH of its environment; "" when not set
+	StopSignal string // as in the image, for example "SIGQUIT" or "3"; "" if not set
+	User       string // name or number, with or without ":group"; "" if not set
+	WorkingDir string // "" if not set
+	Path       string // PATH of its environment; "" if not set
 }
 
-// Run is what a container runs, whatever node it comes to.
+// Run is the command of a container, on every node on which it may run.
 type Run struct {
-	Argv                           // where every platform has the same
-	ByPlatform map[string][]string // Argv.FromImage by Platform.Name, where they differ; else nil
-	StopSignal string              // "" when not set, and where platforms differ
+	Argv                           // if it is the same on every platform
+	ByPlatform map[string][]string // Argv.FromImage by Platform.Name if platforms differ; otherwise nil
+	StopSignal string              // "" if not set, or if platforms differ
 }
 
-// Run merges a pod's command and args with the image's. Platforms on which
-// there would be nothing to run are left out; if that is so on all, the error
-// is ErrNoCommand.
+// Run merges a pod's command and args with those of the image. It omits platforms
+// without a command. If no platform has one, the error is ErrNoCommand.
 func (f Facts) Run(command, args []string) (Run, error) {
 	var run Run
 	var first *Platform
@@ -66,8 +65,8 @@ func (f Facts) Run(command, args []string) (Run, error) {
 	return run, nil
 }
 
-// platformName writes a platform as Go does. What every 64-bit ARM and x86
-// processor can do is not said.
+// platformName returns a platform in Go's notation. It omits variants that all
+// 64-bit ARM or x86 processors support.
 func platformName(os, architecture, variant string) string {
 	switch architecture {
 	case "":
@@ -91,7 +90,7 @@ func platformName(os, architecture, variant string) string {
 	return name
 }
 
-// size is about how much memory the facts hold, in bytes.
+// size returns the approximate memory use of the facts, in bytes.
 func (f Facts) size() int {
 	total := 256
 	for _, p := range f.Platforms {
@@ -100,7 +99,7 @@ func (f Facts) size() int {
 	return total
 }
 
-// size is the length of all strings, in bytes.
+// size returns the total length of all strings, in bytes.
 func (c Config) size() int {
 	total := len(c.StopSignal) + len(c.User) + len(c.WorkingDir) + len(c.Path)
 	for _, words := range [][]string{c.Entrypoint, c.Cmd} {

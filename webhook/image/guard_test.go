@@ -31,7 +31,7 @@ func TestWhatIsNotDialled(t *testing.T) {
 	_, port, _ := strings.Cut(s.host, ":")
 	for _, host := range []string{
 		s.host,              // an address
-		"localhost:" + port, // a name that stands for it
+		"localhost:" + port, // a name that resolves to it
 		"[::1]:" + port,
 		"[::ffff:127.0.0.1]:" + port,
 		"169.254.169.254",
@@ -76,6 +76,30 @@ func TestAProxyIsNotAWayAround(t *testing.T) {
 	}
 	if e := refusal(t, r, Query{Image: "reg.example/app"}); e.Kind != NotFound || s.counted("GET /v2/app/manifests/latest") != 1 {
 		t.Errorf("have %v", e)
+	}
+}
+
+// TestAProxyMayHaveAnyAddress has a proxy on this machine that no setting lists,
+// as a sidecar of the webhook is. A pod that names the proxy as its registry does
+// not reach it.
+func TestAProxyMayHaveAnyAddress(t *testing.T) {
+	s := serve(t, false)
+	settings := Settings{PlainHTTP: []string{"reg.example", s.host}, Proxy: func(req *http.Request) (*url.URL, error) {
+		if req.URL.Host == s.host {
+			return nil, nil
+		}
+		return url.Parse(s.URL)
+	}}
+	r, err := New(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := refusal(t, r, Query{Image: "reg.example/app"}); e.Kind != NotFound || s.counted("GET /v2/app/manifests/latest") != 1 {
+		t.Errorf("through the proxy: %v", e)
+	}
+	before := s.counted("")
+	if e := refusal(t, r, Query{Image: s.host + "/app"}); e.Kind != Forbidden || s.counted("") != before {
+		t.Errorf("the proxy as a registry: %v", e)
 	}
 }
 
@@ -164,7 +188,7 @@ func TestAnswersThatLie(t *testing.T) {
 	endless := io.LimitReader(neverEnding('x'), maxAnswer+1)
 	for _, tt := range []struct {
 		name   string
-		answer func(http.ResponseWriter, *http.Request, string) // of a part: "ping", "manifest" or "config"
+		answer func(http.ResponseWriter, *http.Request, string) // for one part: "ping", "manifest" or "config"
 		want   string
 	}{
 		{"a redirect without end", func(w http.ResponseWriter, r *http.Request, part string) {
@@ -194,31 +218,31 @@ func TestAnswersThatLie(t *testing.T) {
 			if part == "config" {
 				w.Write([]byte("{}"))
 			}
-		}, "not a registry's"},
+		}, "not from a registry"},
 		{"an answer that is broken off", func(w http.ResponseWriter, _ *http.Request, part string) {
 			if part == "manifest" {
 				w.Header().Set("Content-Length", "1000")
 				w.Write([]byte("{"))
 			}
-		}, "broken off"},
+		}, "the response is incomplete"},
 		{"an index that is none", func(w http.ResponseWriter, _ *http.Request, part string) {
 			if part == "manifest" {
 				w.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
 				w.Write([]byte("[]"))
 			}
-		}, "not a registry's"},
+		}, "not from a registry"},
 		{"headers without end", func(w http.ResponseWriter, _ *http.Request, part string) {
 			if part == "ping" {
 				w.Header().Set("X", strings.Repeat("x", maxHeader))
 				w.WriteHeader(http.StatusOK)
 			}
-		}, "not a registry's"},
+		}, "not from a registry"},
 		{"a token service elsewhere on this host", func(w http.ResponseWriter, _ *http.Request, part string) {
 			if part == "ping" {
 				w.Header().Set("WWW-Authenticate", `Bearer realm="http://169.254.169.254/token"`)
 				w.WriteHeader(http.StatusUnauthorized)
 			}
-		}, "not a registry's"},
+		}, "not from a registry"},
 		{"something that is no registry", func(w http.ResponseWriter, _ *http.Request, part string) {
 			if part == "manifest" {
 				w.WriteHeader(http.StatusTeapot)
@@ -248,10 +272,10 @@ func TestAnswersThatLie(t *testing.T) {
 }
 
 // configSize is the size of the configuration of the image that the tests of
-// lying answers push.
+// wrong answers push.
 const configSize = 235
 
-// neverEnding reads as one byte for ever.
+// neverEnding is an endless stream of one byte.
 type neverEnding byte
 
 func (b neverEnding) Read(p []byte) (int, error) {
@@ -285,7 +309,8 @@ func (n *noted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
 
-// redirected is a request that redirects led to, the last of the addresses.
+// redirected returns a request for the last of the addresses, to which redirects
+// from the others led.
 func redirected(t *testing.T, addresses ...string) *http.Request {
 	t.Helper()
 	var req *http.Request
@@ -319,7 +344,7 @@ func TestTheGuardTakesCredentialsAway(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var n noted
 			req := redirected(t, tt.path...)
-			resp, err := (&guard{inner: &n}).RoundTrip(req)
+			resp, err := (&guard{direct: &n}).RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -339,7 +364,7 @@ func TestTheGuardCountsRedirects(t *testing.T) {
 	for range maxRedirects {
 		addresses = append(addresses, "https://a.example/")
 	}
-	g := &guard{inner: &noted{}}
+	g := &guard{direct: &noted{}}
 	resp, err := g.RoundTrip(redirected(t, addresses...))
 	if err != nil {
 		t.Fatal(err)

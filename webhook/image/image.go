@@ -1,11 +1,12 @@
-// Package image turns the name of an image and credentials into what the image
-// runs: its ENTRYPOINT, CMD, STOPSIGNAL, USER and PATH, for every platform it is
-// built for. It asks registries on behalf of whoever creates a pod, with the
-// credentials of that pod, and tells nobody what those could not read.
+// Package image looks up the command of an image in its registry: its ENTRYPOINT,
+// CMD, STOPSIGNAL, USER and PATH, for every platform that it is built for. It
+// sends requests on behalf of the creator of a pod, with the credentials of that
+// pod, and does not reveal anything that those credentials cannot read.
 package image
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,56 +15,56 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// How long answers may be used again.
+// Limits of the age of answers, of the duration of a lookup, and of memory.
 const (
 	freshAge    = 5 * time.Second  // with the pull policy Always
 	answerAge   = 5 * time.Minute  // otherwise
-	failureAge  = 10 * time.Second // a failure that is no timeout
-	maxLookup   = 30 * time.Second // the longest the API server waits for a webhook
-	factsMemory = 8 << 20          // bytes of what images say, some thousand images
-	namesMemory = 8 << 20          // bytes of what names stand for
+	failureAge  = 10 * time.Second // for failures other than timeouts
+	maxLookup   = 30 * time.Second // the longest time that the API server waits for a webhook
+	factsMemory = 8 << 20          // bytes for facts about images, several thousand images
+	namesMemory = 8 << 20          // bytes for what names refer to
 )
 
-// Settings are the operator's. None of them may come from a pod. Hosts are
-// lower case, with the port where it is not the usual one.
+// Settings are the operator's settings. None of them may come from a pod. Hosts
+// are in lower case, with the port if it is not the default.
 type Settings struct {
-	Platforms []string            // that nodes have, like "linux/amd64"; none: every Linux platform an image has
-	Keys      Keys                // tried after the pod's own. Whoever may create a pod learns what images they read run
-	Allowed   []string            // registries that images may name, each label may be a glob; none: any
-	Mirrors   map[string][]string // host, "docker.io" too → HOST or HOST/PREFIX, asked before it in that order
-	PlainHTTP []string            // hosts, of redirects too, without TLS
+	Platforms []string            // platforms of the nodes, for example "linux/amd64"; none: every Linux platform of an image
+	Keys      Keys                // tried after the pod's own. Users who may create pods learn the commands of the images that these can read
+	Allowed   []string            // registries that images may name; each label may be a glob; none: any
+	Mirrors   map[string][]string // host, also "docker.io" → HOST or HOST/PREFIX, asked before the host in that order
+	PlainHTTP []string            // hosts without TLS, also of redirects
 	Loopback  []string            // HOST:PORT that may be on this machine
-	Private   []string            // hosts that may be in a private network, each label may be a glob, besides those in Allowed, Mirrors and PlainHTTP
-	CABundle  []byte              // PEM, trusted besides the system's
+	Private   []string            // hosts that may be in a private network, in addition to those in Allowed, Mirrors and PlainHTTP; each label may be a glob
+	CABundle  []byte              // PEM, trusted in addition to the system's certificates
 
-	// Proxy as in http.Transport, nil for none. Behind a proxy only addresses
-	// are refused, not names that stand for them.
+	// Proxy is used as in http.Transport; nil: none. With a proxy, only addresses are
+	// rejected, not names that resolve to them.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// Registries looks images up. It is safe for concurrent use.
+// Registries looks up images. It is safe for concurrent use.
 type Registries struct {
 	settings  Settings
 	mirrors   map[string][]mirror // by host
 	transport http.RoundTripper
-	secret    []byte // keeps passwords from being guessed from the keys of answers
+	secret    []byte // prevents guessing passwords from the keys of answers
 	now       func() time.Time
 	heavy     chan struct{} // slots of loads
 
 	flights singleflight.Group
 	facts   *lru[Facts]  // by registry/repository@digest
 	answers *lru[answer] // by name and credentials
-	last    *lru[string] // registry/repository:tag → key of facts it stood for; a guess, never an answer
+	last    *lru[string] // registry/repository:tag → key of the facts that it last referred to; only a hint, never an answer
 }
 
-// Query is a question about an image.
+// Query is a lookup of an image.
 type Query struct {
-	Image string // as it stands in the pod
-	Fresh bool   // the pull policy is Always: a tag's answer is old after seconds
-	Keys  Keys   // those of the pod and its service account, in order
+	Image string // as in the pod
+	Fresh bool   // whether the pull policy is Always: answers expire after seconds
+	Keys  Keys   // of the pod and its service account, in order
 }
 
-// New reads the settings.
+// New returns Registries with these settings.
 func New(s Settings) (*Registries, error) {
 	s.Private = s.near()
 	transport, err := newTransport(s)
@@ -90,10 +91,15 @@ func New(s Settings) (*Registries, error) {
 	}, nil
 }
 
-// near are the hosts that the operator has named in any setting: those may be in
-// a private network.
+// near returns the hosts that the operator has named in any setting. They may be
+// in a private network.
 func (s Settings) near() []string {
 	hosts := slices.Concat(s.Private, s.Allowed, s.PlainHTTP)
+	for _, host := range s.PlainHTTP {
+		if _, _, err := net.SplitHostPort(host); err != nil { // without a port
+			hosts = append(hosts, host+":80")
+		}
+	}
 	for host, places := range s.Mirrors {
 		hosts = append(hosts, host)
 		for _, place := range places {
@@ -104,9 +110,9 @@ func (s Settings) near() []string {
 	return hosts
 }
 
-// Look finds out what an image runs. It returns when the context ends, at the
-// latest. Its requests end with the context's deadline; where the context was
-// cancelled before, they go on until then, as others may wait for the answer.
+// Look returns the facts about an image. It returns at the latest when the
+// context ends. Its requests run until the context's deadline, even if the
+// context is canceled earlier, because other callers may wait for the answer.
 // Errors are of type *Error.
 func (r *Registries) Look(ctx context.Context, q Query) (Facts, error) {
 	ctx, cancel := context.WithTimeout(ctx, maxLookup)
@@ -116,7 +122,7 @@ func (r *Registries) Look(ctx context.Context, q Query) (Facts, error) {
 		return Facts{}, &Error{Kind: BadReference, Image: q.Image, Cause: err.Error()}
 	}
 	if !r.allowed(ref.host) {
-		return Facts{}, &Error{Kind: Forbidden, Image: q.Image, Registry: ref.host, Cause: "the operator of koordinator has not listed this registry"}
+		return Facts{}, &Error{Kind: Forbidden, Image: q.Image, Registry: ref.host, Cause: "the registry is not allowed in koordinator's settings"}
 	}
 	tries := r.tries(ref, slices.Concat(q.Keys, r.settings.Keys))
 	key := r.answerKey(ref, tries)
@@ -134,9 +140,9 @@ func (r *Registries) allowed(host string) bool {
 		slices.ContainsFunc(r.settings.Allowed, func(pattern string) bool { return matchHost(pattern, host) })
 }
 
-// share does a lookup once for all that ask the same with the same credentials
-// at the same time. The one that asked first sets the deadline; where others
-// have longer, they ask again.
+// share performs a lookup once for all concurrent callers with the same query and
+// the same credentials. The first caller sets the deadline, and callers with a
+// later deadline repeat the lookup if it times out.
 func (r *Registries) share(ctx context.Context, key, host string, tries []try) (Facts, *Error) {
 	deadline, _ := ctx.Deadline()
 	for {
@@ -154,15 +160,15 @@ func (r *Registries) share(ctx context.Context, key, host string, tries []try) (
 	}
 }
 
-// flight is how a lookup ended.
+// flight is the outcome of a lookup.
 type flight struct {
 	facts    Facts
 	problem  *Error
-	deadline time.Time // it had until then
+	deadline time.Time // of the lookup
 }
 
-// fly looks up and remembers. It goes on when the one that asked first has
-// gone, since others may wait, but not past the deadline.
+// fly performs a lookup and remembers the outcome. It continues after the first
+// caller has returned, because other callers may wait, but not past the deadline.
 func (r *Registries) fly(ctx context.Context, deadline time.Time, key, host string, tries []try) (f flight) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
@@ -179,12 +185,12 @@ func (r *Registries) fly(ctx context.Context, deadline time.Time, key, host stri
 	return f
 }
 
-// contained turns a panic into an error. A panic in a goroutine would end the
-// webhook, and what is read here was written by strangers.
+// contained converts a panic to an error. A panic in a goroutine would end the
+// webhook, and the answers that are parsed here come from untrusted registries.
 func contained(host string, do func() *Error) (problem *Error) {
 	defer func() {
 		if p := recover(); p != nil {
-			problem = failure(host, problemf(Invalid, "its answer cannot be read"))
+			problem = failure(host, problemf(Invalid, "the response cannot be read"))
 		}
 	}()
 	return do()

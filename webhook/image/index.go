@@ -15,31 +15,31 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Index is what an operator has written down of images, so that no registry is
-// asked for them. The zero value knows none.
+// Index contains the operator's entries for images, for which no registry is
+// asked. The zero value is empty.
 type Index struct{ entries []indexEntry } // the most specific first
 
-// indexEntry is what images run whose names match.
+// indexEntry is the command of images whose names match a pattern.
 type indexEntry struct {
-	pattern string // as it was written
-	name    string // host/path, each word of it may be a glob as path.Match reads it
+	pattern string // as written
+	name    string // host/path; each path element may be a glob of path.Match
 	tag     string // glob; "" for every tag and digest
 	config  Config
 }
 
-// indexed is one image's entry as it is written: ENTRYPOINT, CMD and
-// STOPSIGNAL as in a Dockerfile. A list alone is the ENTRYPOINT.
+// indexed is the notation of an entry: ENTRYPOINT, CMD and STOPSIGNAL as in a
+// Dockerfile. A list alone is the ENTRYPOINT.
 type indexed struct {
 	Entrypoint []string `json:"entrypoint"`
 	Cmd        []string `json:"cmd"`
 	StopSignal string   `json:"stopSignal"`
 }
 
-// ParseIndex reads documents by name, each a YAML map from image pattern to
-// what it runs. A pattern is written as an image is in a pod, "nginx" or
-// "shop.example/team/*"; a word of it may have "*" and "?", and without a tag
-// it stands for every tag and digest. What cannot be read is left out of the
-// index and told in the errors.
+// ParseIndex parses documents by name. Each document is a YAML map from image
+// pattern to command. A pattern is written like an image in a pod, for example
+// "nginx" or "shop.example/team/*". Each path element may contain "*" and "?",
+// and a pattern without a tag matches every tag and digest. ParseIndex omits
+// invalid entries and reports them in the errors.
 func ParseIndex(documents map[string]string) (Index, []error) {
 	var index Index
 	var problems []error
@@ -67,7 +67,7 @@ func ParseIndex(documents map[string]string) (Index, []error) {
 	return index, problems
 }
 
-// parseEntry reads one entry.
+// parseEntry parses one entry.
 func parseEntry(pattern string, value json.RawMessage) (indexEntry, error) {
 	e := indexEntry{pattern: pattern, name: pattern}
 	if i := strings.LastIndexByte(pattern, ':'); i > strings.LastIndexByte(pattern, '/') {
@@ -106,8 +106,8 @@ func parseEntry(pattern string, value json.RawMessage) (indexEntry, error) {
 	return e, nil
 }
 
-// weight puts names without globs first, then patterns with a tag, then those
-// with more to match.
+// weight orders entries by specificity: names without globs first, then patterns
+// with a tag, then longer patterns.
 func (e indexEntry) weight() int {
 	weight := len(e.name) + len(e.tag)
 	if !strings.ContainsAny(e.name, "*?[") {
@@ -119,9 +119,9 @@ func (e indexEntry) weight() int {
 	return weight
 }
 
-// Find is what the index says of the program of an image as it stands in a pod,
-// and the pattern that it matched. The most specific pattern wins: one whose name
-// has no globs, then one with a tag, then the longest.
+// Find returns the index's command of an image, written as in a pod, and the
+// pattern that matched. The most specific pattern wins: one whose name has no
+// globs, then one with a tag, then the longest.
 func (x Index) Find(image string) (facts Facts, pattern string, found bool) {
 	e, found := x.match(image)
 	if !found || len(e.config.Entrypoint)+len(e.config.Cmd) == 0 {
@@ -130,14 +130,14 @@ func (x Index) Find(image string) (facts Facts, pattern string, found bool) {
 	return Facts{Platforms: []Platform{{Name: "any", Config: e.config}}, Cached: true}, e.pattern, true
 }
 
-// StopSignal is the index's stop signal of an image as it stands in a pod, ""
-// where it has none.
+// StopSignal returns the index's stop signal of an image, written as in a pod, or
+// "" if it has none.
 func (x Index) StopSignal(image string) string {
 	e, _ := x.match(image)
 	return e.config.StopSignal
 }
 
-// match is the entry for an image.
+// match returns the entry for an image.
 func (x Index) match(image string) (e indexEntry, found bool) {
 	if len(x.entries) == 0 {
 		return e, false

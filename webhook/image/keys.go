@@ -20,15 +20,16 @@ type Keys []Key
 // Key is one entry of a pull secret.
 type Key struct {
 	label    string // where it comes from, for messages: `secret "shop/pull"`
-	host     string // lower case, with port; each label may be a glob as path.Match reads it
-	path     string // prefix of the repository, "" for every one; begins with "/" otherwise
+	host     string // lower case, with the port; each label may be a glob of path.Match
+	path     string // prefix of the repository, beginning with "/"; "": any repository
 	user     string
 	password string
 }
 
-// ParseSecret reads a pull secret of either type. As with the kubelet, a
-// secret that cannot be read in full is not used at all. Entries of a secret
-// are tried from the most to the least specific.
+// ParseSecret parses a pull secret of either type. As in the kubelet, a secret
+// that cannot be parsed completely is not used at all. The entries of a secret
+// are tried in reverse alphabetical order, so that longer paths of a host come
+// before shorter ones.
 func ParseSecret(s *corev1.Secret) (Keys, error) {
 	label := fmt.Sprintf("secret %q", s.Namespace+"/"+s.Name)
 	switch s.Type {
@@ -41,20 +42,21 @@ func ParseSecret(s *corev1.Secret) (Keys, error) {
 	}
 }
 
-// ParseConfig reads Docker's config.json. The label says in messages where it
-// comes from. Credential helpers are not run: only what stands in the file is
-// used.
+// ParseConfig parses Docker's config.json. label is the origin of the file, for
+// messages. Credential helpers are not run, so only credentials in the file
+// itself are used.
 func ParseConfig(label string, data []byte) (Keys, error) { return parseKeys(label, data, false) }
 
-// entry is what is stored for a registry. Auth, base64 of user:password, wins.
+// entry contains the credentials for a registry. Auth, which is base64 of
+// user:password, takes precedence.
 type entry struct {
 	Username string `json:"username"`
 	Password string `json:"password"`
 	Auth     string `json:"auth"`
 }
 
-// parseKeys reads either form: the older one is what the newer has in "auths".
-// Its errors never quote what they read.
+// parseKeys parses either format. The content of the older one is the value of
+// "auths" in the newer one. Its errors never quote the input.
 func parseKeys(label string, data []byte, legacy bool) (Keys, error) {
 	var file struct {
 		Auths map[string]entry `json:"auths"`
@@ -88,7 +90,7 @@ func parseKeys(label string, data []byte, legacy bool) (Keys, error) {
 	return keys, nil
 }
 
-// decodeAuth reads base64 of user:password, padded or not.
+// decodeAuth decodes base64 of user:password, with or without padding.
 func decodeAuth(text string) (user, password string, err error) {
 	decoded, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "="))
 	if err != nil {
@@ -101,8 +103,8 @@ func decodeAuth(text string) (user, password string, err error) {
 	return user, password, nil
 }
 
-// splitPlace reads the name of an entry: a host, with or without scheme, port
-// and path. The path of Docker's API is no part of it.
+// splitPlace parses the name of an entry: a host, with or without scheme, port
+// and path. It omits the path of Docker's API.
 func splitPlace(place string) (host, prefix string) {
 	place = strings.TrimPrefix(strings.TrimPrefix(place, "https://"), "http://")
 	host, rest, _ := strings.Cut(place, "/")
@@ -118,7 +120,7 @@ func splitPlace(place string) (host, prefix string) {
 	return strings.ToLower(host), rest
 }
 
-// match lists the keys for a repository, each user and password once.
+// match returns the keys for a repository, with each user and password only once.
 func (k Keys) match(host, repository string) Keys {
 	hosts := []string{strings.ToLower(host)}
 	if isHub(hosts[0]) {
@@ -136,9 +138,8 @@ func (k Keys) match(host, repository string) Keys {
 	return found
 }
 
-// matchHost reports whether a pattern stands for a host, as the kubelet sees
-// it: ports are equal, and so is the number of labels, each of which may be a
-// glob.
+// matchHost reports whether a pattern matches a host by the rules of the kubelet:
+// ports are equal, and so is the number of labels, each of which may be a glob.
 func matchHost(pattern, host string) bool {
 	if pattern == host {
 		return true
@@ -146,7 +147,7 @@ func matchHost(pattern, host string) bool {
 	pattern, patternPort := splitPort(pattern)
 	host, port := splitPort(host)
 	globs, labels := strings.Split(pattern, "."), strings.Split(host, ".")
-	address := strings.Contains(pattern, ":") // IPv6, whose brackets are not a glob's
+	address := strings.Contains(pattern, ":") // IPv6, in which brackets are not a glob
 	if patternPort != port || len(globs) != len(labels) || address {
 		return false
 	}
@@ -158,7 +159,7 @@ func matchHost(pattern, host string) bool {
 	return true
 }
 
-// splitPort parts host:port; a colon within brackets belongs to the host.
+// splitPort splits host:port. A colon within brackets belongs to the host.
 func splitPort(hostport string) (host, port string) {
 	i := strings.LastIndexByte(hostport, ':')
 	if i < 0 || strings.HasSuffix(hostport, "]") {

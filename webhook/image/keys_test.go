@@ -26,7 +26,7 @@ func TestParseSecret(t *testing.T) {
 		name string
 		kind corev1.SecretType
 		data string
-		want string // user:password@host/path, most specific first
+		want string // user:password@host/path, in the order in which they are tried
 		err  string
 	}{
 		{name: "user and password", kind: config, data: `{"auths":{"reg.example":{"username":"u","password":"p"}}}`, want: "u:p@reg.example"},

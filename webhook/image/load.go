@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	usualAnswer = 256 << 10 // bytes, many times what manifests and configurations have
-	heavyAtOnce = 2         // lookups with larger answers
+	usualAnswer = 256 << 10 // bytes, many times the size of usual manifests and configurations
+	heavyAtOnce = 2         // concurrent lookups with larger answers
 )
 
-// load is what one lookup may take of the memory that all share: large answers
-// are read by a few lookups at a time, as many of them would be more than
-// the webhook has. Usual ones never wait.
+// load is one lookup's claim on the shared memory. Only a few lookups read large
+// answers at the same time, because the webhook does not have the memory for many
+// of them. Usual answers never wait.
 type load struct {
-	slots chan struct{} // full while as many lookups as may read large answers
+	slots chan struct{} // full while the maximum number of lookups may read large answers
 
 	mu   sync.Mutex
 	held bool
@@ -23,8 +23,8 @@ type load struct {
 // loadKey is the key of a lookup's load in the context of its requests.
 type loadKey struct{}
 
-// take has the lookup read large answers until release. It blocks until that is
-// possible or the context ends.
+// take allows the lookup to read large answers until release. It blocks until
+// that is possible or the context ends.
 func (l *load) take(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -40,7 +40,7 @@ func (l *load) take(ctx context.Context) error {
 	}
 }
 
-// release ends it.
+// release ends the claim.
 func (l *load) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -15,14 +15,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// index is an index of images, each with the platform the index says it is
-// for, "" for none.
+// index returns an index of these entries.
 func index(t *testing.T, kind types.MediaType, entries ...mutate.IndexAddendum) v1.ImageIndex {
 	t.Helper()
 	return mutate.AppendManifests(mutate.IndexMediaType(empty.Index, kind), entries...)
 }
 
-// entry is what an index says of an image or index.
+// entryOf returns an index's entry for an image or index, with its platform, ""
+// for none.
 func entryOf(t *testing.T, what mutate.Appendable, platform string) mutate.IndexAddendum {
 	t.Helper()
 	e := mutate.IndexAddendum{Add: what}
@@ -32,7 +32,7 @@ func entryOf(t *testing.T, what mutate.Appendable, platform string) mutate.Index
 	return e
 }
 
-// attestation is what build tools put beside an image.
+// attestation returns an entry that build tools add alongside an image.
 func attestation(t *testing.T) mutate.IndexAddendum {
 	t.Helper()
 	e := entryOf(t, built(t, "unknown/unknown", []string{"/never"}), "unknown/unknown")
@@ -121,14 +121,14 @@ func TestKindsOfImages(t *testing.T) {
 		{name: "Windows beside Linux", what: index(t, types.OCIImageIndex, entryOf(t, built(t, "windows/amd64", []string{"w"}), "windows/amd64"), entryOf(t, amd, "linux/amd64")), want: "linux/amd64 /amd"},
 		{name: "a lone image for another platform than nodes have", what: amd, nodes: []string{"linux/arm64"}, want: "linux/amd64 /amd"},
 		{name: "many platforms", what: index(t, types.OCIImageIndex, many...), nodes: []string{"linux/arch3", "linux/arch17"}, want: "linux/arch3 /3, linux/arch17 /17"},
-		{name: "Windows alone", what: built(t, "windows/amd64", []string{"w"}), err: "it is not for Linux"},
-		{name: "an index for Windows", what: index(t, types.OCIImageIndex, entryOf(t, amd, "windows/amd64")), err: "no platform that is looked for (linux)"},
-		{name: "no platform that nodes have", what: both, nodes: []string{"linux/s390x", "linux/riscv64"}, err: "no platform that is looked for (linux/s390x, linux/riscv64)"},
-		{name: "an index of attestations", what: index(t, types.OCIImageIndex, attestation(t)), err: "no platform that is looked for"},
+		{name: "Windows alone", what: built(t, "windows/amd64", []string{"w"}), err: "the image is not for Linux"},
+		{name: "an index for Windows", what: index(t, types.OCIImageIndex, entryOf(t, amd, "windows/amd64")), err: "none of the required platforms (linux)"},
+		{name: "no platform that nodes have", what: both, nodes: []string{"linux/s390x", "linux/riscv64"}, err: "none of the required platforms (linux/s390x, linux/riscv64)"},
+		{name: "an index of attestations", what: index(t, types.OCIImageIndex, attestation(t)), err: "none of the required platforms"},
 		{name: "too many manifests", what: index(t, types.OCIImageIndex, big...), err: "more than 64 manifests"},
-		{name: "indexes without end", what: deep, err: "more than 2 deep"},
+		{name: "indexes without end", what: deep, err: "more than 2 levels of indexes"},
 		{name: "a chart", what: mutate.ConfigMediaType(mutate.MediaType(amd, types.OCIManifestSchema1), "application/vnd.cncf.helm.config.v1+json"), err: "its configuration is not one of the OCI's or Docker's"},
-		{name: "a command that no process could be given", what: built(t, "linux/amd64", []string{strings.Repeat("x", maxCommand+1)}), err: "at most 131072 are read"},
+		{name: "a command that no process could be given", what: built(t, "linux/amd64", []string{strings.Repeat("x", maxCommand+1)}), err: "the limit is 131072"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			repo := strings.ReplaceAll(strings.ToLower(strings.ReplaceAll(tt.name, "'", "")), " ", "-")
@@ -163,12 +163,12 @@ func TestManifestsThatAreNone(t *testing.T) {
 		want                  string
 	}{
 		{"Docker schema 1", string(types.DockerManifestSchema1Signed), `{"schemaVersion":1}`, Unsupported, "schema 1"},
-		{"a type that nobody knows", "text/html", `<html>`, Unsupported, "no container image"},
-		{"no JSON", string(types.OCIManifestSchema1), `<html>`, Invalid, "not a registry's"},
+		{"an unknown type", "text/html", `<html>`, Unsupported, "not a container image"},
+		{"no JSON", string(types.OCIManifestSchema1), `<html>`, Invalid, "not from a registry"},
 		{"an image without configuration", string(types.OCIManifestSchema1), `{}`, Unsupported, "it has no configuration"},
 		{"a configuration that is not there", string(types.OCIManifestSchema1), `{"config":` + config + `}`, NotFound, "404"},
-		{"a configuration that is too large", string(types.OCIManifestSchema1), `{"config":` + strings.Replace(config, ":2,", ":4194305,", 1) + `}`, Invalid, "at most 4194304"},
-		{"an index of what is not there", string(types.OCIImageIndex), `{"manifests":[]}`, Unsupported, "no platform"},
+		{"a configuration that is too large", string(types.OCIManifestSchema1), `{"config":` + strings.Replace(config, ":2,", ":4194305,", 1) + `}`, Invalid, "the limit is 4194304"},
+		{"an index of what is not there", string(types.OCIImageIndex), `{"manifests":[]}`, Unsupported, "none of the required platforms"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			text := s.put(t, "odd", fmt.Sprintf("%x", tt.name), tt.mediaType, tt.body)
@@ -180,7 +180,8 @@ func TestManifestsThatAreNone(t *testing.T) {
 	}
 }
 
-// Builders put into an index what is no image and say so only in the manifest.
+// Builders add artifacts to an index that are not images, and only the manifest
+// shows that.
 func TestAnArtifactBesideImages(t *testing.T) {
 	s := serve(t, false)
 	s.push(t, "app:1", index(t, types.OCIImageIndex, entryOf(t, built(t, "linux/amd64", []string{"/e"}), "linux/amd64")))

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// clock is a time that tests move.
+// clock is a time that tests advance.
 type clock struct{ nanoseconds atomic.Int64 }
 
 func (c *clock) now() time.Time       { return time.Unix(1e9, c.nanoseconds.Load()) }
@@ -160,7 +160,8 @@ func TestOneLookupForAllThatAskAtOnce(t *testing.T) {
 	}
 }
 
-// hanging is a registry that answers nothing, until the function is called.
+// hanging returns a registry that does not answer until the returned function is
+// called.
 func hanging(t *testing.T) (*server, func()) {
 	t.Helper()
 	s := serve(t, false)
@@ -201,7 +202,7 @@ func TestALookupThatWasGivenUpServesOthers(t *testing.T) {
 	}
 	cancel()
 	var e *Error
-	if err := <-first; !errors.As(err, &e) || e.Kind != Timeout || !strings.Contains(e.Cause, "given up") {
+	if err := <-first; !errors.As(err, &e) || e.Kind != Timeout || !strings.Contains(e.Cause, "canceled") {
 		t.Errorf("have %v", err)
 	}
 	answer()
@@ -268,8 +269,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// Whoever writes pods can have many images looked up at once, each of whose
-// answers is as large as is read at all.
+// A user who creates pods can cause lookups of many images at the same time, each
+// with answers of the maximum size.
 func TestOnlyAFewLookupsReadLargeAnswersAtOnce(t *testing.T) {
 	s := serve(t, false)
 	usual := s.push(t, "app:usual", built(t, "linux/amd64", []string{"/e"}))
@@ -285,7 +286,7 @@ func TestOnlyAFewLookupsReadLargeAnswersAtOnce(t *testing.T) {
 	}
 	r := registries(t, Settings{}, s)
 	for range heavyAtOnce {
-		r.heavy <- struct{}{} // as other lookups do
+		r.heavy <- struct{}{} // other lookups hold the slots
 	}
 	mustLook(t, r, Query{Image: usual})
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -345,7 +346,7 @@ func TestLookupsWithOtherCredentialsAreNotShared(t *testing.T) {
 	s.before = func(_ http.ResponseWriter, r *http.Request) {
 		if user, _, ok := r.BasicAuth(); ok && r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/manifests/") && user != "" {
 			arrived.Done()
-			arrived.Wait() // both are under way
+			arrived.Wait() // both are in progress
 		}
 	}
 	r := registries(t, Settings{}, s)

@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// ErrNoCommand is the answer where neither the pod nor the image says what to
-// run. The runtime refuses such a container, too.
+// ErrNoCommand is the error if neither the pod nor the image has a command.
+// Container runtimes reject such a container, too.
 var ErrNoCommand = errors.New("the image has neither ENTRYPOINT nor CMD")
 
-// Argv is what a container runs, in two parts, since the kubelet expands
-// $(VAR) in what stands in the pod and never in what stands in the image.
+// Argv is the command of a container in two parts, because the kubelet expands
+// $(VAR) in the pod's command and args but never in the image's.
 type Argv struct {
-	FromImage []string // comes first; nil where the pod's command replaces it
+	FromImage []string // comes first; nil if the pod's command replaces it
 	FromPod   []string // the pod's command and args
 }
 
-// Merge is the rule by which container runtimes join a pod's command and args
-// with an image's ENTRYPOINT and CMD: a command replaces both, args replace
-// CMD, and an image without ENTRYPOINT runs the pod's args as they are. An
-// ENTRYPOINT of one empty word is none: that is how builders write that the
-// base image's was removed. The only error is ErrNoCommand.
+// Merge joins a pod's command and args with an image's ENTRYPOINT and CMD like
+// container runtimes: a command replaces both, args replace CMD, and an image
+// without ENTRYPOINT runs the pod's args unchanged. An ENTRYPOINT of one empty
+// word counts as none, because builders write it if the base image's ENTRYPOINT
+// was removed. The only error is ErrNoCommand.
 //
 // Source: containerd, internal/cri/opts, WithProcessArgs.
 func Merge(command, args []string, c Config) (Argv, error) {
@@ -41,8 +41,8 @@ func Merge(command, args []string, c Config) (Argv, error) {
 	return Argv{FromImage: fromImage, FromPod: slices.Clone(args)}, nil
 }
 
-// Escape is words of an image as they have to be written into a pod, every $
-// doubled: the kubelet makes $ of $$ and replaces $(VAR).
+// Escape doubles every $ in the words of an image, as required in a pod, where
+// the kubelet replaces $$ by $ and expands $(VAR).
 func Escape(words []string) []string {
 	escaped := make([]string, len(words))
 	for i, w := range words {

@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// words splits at spaces; "" is nil and a lone "”" an empty word.
+// words splits a text at spaces. The text "" is nil, and a word of two single
+// quotes is an empty word.
 func words(text string) []string {
 	all := strings.Fields(text)
 	for i, w := range all {

@@ -10,13 +10,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// mirror is where a registry's images are looked for first.
+// mirror is a place that is asked for a registry's images first.
 type mirror struct {
 	registry name.Registry
-	prefix   string // of the repository there, "" for none
+	prefix   string // of the repository at the mirror; "": none
 }
 
-// parseMirrors reads Settings.Mirrors.
+// parseMirrors parses Settings.Mirrors.
 func parseMirrors(s Settings) (map[string][]mirror, error) {
 	all := map[string][]mirror{}
 	for registry, places := range s.Mirrors {
@@ -34,7 +34,7 @@ func parseMirrors(s Settings) (map[string][]mirror, error) {
 	return all, nil
 }
 
-// parseMirror reads HOST or HOST/PREFIX.
+// parseMirror parses HOST or HOST/PREFIX.
 func parseMirror(place string, plain []string) (mirror, error) {
 	host, prefix, _ := strings.Cut(place, "/")
 	if !hostForm.MatchString(host) || prefix != "" && !pathForm.MatchString(prefix) {
@@ -44,8 +44,8 @@ func parseMirror(place string, plain []string) (mirror, error) {
 	return mirror{registry: registry, prefix: prefix}, err
 }
 
-// scheme is the option by which go-containerregistry speaks plain HTTP to the
-// hosts that are listed.
+// scheme returns the option that makes go-containerregistry use plain HTTP for
+// the listed hosts.
 func scheme(host string, plain []string) []name.Option {
 	if slices.Contains(plain, strings.ToLower(host)) {
 		return []name.Option{name.Insecure}
@@ -53,7 +53,7 @@ func scheme(host string, plain []string) []name.Option {
 	return nil
 }
 
-// at is the image at a mirror.
+// at returns the reference to the image at a mirror.
 func (r reference) at(m mirror) name.Reference {
 	repo := m.registry.Repo(path.Join(m.prefix, r.Context().RepositoryStr()))
 	if digest, ok := r.Reference.(name.Digest); ok {

@@ -19,17 +19,17 @@ import (
 )
 
 const (
-	maxManifests = 64        // read for one index
+	maxManifests = 64        // read for one image
 	maxDepth     = 2         // indexes within indexes
-	maxCommand   = 128 << 10 // bytes of what an image says: the kernel's limit for one argument
-	atOnce       = 8         // requests for one image
+	maxCommand   = 128 << 10 // bytes of an image's settings: the kernel's limit for one argument
+	atOnce       = 8         // concurrent requests for one index
 )
 
-// referenceType is the annotation by which build tools mark what stands in an
-// index but is no image: attestations.
+// referenceType is the annotation by which build tools mark entries of an index
+// that are not images, for example attestations.
 const referenceType = "vnd.docker.reference.type"
 
-// reader reads one image, whatever it is made of.
+// reader reads one image or index.
 type reader struct {
 	puller *remote.Puller
 	repo   name.Repository
@@ -37,7 +37,7 @@ type reader struct {
 	count  atomic.Int32
 }
 
-// read is what an image says on each platform.
+// read returns the facts about an image on each platform.
 func read(ctx context.Context, puller *remote.Puller, top *remote.Descriptor, repo name.Repository, want []string) (Facts, error) {
 	r := &reader{puller: puller, repo: repo, want: want}
 	platforms, err := r.manifest(ctx, top, "", 0)
@@ -48,16 +48,16 @@ func read(ctx context.Context, puller *remote.Puller, top *remote.Descriptor, re
 	for _, p := range platforms {
 		known := slices.ContainsFunc(facts.Platforms, func(f Platform) bool { return f.Name == p.Name })
 		if !known {
-			facts.Platforms = append(facts.Platforms, p) // runtimes, too, take the first
+			facts.Platforms = append(facts.Platforms, p) // runtimes also take the first one
 		}
 	}
 	if len(facts.Platforms) == 0 {
-		return Facts{}, problemf(Unsupported, "it has no platform that is looked for (%s)", describe(want))
+		return Facts{}, problemf(Unsupported, "the image has none of the required platforms (%s)", describe(want))
 	}
 	return facts, nil
 }
 
-// describe writes the wanted platforms for a message.
+// describe formats the wanted platforms for a message.
 func describe(want []string) string {
 	if len(want) == 0 {
 		return "linux"
@@ -65,8 +65,8 @@ func describe(want []string) string {
 	return strings.Join(want, ", ")
 }
 
-// manifest reads an image or an index. The platform is what an index says of
-// it, "" when nothing does.
+// manifest reads an image or an index. platform is its platform according to an
+// enclosing index, or "" if unknown.
 func (r *reader) manifest(ctx context.Context, d *remote.Descriptor, platform string, depth int) ([]Platform, error) {
 	switch kind := mediaType(d); {
 	case kind.IsIndex():
@@ -74,14 +74,14 @@ func (r *reader) manifest(ctx context.Context, d *remote.Descriptor, platform st
 	case kind.IsImage():
 		return r.image(d, platform, depth)
 	case kind.IsSchema1():
-		return nil, problemf(Unsupported, "it is in the format Docker used before 2016 (schema 1), which runtimes do not run: push it again")
+		return nil, problemf(Unsupported, "the image has the format of Docker before 2016 (schema 1), which container runtimes do not support: push it again")
 	default:
-		return nil, problemf(Unsupported, "it is no container image")
+		return nil, problemf(Unsupported, "the artifact is not a container image")
 	}
 }
 
-// mediaType is what a manifest is, as the registry says, or where that is
-// nothing known, as it says itself.
+// mediaType returns the type of a manifest according to the registry or, if the
+// registry reports an unknown type, according to the manifest itself.
 func mediaType(d *remote.Descriptor) types.MediaType {
 	if d.MediaType.IsIndex() || d.MediaType.IsImage() || d.MediaType.IsSchema1() {
 		return d.MediaType
@@ -95,10 +95,10 @@ func mediaType(d *remote.Descriptor) types.MediaType {
 	return own.MediaType
 }
 
-// index reads every image of an index that nodes can run, several at once.
+// index reads every image of an index that nodes can run, several concurrently.
 func (r *reader) index(ctx context.Context, d *remote.Descriptor, depth int) ([]Platform, error) {
 	if depth > maxDepth {
-		return nil, problemf(Unsupported, "its indexes are more than %d deep", maxDepth)
+		return nil, problemf(Unsupported, "the image has more than %d levels of indexes", maxDepth)
 	}
 	index, err := v1.ParseIndexManifest(bytes.NewReader(d.Manifest))
 	if err != nil {
@@ -129,8 +129,8 @@ func (r *reader) index(ctx context.Context, d *remote.Descriptor, depth int) ([]
 	return slices.Concat(found...), nil
 }
 
-// runs reports whether something in an index may be an image that nodes run,
-// and for which platform, "" when the index does not say.
+// runs reports whether an entry of an index may be an image that nodes run, and
+// for which platform, or "" if the index does not specify it.
 func (r *reader) runs(d v1.Descriptor) (string, bool) {
 	if d.Annotations[referenceType] != "" || !d.MediaType.IsIndex() && !d.MediaType.IsImage() {
 		return "", false
@@ -142,8 +142,8 @@ func (r *reader) runs(d v1.Descriptor) (string, bool) {
 	return platform, wanted(r.want, platform)
 }
 
-// wanted reports whether nodes can have a platform. A wanted one without a
-// variant stands for all of its variants.
+// wanted reports whether nodes can have a platform. A wanted platform without a
+// variant includes all of its variants.
 func wanted(want []string, platform string) bool {
 	if len(want) == 0 {
 		return strings.HasPrefix(platform, "linux/")
@@ -153,7 +153,7 @@ func wanted(want []string, platform string) bool {
 	})
 }
 
-// checkPlatforms refuses a list in which something is not a Linux platform.
+// checkPlatforms rejects a list with an entry that is not a Linux platform.
 func checkPlatforms(platforms []string) error {
 	for _, p := range platforms {
 		if parts := strings.Split(p, "/"); parts[0] != "linux" || len(parts) < 2 || len(parts) > 3 || slices.Contains(parts, "") {
@@ -163,14 +163,16 @@ func checkPlatforms(platforms []string) error {
 	return nil
 }
 
-// errArtifact is the answer where something is stored as an image is and none.
-var errArtifact = problemf(Unsupported, "it is no container image: its configuration is not one of the OCI's or Docker's")
+// errArtifact is the error for an artifact that is stored like an image but is
+// not one.
+var errArtifact = problemf(Unsupported, "the artifact is not a container image: its configuration is not one of the OCI's or Docker's")
 
-// child reads one entry of an index. One that is no image, as the index of an
-// image's files that some runtimes load lazily, no node runs: it is left out.
+// child reads one entry of an index. It omits an entry that is not an image,
+// because no node runs it. An example is the index of an image's files that some
+// runtimes use for lazy loading.
 func (r *reader) child(ctx context.Context, d v1.Descriptor, platform string, depth int) ([]Platform, error) {
 	if r.count.Add(1) > maxManifests {
-		return nil, problemf(Unsupported, "it has more than %d manifests", maxManifests)
+		return nil, problemf(Unsupported, "the image has more than %d manifests", maxManifests)
 	}
 	manifest, err := r.puller.Get(ctx, r.repo.Digest(d.Digest.String()))
 	if err != nil {
@@ -183,8 +185,8 @@ func (r *reader) child(ctx context.Context, d v1.Descriptor, platform string, de
 	return platforms, err
 }
 
-// configFile is what is read of an image's configuration, where builders of
-// all kinds write more.
+// configFile contains the fields that are read from an image's configuration.
+// Builders write many more.
 //
 // Source: OCI image specification, "Image Configuration".
 type configFile struct {
@@ -201,8 +203,9 @@ type configFile struct {
 	} `json:"config"`
 }
 
-// image reads the configuration of an image. A lone one for another
-// architecture than is wanted is read all the same: there is no other.
+// image reads the configuration of an image. An image that is not part of an
+// index is read even if its architecture is not wanted, because there is no
+// other.
 func (r *reader) image(d *remote.Descriptor, platform string, depth int) ([]Platform, error) {
 	data, err := config(d)
 	if err != nil {
@@ -219,16 +222,16 @@ func (r *reader) image(d *remote.Descriptor, platform string, depth int) ([]Plat
 		}
 	}
 	if os, _, _ := strings.Cut(platform, "/"); os != "linux" {
-		return nil, problemf(Unsupported, "it is not for Linux")
+		return nil, problemf(Unsupported, "the image is not for Linux")
 	}
 	c := file.run()
 	if n := c.size(); n > maxCommand {
-		return nil, problemf(Unsupported, "its command has %d bytes, at most %d are read", n, maxCommand)
+		return nil, problemf(Unsupported, "the command of the image has %d bytes, and the limit is %d", n, maxCommand)
 	}
 	return []Platform{{Name: platform, Config: c}}, nil
 }
 
-// run is the part of the file that says how the image is run.
+// run returns the settings with which the image is run.
 func (f configFile) run() Config {
 	c := Config{
 		Entrypoint: f.Config.Entrypoint, Cmd: f.Config.Cmd,
@@ -242,14 +245,14 @@ func (f configFile) run() Config {
 	return c
 }
 
-// config is the configuration of an image, checked against its digest.
+// config returns the configuration of an image, verified against its digest.
 func config(d *remote.Descriptor) ([]byte, error) {
 	manifest, err := v1.ParseManifest(bytes.NewReader(d.Manifest))
 	if err != nil {
 		return nil, fmt.Errorf("read the manifest: %w", err)
 	}
 	if manifest.Config.Digest == (v1.Hash{}) {
-		return nil, problemf(Unsupported, "it is no container image: it has no configuration")
+		return nil, problemf(Unsupported, "the artifact is not a container image: it has no configuration")
 	}
 	switch kind := manifest.Config.MediaType; {
 	case kind.IsConfig(), kind == "", kind == "application/octet-stream":
@@ -257,7 +260,7 @@ func config(d *remote.Descriptor) ([]byte, error) {
 		return nil, errArtifact
 	}
 	if manifest.Config.Size > maxAnswer {
-		return nil, problemf(Invalid, "its configuration has %d bytes, at most %d are read", manifest.Config.Size, maxAnswer)
+		return nil, problemf(Invalid, "the configuration of the image has %d bytes, and the limit is %d", manifest.Config.Size, maxAnswer)
 	}
 	img, err := d.Image()
 	if err != nil {

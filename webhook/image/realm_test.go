@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// TestB10CredentialsGoToNoForeignRealm: a registry names another host as the
-// place to get tokens from. Both are behind a proxy, so that they have names.
+// TestB10CredentialsGoToNoForeignRealm uses a registry that names another host as
+// its source of tokens. Both are behind a proxy, so that they have names.
 func TestB10CredentialsGoToNoForeignRealm(t *testing.T) {
 	const name = "reg.shop.org"
 	for _, tt := range []struct {
 		name, realm string
 		allowed     []string
-		want        bool // that the realm gets the credentials
+		want        bool // whether the realm gets the credentials
 	}{
 		{"of the same domain", "sso.shop.org", nil, true},
 		{"foreign", "tokens.other.org", nil, false},
@@ -48,7 +48,7 @@ func TestB10CredentialsGoToNoForeignRealm(t *testing.T) {
 			if got.Load() != tt.want || (err == nil) != tt.want {
 				t.Errorf("the realm got the credentials: %v, want %v (%v)", got.Load(), tt.want, err)
 			}
-			if !tt.want && (err == nil || !strings.Contains(err.Error(), "wants the credentials to be sent to "+tt.realm)) {
+			if !tt.want && (err == nil || !strings.Contains(err.Error(), "requires that credentials are sent to "+tt.realm)) {
 				t.Errorf("have %v", err)
 			}
 		})
@@ -68,14 +68,14 @@ func TestB10WhichRealmMayHoldCredentials(t *testing.T) {
 		{"localhost:5000", "localhost:5000", "localhost:5000", nil, true},
 		{"reg.example.com", "reg.example.com", "evil.com", nil, false},
 		{"reg.example.com", "reg.example.com", "example.com.evil.com", nil, false},
-		{"shop.github.io", "shop.github.io", "evil.github.io", nil, false}, // anybody can have a name there
+		{"shop.github.io", "shop.github.io", "evil.github.io", nil, false}, // anybody can register a name there
 		{"shop.co.uk", "shop.co.uk", "evil.co.uk", nil, false},
 		{"10.0.0.1:5000", "10.0.0.1:5000", "10.9.0.1:5000", nil, false},
 		{"10.0.0.1:5000", "10.0.0.1:5000", "10.0.0.1:5001", nil, false},
 		{"[fd00::1]:5000", "[fd00::1]:5000", "[fd00::2]:5000", nil, false},
 		{"registry", "registry", "tokens", nil, false},
 		{"reg.example.com", "*.example.com", "sso.other.org", nil, false},
-		{"reg.example.com", "*.*.*", "sso.other.org", nil, true}, // the credentials say so
+		{"reg.example.com", "*.*.*", "sso.other.org", nil, true}, // the credentials allow it
 		{"reg.example.com", "reg.example.com", "sso.other.org", []string{"reg.example.com", "sso.other.org"}, true},
 		{"reg.example.com", "reg.example.com", "sso.other.org", []string{"reg.example.com"}, false},
 	} {
@@ -116,6 +116,15 @@ func TestB11WhatCountsAsListed(t *testing.T) {
 			t.Errorf("%s lists more: %q", name, s.near())
 		}
 	}
+	plain := Settings{PlainHTTP: []string{"reg.corp.example", "[fd00::1]", "other.example:5000"}}.near()
+	for _, address := range []string{"reg.corp.example:80", "[fd00::1]:80", "other.example:5000"} {
+		if !listed(plain, address) {
+			t.Errorf("registry.plainHTTP does not list %s, which is dialed for it: %q", address, plain)
+		}
+	}
+	if listed(plain, "other.example:80") {
+		t.Errorf("registry.plainHTTP lists a port that it does not name: %q", plain)
+	}
 	for text, want := range map[string]bool{
 		"10.0.0.1": true, "172.31.0.1": true, "192.168.1.1": true, "100.64.0.1": true, "fd00::1": true, "64:ff9b::a00:1": true, "::ffff:10.0.0.1": true,
 		"172.32.0.1": false, "100.128.0.1": false, "203.0.113.1": false, "2001:db8::1": false,
@@ -126,11 +135,11 @@ func TestB11WhatCountsAsListed(t *testing.T) {
 	}
 }
 
-// TestB11FailuresToReachARegistryReadAlike: an open port, a closed one, and a
-// name that nobody knows.
+// TestB11FailuresToReachARegistryReadAlike compares a host that does not answer,
+// a closed port, and an open port without TLS.
 func TestB11FailuresToReachARegistryReadAlike(t *testing.T) {
 	seen := map[string]Kind{}
-	for kind, cause := range map[Kind]string{Timeout: "no answer in time", Unreachable: "connection refused", TLS: "it does not speak TLS"} {
+	for kind, cause := range map[Kind]string{Timeout: "the request timed out", Unreachable: "connection refused", TLS: "the registry does not support TLS"} {
 		e := &Error{Kind: kind, Image: "a", Registry: "r", Cause: cause}
 		seen[e.Error()] = kind
 		if strings.Contains(e.Error(), cause) {

@@ -9,43 +9,43 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 )
 
-// What registries accept, and nothing that a URL would read in another way:
-// go-containerregistry lets "..", for one, through.
+// Names that registries accept and that a URL cannot represent differently.
+// go-containerregistry is less strict: it accepts "..", for example.
 var (
 	hostForm = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 	pathForm = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
 	tagForm  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 )
 
-// longestPath bounds a name in a registry, also one that gets its "library/"
-// only as it is read (github.com/distribution/reference).
+// longestPath bounds a name in a registry, including a "library/" that is added
+// when the name is parsed (github.com/distribution/reference).
 const longestPath = 255
 
-// hub are Docker Hub's names. The first is the one people write, the second
-// the one that credentials are stored under.
+// hub are the names of Docker Hub. People write the first one, and credentials
+// are stored under the second one.
 var hub = [...]string{"docker.io", "index.docker.io", "registry-1.docker.io"}
 
-// longestName bounds what is read of an image's name, in bytes.
+// longestName bounds the length of an image's name, in bytes.
 const longestName = 1024
 
-// reference is an image's name, read.
+// reference is a parsed image name.
 type reference struct {
 	name.Reference
-	host string // as people write it, with the port if one is given: "docker.io"
+	host string // in the usual notation, with the port if one is given: "docker.io"
 }
 
-// parseReference reads an image as it stands in a pod. A name with a tag and
-// a digest is its digest. The plain hosts are spoken to without TLS.
+// parseReference parses an image as written in a pod. A name with a tag and a
+// digest refers to the digest. Hosts in plain are contacted without TLS.
 func parseReference(text string, plain []string) (reference, error) {
 	if len(text) > longestName {
-		return reference{}, fmt.Errorf("the name has %d bytes, at most %d are read", len(text), longestName)
+		return reference{}, fmt.Errorf("the name has %d bytes, and the limit is %d", len(text), longestName)
 	}
 	parsed, err := name.ParseReference(text)
 	if err == nil {
 		parsed, err = name.ParseReference(text, scheme(parsed.Context().RegistryStr(), plain)...)
 	}
 	if err != nil {
-		return reference{}, errors.New("this is not registry/name:tag or registry/name@digest")
+		return reference{}, errors.New("the name does not have the form registry/name:tag or registry/name@digest")
 	}
 	repo := parsed.Context()
 	ref := reference{Reference: parsed, host: strings.ToLower(repo.RegistryStr())}
@@ -56,10 +56,10 @@ func parseReference(text string, plain []string) (reference, error) {
 		return reference{}, fmt.Errorf("%q is not the host of a registry", repo.RegistryStr())
 	}
 	if n := len(repo.RepositoryStr()); n > longestPath {
-		return reference{}, fmt.Errorf("the name in the registry has %d bytes, the container runtime takes %d", n, longestPath)
+		return reference{}, fmt.Errorf("the name in the registry has %d bytes, and container runtimes accept at most %d", n, longestPath)
 	}
 	if !pathForm.MatchString(repo.RepositoryStr()) {
-		return reference{}, fmt.Errorf("%q is not a name in a registry: lower-case words and digits, joined by single . _ or -, separated by /", repo.RepositoryStr())
+		return reference{}, fmt.Errorf("%q is not a valid name in a registry: use lowercase letters and digits, joined by single . _ or - and separated by /", repo.RepositoryStr())
 	}
 	if tag, ok := parsed.(name.Tag); ok && !tagForm.MatchString(tag.TagStr()) {
 		return reference{}, fmt.Errorf("%q is not a tag", tag.TagStr())

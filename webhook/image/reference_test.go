@@ -11,8 +11,8 @@ const someDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca4959
 func TestParseReference(t *testing.T) {
 	for _, tt := range []struct {
 		text string
-		want string // host and what is asked for
-		err  string // part of it
+		want string // host, and the name that is requested
+		err  string // part of the error
 	}{
 		{text: "nginx", want: "docker.io index.docker.io/library/nginx:latest"},
 		{text: "nginx:1.27", want: "docker.io index.docker.io/library/nginx:1.27"},
@@ -27,18 +27,18 @@ func TestParseReference(t *testing.T) {
 		{text: "reg.example/a@" + someDigest, want: "reg.example reg.example/a@" + someDigest},
 		{text: "reg.example/a:1@" + someDigest, want: "reg.example reg.example/a@" + someDigest},
 		{text: "reg.example/a__b-c.d:1", want: "reg.example reg.example/a__b-c.d:1"},
-		{text: "", err: "this is not registry/name:tag"},
-		{text: "reg.example/a:", err: "this is not"},
-		{text: "reg.example/A", err: "this is not"},
-		{text: "https://reg.example/a", err: "this is not"},
-		{text: "reg.example/a@sha256:123", err: "this is not"},
-		{text: "reg.example/../a:1", err: "is not a name in a registry"},
-		{text: "reg.example/a/../../b:1", err: "is not a name in a registry"},
-		{text: "reg.example/a//b:1", err: "is not a name in a registry"},
-		{text: "reg.example/a/:1", err: "is not a name in a registry"},
+		{text: "", err: "the name does not have the form registry/name:tag"},
+		{text: "reg.example/a:", err: "the name does not have the form"},
+		{text: "reg.example/A", err: "the name does not have the form"},
+		{text: "https://reg.example/a", err: "the name does not have the form"},
+		{text: "reg.example/a@sha256:123", err: "the name does not have the form"},
+		{text: "reg.example/../a:1", err: "is not a valid name in a registry"},
+		{text: "reg.example/a/../../b:1", err: "is not a valid name in a registry"},
+		{text: "reg.example/a//b:1", err: "is not a valid name in a registry"},
+		{text: "reg.example/a/:1", err: "is not a valid name in a registry"},
 		{text: "reg.example/a:..", err: "is not a tag"},
 		{text: "reg.exam_ple/a:1", err: "is not the host of a registry"},
-		{text: "reg.example/a:" + strings.Repeat("x", 2000), err: "at most 1024 are read"},
+		{text: "reg.example/a:" + strings.Repeat("x", 2000), err: "the limit is 1024"},
 	} {
 		t.Run(tt.text[:min(60, len(tt.text))], func(t *testing.T) {
 			ref, err := parseReference(tt.text, nil)

@@ -24,13 +24,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// server is a registry on loopback that counts what it is asked, and keeps
-// repositories from those who may not read them.
+// server is a registry on loopback that records its requests and protects
+// repositories from users who may not read them.
 type server struct {
 	*httptest.Server
 	host   string
-	inner  http.Handler        // the registry, open to everybody
-	before http.HandlerFunc    // sees requests first; answers where it writes anything
+	inner  http.Handler        // the registry without access control
+	before http.HandlerFunc    // receives requests first; if it writes anything, that is the answer
 	bearer bool                // tokens instead of basic authentication
 	users  map[string]string   // password by user
 	reads  map[string][]string // repository → users that may read it; everybody may read others
@@ -38,7 +38,8 @@ type server struct {
 	asked  []string            // "GET /v2/team/app/manifests/1 alice"
 }
 
-// serve starts a registry. TLS is for one whose certificate is to be trusted.
+// serve starts a registry. tls specifies whether it serves TLS with a certificate
+// that a test can trust.
 func serve(t *testing.T, tls bool) *server {
 	t.Helper()
 	s := &server{
@@ -60,7 +61,7 @@ func serve(t *testing.T, tls bool) *server {
 	return s
 }
 
-// answered notes whether a handler wrote anything.
+// answered records whether a handler has written anything.
 type answered struct {
 	http.ResponseWriter
 	wrote bool
@@ -115,7 +116,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// counted counts the requests that contain a text, and forgets all.
+// counted returns the number of requests that contain a text, and resets the
+// record.
 func (s *server) counted(part string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,7 +131,7 @@ func (s *server) counted(part string) int {
 	return n
 }
 
-// RoundTrip lets tests push without credentials and without being counted.
+// RoundTrip allows tests to push without credentials and without being counted.
 func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	arrived := r.Clone(r.Context())
@@ -162,7 +164,7 @@ func (s *server) push(t *testing.T, path string, what remote.Taggable) string {
 	return text
 }
 
-// put stores a manifest as it is, which no tool would make.
+// put stores a manifest unchanged that no tool would create.
 func (s *server) put(t *testing.T, repo, tag, mediaType, body string) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPut, "/v2/"+repo+"/manifests/"+tag, strings.NewReader(body))
@@ -175,7 +177,8 @@ func (s *server) put(t *testing.T, repo, tag, mediaType, body string) string {
 	return s.host + "/" + repo + ":" + tag
 }
 
-// registries looks at the servers, in plain HTTP where they have no TLS.
+// registries returns Registries for the servers, with plain HTTP for those
+// without TLS.
 func registries(t *testing.T, settings Settings, servers ...*server) *Registries {
 	t.Helper()
 	for _, s := range servers {
@@ -191,7 +194,8 @@ func registries(t *testing.T, settings Settings, servers ...*server) *Registries
 	return r
 }
 
-// built is an image for a platform, "" for none said, with a command.
+// built returns an image with a command, for a platform, or without one if
+// platform is "".
 func built(t *testing.T, platform string, entrypoint []string, cmd ...string) v1.Image {
 	t.Helper()
 	file := &v1.ConfigFile{Config: v1.Config{
@@ -218,7 +222,7 @@ func platformOf(t *testing.T, text string) *v1.Platform {
 	return p
 }
 
-// look looks up with a deadline that no test reaches.
+// look looks up an image with a deadline that no test reaches.
 func look(t *testing.T, r *Registries, q Query) (Facts, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -235,7 +239,7 @@ func mustLook(t *testing.T, r *Registries, q Query) Facts {
 	return facts
 }
 
-// refusal is the Error of a lookup that has to fail.
+// refusal returns the Error of a lookup that must fail.
 func refusal(t *testing.T, r *Registries, q Query) *Error {
 	t.Helper()
 	facts, err := look(t, r, q)
@@ -246,7 +250,7 @@ func refusal(t *testing.T, r *Registries, q Query) *Error {
 	return e
 }
 
-// keysFor are the keys of a secret with one entry.
+// keysFor returns the keys of a secret with one entry.
 func keysFor(t *testing.T, secret, place, user, password string) Keys {
 	t.Helper()
 	auth := base64.StdEncoding.EncodeToString([]byte(user + ":" + password))
@@ -257,7 +261,7 @@ func keysFor(t *testing.T, secret, place, user, password string) Keys {
 	return keys
 }
 
-// asks counts the requests so far.
+// asks returns the number of requests so far.
 func (s *server) asks() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

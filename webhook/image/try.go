@@ -14,12 +14,12 @@ import (
 type try struct {
 	ref  name.Reference
 	host string // for messages
-	key  Key    // the zero Key for none
+	key  Key    // the zero Key: none
 }
 
-// tries lists where and how an image is asked for, in order: the mirrors of
-// its registry and then that itself, each with every key that matches it and
-// then with none. A key is never sent to a host that it does not name.
+// tries returns the attempts at an image, in order: at the mirrors of its
+// registry and then at the registry itself, each with every key that matches it
+// and then without one. A key is never sent to a host that it does not name.
 func (r *Registries) tries(ref reference, keys Keys) []try {
 	var all []try
 	add := func(there name.Reference, host string) {
@@ -35,9 +35,10 @@ func (r *Registries) tries(ref reference, keys Keys) []try {
 	return all
 }
 
-// find asks until there is an answer. Wrong or missing rights lead to the next
-// credentials, anything else to the next host. The failure is that of the last
-// host. The string is the key under which the facts are kept.
+// find makes the attempts until one succeeds. A failure that other credentials
+// may avoid (unauthorized, not found, rate limit) leads to the next credentials,
+// and any other failure to the next host. The returned failure is that of the
+// last host. The string is the key of the facts.
 func (r *Registries) find(ctx context.Context, tries []try) (string, Facts, *Error) {
 	var worst *Error
 	for i := 0; i < len(tries); {
@@ -56,7 +57,8 @@ func (r *Registries) find(ctx context.Context, tries []try) (string, Facts, *Err
 	return "", Facts{}, worst
 }
 
-// places counts the hosts, or parts of hosts, of tries.
+// places counts the different references in tries, each of which is one place to
+// ask.
 func places(tries []try) int {
 	n := 0
 	for i, t := range tries {
@@ -67,8 +69,9 @@ func places(tries []try) int {
 	return n
 }
 
-// findAt asks one host. Where more are left it takes no more than its share of
-// the time, so that a mirror that hangs is not the end.
+// findAt makes the attempts at one host. If other hosts follow, it takes only its
+// share of the time, so that a mirror that does not answer does not use up all of
+// it.
 func (r *Registries) findAt(ctx context.Context, tries []try, places int) (string, Facts, *Error) {
 	if deadline, ok := ctx.Deadline(); ok && places > 1 {
 		share, cancel := context.WithTimeout(ctx, time.Until(deadline)/time.Duration(places))
@@ -92,10 +95,10 @@ func (r *Registries) findAt(ctx context.Context, tries []try, places int) (strin
 	return "", Facts{}, worst
 }
 
-// final is how telling a failure is that other credentials would not change.
+// final is the rank of a failure that other credentials would not avoid.
 const final = 3
 
-// telling ranks the failures of one host, as one of them is reported.
+// telling ranks the failures of one host, of which only one is reported.
 func telling(k Kind) int {
 	switch k {
 	case Unauthorized:
@@ -109,9 +112,9 @@ func telling(k Kind) int {
 	}
 }
 
-// ask asks one host with one set of credentials. What images say is known by
-// digest and repository, so where it is there already, a HEAD shows that these
-// credentials may read it, and nothing is read again.
+// ask makes one attempt: one host with one set of credentials. Facts are stored
+// by repository and digest. If they are already stored, a HEAD request proves
+// that these credentials may read the image, and nothing is read again.
 func (r *Registries) ask(ctx context.Context, t try) (string, Facts, error) {
 	puller, err := r.puller(t.key)
 	if err != nil {
@@ -146,7 +149,7 @@ func (r *Registries) ask(ctx context.Context, t try) (string, Facts, error) {
 	return at, facts, nil
 }
 
-// guess reports whether what a name stood for the last time is known.
+// guess reports whether the facts that a name last referred to are still stored.
 func (r *Registries) guess(ref name.Reference) bool {
 	at, ok := r.last.get(ref.Name())
 	if !ok {
@@ -156,8 +159,8 @@ func (r *Registries) guess(ref name.Reference) bool {
 	return ok
 }
 
-// puller makes requests with one set of credentials. Nothing is sent twice:
-// whoever creates the pod tries again.
+// puller returns a client for one set of credentials. It does not retry requests,
+// because the creator of the pod tries again.
 func (r *Registries) puller(key Key) (*remote.Puller, error) {
 	auth := authn.Anonymous
 	if key != (Key{}) {

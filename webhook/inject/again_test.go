@@ -14,7 +14,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// injected is a pod of words after the first call.
+// injected returns the pod that words describe, after the first call.
 func injected(t *testing.T, containers string, annotations map[string]string) *corev1.Pod {
 	t.Helper()
 	pod := sketch.Pod(containers, annotations)
@@ -25,7 +25,7 @@ func injected(t *testing.T, containers string, annotations map[string]string) *c
 	return rewritten(t, pod, inject.Rewrite(completed))
 }
 
-// unchanged fails if a second call changes or refuses a pod.
+// unchanged fails if a second call changes or rejects a pod.
 func unchanged(t *testing.T, pod *corev1.Pod) {
 	t.Helper()
 	completed := inject.Complete(plan(pod), inject.Found{})
@@ -34,8 +34,8 @@ func unchanged(t *testing.T, pod *corev1.Pod) {
 	}
 }
 
-// Between our two calls the API server fills in defaults, admission plugins
-// and other webhooks add to the pod, and ours is no longer the first init
+// Between the two calls, the API server sets defaults, admission plugins and
+// other webhooks change the pod, and the installer is no longer the first init
 // container.
 func TestSecondCallAfterOthers(t *testing.T) {
 	pod := injected(t, "Never init:migrate main proxy", sketch.Annotations("start-deps", "main: istio-proxy"))
@@ -47,7 +47,7 @@ func TestSecondCallAfterOthers(t *testing.T) {
 	install.VolumeMounts = append(install.VolumeMounts, token)
 	install.Image = "mirror.local/" + install.Image
 	install.Env = append(install.Env, corev1.EnvVar{Name: "ADDED", Value: "1"})
-	for i := range pod.Spec.Volumes { // as policies do
+	for i := range pod.Spec.Volumes { // policies set size limits
 		if e := pod.Spec.Volumes[i].EmptyDir; e != nil && e.SizeLimit == nil {
 			e.SizeLimit = resource.NewQuantity(100<<20, resource.BinarySI)
 		}
@@ -58,21 +58,21 @@ func TestSecondCallAfterOthers(t *testing.T) {
 	unchanged(t, pod)
 }
 
-// wrapAgain puts another webhook's program before ours.
+// wrapAgain prepends another webhook's program to koordinator.
 func wrapAgain(c *corev1.Container) {
 	c.Command, c.Args = []string{"/vault/vault-env"}, slices.Concat(c.Command, c.Args)
 }
 
-// Another webhook may put its own program before ours, which then stands in
-// the args: the container is wrapped already.
+// Another webhook may prepend its own program to koordinator, which is then in
+// the args: the container is already wrapped.
 func TestSecondCallAfterAnotherWrapper(t *testing.T) {
 	pod := injected(t, "Never main proxy", sketch.Annotations("start-deps", "main: proxy"))
 	wrapAgain(&pod.Spec.Containers[0])
 	unchanged(t, pod)
 }
 
-// The other program's image may have a command of its own, so that the container
-// has args alone. It stays wrapped, whatever has to be looked up beside it.
+// The other program's image may have its own command, so that the container has
+// only args. It stays wrapped, even if other commands must be looked up.
 func TestSecondCallAfterAnotherWrapperWithoutACommand(t *testing.T) {
 	pod := injected(t, "Never main proxy", sketch.Annotations("start-deps", "main: proxy", "essential", "main"))
 	proxy := &pod.Spec.Containers[1]
@@ -85,8 +85,8 @@ func TestSecondCallAfterAnotherWrapperWithoutACommand(t *testing.T) {
 	}
 }
 
-// A container that takes part and comes between our two calls is wrapped in the
-// second, and the others are told of it.
+// A participating container that is added between the two calls is wrapped in the
+// second one, and the specs of the others are updated.
 func TestSecondCallWithAnotherContainer(t *testing.T) {
 	token := []corev1.VolumeMount{{Name: "token", MountPath: spec.APIAccess}}
 	for _, tt := range []struct {
@@ -141,25 +141,27 @@ func TestSecondCallWithAnotherContainer(t *testing.T) {
 	}
 }
 
-// A container that comes between our two calls and cannot be looked up changes
-// nothing of the first, and nobody is told that the pod is not ordered.
+// A container that is added between the two calls and whose command cannot be
+// looked up does not change the result of the first call, and no message reports
+// that the pod is not ordered.
 func TestSecondCallWithAContainerThatCannotBeLookedUp(t *testing.T) {
 	pod := injected(t, "Never main proxy", sketch.Annotations("essential", "main"))
 	pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "log", Image: "log"})
 	settings := testSettings()
 	settings.SkipTrouble = true
-	found := inject.Found{Commands: map[string]inject.Command{"log": {Problem: "no answer", Trouble: true}}}
+	found := inject.Found{Commands: map[string]inject.Command{"log": {Problem: problem("no answer"), Trouble: true}}}
 	completed := inject.Complete(inject.Plan(pod, asked(pod), settings), found)
 	if patch := inject.Rewrite(completed); !completed.Skipped || len(patch)+len(completed.Problems) > 0 {
 		t.Errorf("have %+v, patch %v, want no change", completed.Notes, patch)
 	}
-	if said := words(completed.Notes); strings.Contains(said, "left alone") || !strings.Contains(said, "ordered without") {
+	if said := words(completed.Notes); strings.Contains(said, "does not change this pod") || !strings.Contains(said, "does not order containers that were added") {
 		t.Errorf("said: %s", said)
 	}
 }
 
-// What a spec in the pod says is never believed: where all else is ours it is
-// written anew, from the annotations, and else refused.
+// The content of a spec in the pod is never trusted. If everything else is
+// koordinator's own, the spec is written again from the annotations, and
+// otherwise the pod is rejected.
 func TestForgedSpecsAreNotBelieved(t *testing.T) {
 	pod := injected(t, "Never main proxy", sketch.Annotations("start-deps", "main: proxy=started"))
 	forged := pod.DeepCopy()
@@ -175,7 +177,7 @@ func TestForgedSpecsAreNotBelieved(t *testing.T) {
 	}
 
 	main.VolumeMounts = slices.DeleteFunc(main.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == inject.RecordVolume })
-	want := `container "main": env KOORDINATOR_SPEC: koordinator knows it from the annotations and the pod: remove it`
+	want := `spec.containers[main].env[KOORDINATOR_SPEC]: the environment variable is reserved for koordinator. Remove it [KO501]`
 	if have := words(inject.Complete(plan(forged), inject.Found{}).Notes); have != want {
 		t.Errorf("have %s, want %s", have, want)
 	}

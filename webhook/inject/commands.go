@@ -1,40 +1,49 @@
 package inject
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Command is what a container runs as its image says, or why that is not known.
+// Command is the command of a container according to its image, or the reason why
+// it is not known.
 type Command struct {
-	Words      []string            // before the pod's args, as they are written into the pod
-	ByPlatform map[string][]string // instead of Words, where platforms differ
-	StopSignal string              // of the image; "" where it names none
-	Digest     string              // of the image that a registry was asked about; "" where none was
-	Warning    string              // for whoever creates the pod; "" for none
+	Words      []string            // before the pod's args, in the form in which they are written into the pod
+	ByPlatform map[string][]string // instead of Words, if platforms differ
+	StopSignal string              // of the image; "" if it has none
+	Digest     string              // of the image that was looked up in a registry; "" if none was
+	Warning    messages.Problem    // for the author of the pod, without a place; without a code: none
 
-	// Problem says why it is not known, with what can be done about it, but for
-	// what can always be done. "" where it is known.
-	Problem string
-	Trouble bool // it is nobody's mistake: whoever runs the registry, or the network between
+	// Problem is the reason why the command is not known, without a place. Its remedy
+	// omits what can always be done. It has no code if the command is known.
+	Problem messages.Problem
+	Trouble bool // nothing is wrong with the pod: the registry, or the network to it, fails
 }
 
-// lacks reports whether a container's command could not be found out.
+// The problem of a command that is koordinator's own program, and its remedy.
+const (
+	OwnProgram       = spec.Binary + " is koordinator's own program"
+	WriteRealCommand = "Write the container's own command: koordinator inserts its program before it"
+)
+
+// lacks reports whether a container's command could not be determined.
 func (in *input) lacks(name string) bool {
 	_, lacking := in.lacking[name]
 	return lacking
 }
 
-// wrapped reports whether an earlier call has put koordinator before the command.
+// wrapped reports whether an earlier call has prepended koordinator to the
+// command.
 func (c container) wrapped() bool {
 	return len(c.Command) > 0 && c.Command[0] == spec.Binary || wrappedWithin(c)
 }
 
-// wrappedWithin reports whether another webhook has put a program of its own
-// before ours since we wrapped the container, moving our command to the args.
+// wrappedWithin reports whether another webhook has prepended its own program to
+// koordinator since the container was wrapped, and moved koordinator's command to
+// the args.
 func wrappedWithin(c container) bool {
 	all := len(c.Command) + len(c.Args)
 	word := func(i int) string {
@@ -51,60 +60,83 @@ func wrappedWithin(c container) bool {
 	return false
 }
 
-// wantsCommand reports whether a member's image decides what is run.
+// wantsCommand reports whether a member's command is that of its image.
 func (m *member) wantsCommand() bool {
 	return len(m.Command) == 0 && m.wish.Command == nil && !wrappedWithin(m.container)
 }
 
-// checkCommand refuses a command of ours that is none, and one that is not known. It
-// returns why the pod is to be left alone, if it is.
-func (in *input) checkCommand(m *member, n *Notes) (skip []string) {
+// checkCommand rejects a command that begins with koordinator but is not
+// koordinator's own, and one that is not known. It reports whether to leave the
+// pod unchanged.
+func (in *input) checkCommand(m *member, before bool, n *messages.Notes) (skip bool) {
 	if wrappedWithin(m.container) {
-		return nil
+		return false
 	}
 	switch found := in.lacking[m.Name]; {
 	case m.wrapped() && !whole(m):
-		n.refuse(m.place(), fmt.Sprintf("command: %s is koordinator's own: write the real command, koordinator puts itself before it", spec.Binary))
+		n.Refuse(m.place().Field("command"), messages.OwnCommand, spec.Binary, OwnProgram, WriteRealCommand)
 	case m.wrapped():
 	case m.wish.Command != nil && len(m.Command) > 0:
-		n.warn(m.wish.Places["command"], "replaces the command and args in the pod")
+		n.Warn(m.wish.Places["command"], messages.CommandReplaced, "", fmt.Sprintf("this command replaces command and args of %q", m.Name), "Remove the annotation, or command from the container")
 	case !in.lacks(m.Name):
 	case found.Trouble && in.settings.SkipTrouble:
-		return []string{fmt.Sprintf("%s: %s", m.place(), found.Problem)}
+		n.Warn(m.place().Field("image"), messages.LeftAlone, m.Image, skipText(before)+found.Problem.Sentence, found.Problem.Remedy)
+		return true
 	default:
-		why := cmp.Or(found.Problem, fmt.Sprintf("the image %q decides what is run, and this installation does not look into images", m.Image))
-		n.refuse(m.place(), fmt.Sprintf("pod %q: the command is not known: %s; or %s", in.podName(), why, commandRemedies(m.container)))
+		in.refuseUnknown(m, found.Problem, n)
 	}
-	return nil
+	return false
 }
 
-// whole reports whether a command that begins with the wrapper goes on as one
-// of ours does. One whose image runs something else on each platform, or
-// nothing but the pod's args, ends with the "--".
+// refuseUnknown rejects a container whose command is not known.
+func (in *input) refuseUnknown(m *member, why messages.Problem, n *messages.Notes) {
+	if why.Code == "" {
+		why = messages.Problem{Code: messages.CommandUnknown, Sentence: fmt.Sprintf("it is not set, and image lookup is disabled (image %q)", m.Image)}
+	}
+	remedy := commandRemedies(m.container)
+	if why.Remedy != "" {
+		remedy = why.Remedy + ". Alternatively, s" + remedy[1:]
+	}
+	n.Refuse(m.place(), why.Code, m.Image, "koordinator needs the container's command: "+why.Sentence, remedy)
+}
+
+// skipText describes the effect of a failure on a pod that did not cause it. If
+// an earlier call has injected the pod, its changes stay valid without the later
+// additions.
+func skipText(before bool) string {
+	if before {
+		return "koordinator does not order containers that were added to this pod after its injection, because the command is unknown: "
+	}
+	return "koordinator does not change this pod, and its containers start and stop in no particular order, because the container's command is unknown: "
+}
+
+// whole reports whether a command that begins with the wrapper continues like one
+// that koordinator has written. A command ends with the "--" if its image runs
+// different commands on each platform, or if only the pod's args are run.
 func whole(m *member) bool {
 	return len(m.Command) > 1 && m.Command[1] == "--" &&
 		len(m.Command)+len(m.Args)+len(m.before.Commands) > 2
 }
 
-// commandRemedies is what can always be done about a command that is not known.
+// commandRemedies returns what can always be done about an unknown command. The
+// text begins with "Set".
 func commandRemedies(c container) string {
-	return fmt.Sprintf("set command: in the pod, or the annotation %scommand: {%q: [\"/path/to/program\", \"arg\"]}, or have the operator of koordinator add the image to the command index", Prefix, c.Name)
+	return fmt.Sprintf("Set command or the annotation %scommand: {%q: [\"/path/to/program\", \"arg\"]}, or have an administrator add the image to koordinator's command index", Prefix, c.Name)
 }
 
-// checkUnwrapped tells of containers that others depend on and that stay as
-// they are, since their command is not known: their facts come from the pod's
-// status.
-func (in *input) checkUnwrapped(all members, n *Notes) {
+// checkUnwrapped warns of containers that others depend on and that are not
+// wrapped because their command is not known.
+func (in *input) checkUnwrapped(all members, n *messages.Notes) {
 	for _, c := range in.containers {
-		if found := in.lacking[c.Name]; found.Problem != "" && all.named(c.Name) == nil {
-			n.warn(c.place(), "is not wrapped, so that its facts come from the pod's status: "+found.Problem)
+		if why := in.lacking[c.Name].Problem; why.Code != "" && all.named(c.Name) == nil {
+			n.Warn(c.place(), messages.StaysUnwrapped, c.Image, "koordinator does not wrap this container, and reads its state from the pod's status, because its command is unknown: "+why.Sentence, why.Remedy)
 		}
 	}
 }
 
-// command puts the wrapper before the real command. The pod's args stay where
-// they are: the runtime appends them to the command, so they reach it behind
-// the "--". A command from the annotation is complete and replaces both.
+// command prepends the wrapper to the real command. The pod's args stay where
+// they are: the runtime appends them to the command, so they come after the "--".
+// A command from the annotation is complete and replaces both.
 func (p *patch) command(m *instructed) {
 	own := m.Command
 	switch {

@@ -2,35 +2,37 @@ package inject
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"syscall"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Found is what is known of the images of a pod's containers.
+// Found is what is known about the images of a pod's containers.
 type Found struct {
-	Commands map[string]Command // of the containers that the plan wants it of
+	Commands map[string]Command // of the containers that the plan wants them for
 
-	// StopSignal is the stop signal that the operator's command index has for an
-	// image, "" where it has none; nil: there is no index.
+	// StopSignal returns the stop signal of an image in the operator's command index,
+	// or "" if it has none; nil: there is no index.
 	StopSignal func(image string) string
 }
 
-// Completed is a plan with all that is written into the pod.
+// Completed is a plan with everything that is written into the pod.
 type Completed struct {
-	Notes            // those of the plan included
-	Wrapped []string // containers that run under koordinator
-	Skipped bool     // the pod is left alone, for trouble that is not its own
+	messages.Notes          // including those of the plan
+	Wrapped        []string // containers that run under koordinator
+	Skipped        bool     // the pod is left unchanged because of a failure that it did not cause
 
 	given   input
 	members []*instructed
 }
 
-// Complete adds to a plan what was found out. The plan is made again where that is
-// less than it wants: a container whose command is not known is refused, or not
-// wrapped where only others depend on it.
+// Complete completes a plan with the commands that were found. If some are
+// missing, it makes the plan again without them: a container whose command is not
+// known is rejected, or is not wrapped if it is only a dependency of others.
 func Complete(p Planned, found Found) Completed {
 	if lacking := p.lacking(found.Commands); len(lacking) > 0 {
 		given := p.given
@@ -38,7 +40,7 @@ func Complete(p Planned, found Found) Completed {
 		p = plan(given)
 	}
 	c := Completed{
-		Notes:   Notes{slices.Clip(p.Problems), slices.Clip(p.Warnings)}, // the plan's own stay as they are
+		Notes:   messages.Notes{Root: p.Root, Problems: slices.Clip(p.Problems), Warnings: slices.Clip(p.Warnings)}, // the plan's own stay unchanged
 		Skipped: p.skipped, given: p.given, members: make([]*instructed, len(p.members)),
 	}
 	for i, m := range p.members {
@@ -50,34 +52,34 @@ func Complete(p Planned, found Found) Completed {
 	return c
 }
 
-// lacking are the containers whose commands were not found, with the reasons.
+// lacking returns the containers whose commands were not found, with the reasons.
 func (p Planned) lacking(found map[string]Command) map[string]Command {
 	lacking := map[string]Command{}
 	for _, name := range p.Wanted {
-		if c, ok := found[name]; !ok || c.Problem != "" {
+		if c, ok := found[name]; !ok || c.Problem.Code != "" {
 			lacking[name] = c
 		}
 	}
 	return lacking
 }
 
-// complete is the member with what a lookup has found. What an earlier one found
-// stands in the container that was wrapped since.
-func (m *instructed) complete(found Found, n *Notes) *instructed {
+// complete returns the member with the result of a lookup. The result of an
+// earlier lookup is already in the container that was wrapped then.
+func (m *instructed) complete(found Found, n *messages.Notes) *instructed {
 	if m.wrapped() {
 		return m
 	}
 	command, known := found.Commands[m.Name]
-	known = known && command.Problem == "" && m.wantsCommand()
+	known = known && command.Problem.Code == "" && m.wantsCommand()
 	var signal syscall.Signal
 	switch {
 	case known:
 		signal = m.imageSignal(command.StopSignal, n)
-	case found.StopSignal != nil: // the pod has the command; the signal is the image's all the same
+	case found.StopSignal != nil: // the command is in the pod, but the stop signal is still the image's
 		signal = m.imageSignal(found.StopSignal(m.Image), n)
 	}
 	if m.Lifecycle != nil && m.Lifecycle.StopSignal != nil {
-		signal = 0 // the pod's own is there
+		signal = 0 // the pod's own takes precedence
 	}
 	if !known && signal == 0 {
 		return m
@@ -86,8 +88,8 @@ func (m *instructed) complete(found Found, n *Notes) *instructed {
 	done.spec.RequestSignal = cmp.Or(signal, m.spec.RequestSignal)
 	if known {
 		done.words, done.image, done.spec.Commands = command.Words, command.Digest, command.ByPlatform
-		if command.Warning != "" {
-			n.warn(m.place(), command.Warning)
+		if w := command.Warning; w.Code != "" {
+			n.Warn(m.place().Field("image"), w.Code, w.Value, w.Sentence, w.Remedy)
 		}
 	}
 	if signal != 0 || done.spec.Commands != nil {
@@ -98,14 +100,15 @@ func (m *instructed) complete(found Found, n *Notes) *instructed {
 	return &done
 }
 
-// imageSignal reads an image's stop signal, 0 where it names none.
-func (m *instructed) imageSignal(text string, n *Notes) syscall.Signal {
+// imageSignal parses an image's stop signal. It returns 0 if the image has none.
+func (m *instructed) imageSignal(text string, n *messages.Notes) syscall.Signal {
 	if text == "" {
 		return 0
 	}
 	signal, err := spec.ParseSignal(text)
-	if err != nil {
-		n.warn(m.place(), fmt.Sprintf("the STOPSIGNAL of the image %q is not used: %v", m.Image, err))
+	if problems, bad := errors.AsType[spec.Problems](err); bad {
+		n.Warn(m.place().Field("image"), messages.ImageStopSignal, text,
+			fmt.Sprintf("koordinator does not use the STOPSIGNAL of the image %q, because %s", m.Image, problems[0].Text), "Set lifecycle.stopSignal, or the annotation "+Prefix+"stop-signal")
 	}
 	return signal
 }

@@ -11,10 +11,12 @@ import (
 
 	"koordinator.io/koordinator/test/sketch"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// unknownCommands is a pod of words whose containers of these names have no command.
+// unknownCommands removes the commands of the containers with these names from a
+// pod.
 func unknownCommands(pod *corev1.Pod, names ...string) *corev1.Pod {
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range list {
@@ -64,9 +66,9 @@ func TestWhatIsFoundIsWritten(t *testing.T) {
 		{name: "a stop signal", found: inject.Command{Words: []string{"/entry"}, StopSignal: "SIGQUIT"}, command: []string{"/entry"}, signal: syscall.SIGQUIT},
 		{
 			name: "a stop signal that there is not", found: inject.Command{Words: []string{"/entry"}, StopSignal: "SIGNONE"}, command: []string{"/entry"},
-			warnings: `Warning: container "main": the STOPSIGNAL of the image "main" is not used: `,
+			warnings: `Warning: spec.containers[main].image: koordinator does not use the STOPSIGNAL of the image "main", because `,
 		},
-		{name: "a warning", found: inject.Command{Words: []string{"/entry"}, Warning: "may be moved"}, command: []string{"/entry"}, warnings: `Warning: container "main": may be moved`},
+		{name: "a warning", found: inject.Command{Words: []string{"/entry"}, Warning: problem("may be moved")}, command: []string{"/entry"}, warnings: `Warning: spec.containers[main].image: may be moved`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pod := unknownCommands(sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started")), "main")
@@ -102,7 +104,7 @@ func TestTheDigestOfAnImageIsNoted(t *testing.T) {
 	}
 	unchanged(t, after)
 
-	after.Spec.Containers[0].Command = nil // in a copy, of another image
+	after.Spec.Containers[0].Command = nil // a copy, with another image
 	found.Commands["main"] = inject.Command{Words: []string{"/m"}, Digest: "sha256:2"}
 	again := rewritten(t, after, inject.Rewrite(inject.Complete(plan(after), found)))
 	if have := again.Annotations[inject.StatusAnnotation]; have != strings.Replace(want, "sha256:1", "sha256:2", 1) {
@@ -122,9 +124,14 @@ func TestTheStopSignalOfAnImageWhoseCommandThePodSets(t *testing.T) {
 	}
 }
 
+// problem returns a problem of an image in the form of a failed lookup.
+func problem(sentence string) messages.Problem {
+	return messages.Problem{Code: messages.ImageNotFound, Sentence: sentence, Remedy: "Push it"}
+}
+
 func TestCommandsThatAreNotFound(t *testing.T) {
-	const remedies = `set command: in the pod, or the annotation koordinator.io/command: {"NAME": ["/path/to/program", "arg"]}, or have the operator of koordinator add the image to the command index`
-	mistake, trouble := inject.Command{Problem: "no such image"}, inject.Command{Problem: "no answer", Trouble: true}
+	const remedies = `set command or the annotation koordinator.io/command: {"NAME": ["/path/to/program", "arg"]}, or have an administrator add the image to koordinator's command index`
+	mistake, trouble := inject.Command{Problem: problem("no such image")}, inject.Command{Problem: problem("no answer"), Trouble: true}
 	for _, tt := range []struct {
 		name, pod   string
 		annotations map[string]string
@@ -136,35 +143,35 @@ func TestCommandsThatAreNotFound(t *testing.T) {
 	}{
 		{
 			name: "nobody looks", pod: "Never main proxy", annotations: sketch.Annotations("start-deps", "main: proxy=started"), unknown: "main",
-			want: `container "main": pod "web": the command is not known: the image "main" decides what is run, and this installation does not look into images; or ` + strings.Replace(remedies, "NAME", "main", 1),
+			want: `spec.containers[main]: koordinator needs the container's command: it is not set, and image lookup is disabled (image "main"). S` + strings.Replace(remedies[1:], "NAME", "main", 1) + " [KO401]",
 		},
 		{
 			name: "a mistake", pod: "Never main proxy", annotations: sketch.Annotations("start-deps", "main: proxy=started"), unknown: "main",
 			found: map[string]inject.Command{"main": mistake}, skip: true,
-			want: `container "main": pod "web": the command is not known: no such image; or ` + strings.Replace(remedies, "NAME", "main", 1),
+			want: `spec.containers[main]: koordinator needs the container's command: no such image. Push it. Alternatively, ` + strings.Replace(remedies, "NAME", "main", 1) + " [KO406]",
 		},
 		{
 			name: "trouble", pod: "Never main proxy", annotations: sketch.Annotations("start-deps", "main: proxy=started"), unknown: "main",
 			found: map[string]inject.Command{"main": trouble},
-			want:  `container "main": pod "web": the command is not known: no answer; or ` + strings.Replace(remedies, "NAME", "main", 1),
+			want:  `spec.containers[main]: koordinator needs the container's command: no answer. Push it. Alternatively, ` + strings.Replace(remedies, "NAME", "main", 1) + " [KO406]",
 		},
 		{
 			name: "trouble for which the pod is left alone", pod: "Never main proxy", annotations: sketch.Annotations("start-deps", "main: proxy=started"), unknown: "main",
 			found: map[string]inject.Command{"main": trouble}, skip: true,
-			want: `Warning: koordinator: the pod is left alone, and its containers start and stop in no order: container "main": no answer`,
+			want: `Warning: spec.containers[main].image: koordinator does not change this pod, and its containers start and stop in no particular order, because the container's command is unknown: no answer. Push it [KO415]`,
 		},
 		{
 			name: "of a container that is only waited for", pod: "Never main proxy", annotations: sketch.Annotations("start-deps", "main: proxy=started"), unknown: "proxy",
 			found: map[string]inject.Command{"proxy": trouble}, wrapped: []string{"main"},
-			want: `Warning: container "proxy": is not wrapped, so that its facts come from the pod's status: no answer`,
+			want: `Warning: spec.containers[proxy]: koordinator does not wrap this container, and reads its state from the pod's status, because its command is unknown: no answer. Push it [KO414]`,
 		},
 		{
 			name: "of such a one where records alone are read", pod: "Never main proxy", annotations: sketch.Annotations("start-deps", "main: proxy=started", "source", "main: local"), unknown: "proxy",
-			want: `koordinator.io/start-deps: container "main": "proxy" is not wrapped and keeps no record, and the API server is not asked (koordinator.io/source: container "main" is local): set koordinator.io/source: pod`,
+			want: `metadata.annotations[koordinator.io/start-deps][main]: "proxy" does not run under koordinator, so it keeps no record, and koordinator does not read the pod's status (koordinator.io/source is local). Set the annotation koordinator.io/source: pod [KO224]`,
 		},
 		{
 			name: "of what the essential container of the label would stop", pod: "Never main proxy log", unknown: "log", wrapped: []string{"main", "proxy"},
-			want: `Warning: label essential-containers: "log" is not stopped: its image decides what is run, and that is not known: ` + strings.Replace(remedies, "NAME", "log", 1),
+			want: `Warning: metadata.labels[essential-containers]: "log" is not stopped when "main" exits, because its command is unknown. S` + strings.Replace(remedies[1:], "NAME", "log", 1) + " [KO222]",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,19 +192,19 @@ func TestCommandsThatAreNotFound(t *testing.T) {
 			if len(completed.Problems) == 0 && !slices.Equal(completed.Wrapped, tt.wrapped) {
 				t.Errorf("%q are wrapped, want %q", completed.Wrapped, tt.wrapped)
 			}
-			if completed.Skipped != strings.Contains(tt.want, "left alone") {
+			if completed.Skipped != strings.Contains(tt.want, "does not change this pod") {
 				t.Errorf("the pod is left alone: %t", completed.Skipped)
 			}
 		})
 	}
 }
 
-// Of a pod that is left alone nothing is changed but the status annotation.
+// In a pod that is left unchanged, only the status annotation is added.
 func TestThePatchOfAPodThatIsLeftAlone(t *testing.T) {
 	pod := unknownCommands(sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started")), "main")
 	settings := testSettings()
 	settings.SkipTrouble = true
-	found := inject.Found{Commands: map[string]inject.Command{"main": {Problem: "no answer", Trouble: true}}}
+	found := inject.Found{Commands: map[string]inject.Command{"main": {Problem: problem("no answer"), Trouble: true}}}
 	after := rewritten(t, pod, inject.Rewrite(inject.Complete(inject.Plan(pod, asked(pod), settings), found)))
 	want := pod.DeepCopy()
 	want.Annotations[inject.StatusAnnotation] = `{"version":"test","skipped":true}`
@@ -206,8 +213,8 @@ func TestThePatchOfAPodThatIsLeftAlone(t *testing.T) {
 	}
 }
 
-// A plan can be completed more than once, and what is found for one says nothing
-// for the next.
+// A plan can be completed more than once, and the commands that are found for one
+// completion do not affect the next one.
 func TestAPlanIsNeverChanged(t *testing.T) {
 	pod := unknownCommands(sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy", "stop-delay", "main: 40s", "stop-timeout", "main: 1m")), "main", "proxy")
 	planned := plan(pod)
@@ -216,7 +223,7 @@ func TestAPlanIsNeverChanged(t *testing.T) {
 	}
 	complete := func(words ...string) inject.Completed {
 		return inject.Complete(planned, inject.Found{Commands: map[string]inject.Command{
-			"main": {Words: words, StopSignal: "SIGQUIT", Warning: words[0]}, "proxy": {Words: words},
+			"main": {Words: words, StopSignal: "SIGQUIT", Warning: problem(words[0])}, "proxy": {Words: words},
 		}})
 	}
 	before := words(planned.Notes)
@@ -231,7 +238,7 @@ func TestAPlanIsNeverChanged(t *testing.T) {
 		if have := after.Spec.Containers[0].Command; !slices.Equal(have, []string{spec.Binary, "--", command}) {
 			t.Errorf("command %q, want %s", have, command)
 		}
-		if want := before + "\n" + `Warning: container "main": ` + command; words(completed.Notes) != want {
+		if want := before + "\nWarning: spec.containers[main].image: " + command + ". Push it [KO406]"; words(completed.Notes) != want {
 			t.Errorf("said %s, want %s", words(completed.Notes), want)
 		}
 	}
@@ -247,15 +254,15 @@ func TestContainersThatCannotBeWrapped(t *testing.T) {
 			"a pod name of the user's", func(main *corev1.Container) {
 				main.Env = []corev1.EnvVar{{Name: "KOORDINATOR_POD_NAME", Value: "other"}}
 			},
-			`container "main": env KOORDINATOR_POD_NAME: koordinator knows it from the annotations and the pod: remove it`,
+			`spec.containers[main].env[KOORDINATOR_POD_NAME]: the environment variable is reserved for koordinator. Remove it [KO501]`,
 		},
 		{
 			"SIGKILL as stop signal", func(main *corev1.Container) { main.Lifecycle = &corev1.Lifecycle{StopSignal: new(corev1.SIGKILL)} },
-			`container "main": lifecycle.stopSignal: signal "SIGKILL" cannot be handled by any command (choose one as SIGTERM, SIGINT or SIGQUIT)`,
+			`spec.containers[main].lifecycle.stopSignal: koordinator cannot use this stop signal: no command can handle the signal "SIGKILL". Use another, for example SIGTERM, SIGINT or SIGQUIT [KO311]`,
 		},
 		{
 			"a wrapper without a command", func(main *corev1.Container) { main.Command = []string{spec.Binary, "--"} },
-			`container "main": command: /koordinator/bin/koordinator is koordinator's own: write the real command, koordinator puts itself before it`,
+			`spec.containers[main].command: /koordinator/bin/koordinator is koordinator's own program. Write the container's own command: koordinator inserts its program before it [KO508]`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

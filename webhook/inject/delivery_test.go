@@ -14,17 +14,18 @@ import (
 
 	"koordinator.io/koordinator/test/sketch"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// byImage are settings by which the wrapper's image is a volume.
+// byImage returns settings with which the wrapper's image is a volume.
 func byImage() inject.Settings {
 	s := testSettings()
 	s.Delivery = inject.ByImageVolume
 	return s
 }
 
-// injectedBy is a pod after the first call with these settings.
+// injectedBy returns a pod after the first call with these settings.
 func injectedBy(t *testing.T, settings inject.Settings, pod *corev1.Pod) *corev1.Pod {
 	t.Helper()
 	completed := inject.Complete(inject.Plan(pod, asked(pod), settings), inject.Found{})
@@ -34,12 +35,12 @@ func injectedBy(t *testing.T, settings inject.Settings, pod *corev1.Pod) *corev1
 	return rewritten(t, pod, inject.Rewrite(completed))
 }
 
-// A pod that is created again keeps its image volume, whatever image that has
-// become; but not one that nothing would clear the records for, nor a second way
-// of delivery.
+// A pod that is created again keeps its image volume, even if it is of another
+// image. It does not keep one without which records would not be cleared, and not
+// in addition to a second delivery.
 func TestImageVolumesOfCopiedPods(t *testing.T) {
 	injected := injectedBy(t, byImage(), sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started")))
-	const reserved = `volume "koordinator-bin": the name is reserved for koordinator: give this volume another one`
+	const reserved = `spec.volumes[koordinator-bin]: the name is reserved for koordinator. Rename the volume [KO503]`
 	for _, tt := range []struct {
 		name   string
 		change func(pod *corev1.PodSpec)
@@ -47,13 +48,13 @@ func TestImageVolumesOfCopiedPods(t *testing.T) {
 	}{
 		{"another release, of a mirror", func(p *corev1.PodSpec) { p.Volumes[0].Image.Reference = "mirror.example/wrapper:v0.1" }, ""},
 		{"without an image", func(p *corev1.PodSpec) { p.Volumes[0].Image.Reference = "" }, reserved},
-		{"in the network of the node", func(p *corev1.PodSpec) { p.HostNetwork = true }, `container "main": volumeMount "koordinator-bin" at /koordinator: the directory /koordinator is reserved for koordinator: mount it elsewhere`},
+		{"in the network of the node", func(p *corev1.PodSpec) { p.HostNetwork = true }, `spec.containers[main].volumeMounts[koordinator-bin]: mountPath /koordinator lies in /koordinator, which is reserved for koordinator. Mount the volume elsewhere [KO502]`},
 		{"with an init container of ours", func(p *corev1.PodSpec) {
 			p.InitContainers = append(p.InitContainers, corev1.Container{
 				Name: inject.InstallContainer, Args: []string{spec.BinDir},
 				VolumeMounts: []corev1.VolumeMount{{Name: inject.BinVolume, MountPath: spec.BinDir}},
 			})
-		}, `init container "koordinator-install": the name is reserved for koordinator: give this init container another one`},
+		}, `spec.initContainers[koordinator-install].name: the name is reserved for koordinator. Rename the init container [KO506]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pod := injected.DeepCopy()
@@ -70,14 +71,15 @@ func TestImageVolumesOfCopiedPods(t *testing.T) {
 	}
 }
 
-// Where the image itself is mounted nothing can make places for other mounts.
+// If the image itself is mounted, nothing can create directories for other
+// mounts.
 func TestTheImageHasAPlaceForEveryMount(t *testing.T) {
 	file, err := os.ReadFile("../../Dockerfile.wrapper")
 	if err != nil {
 		t.Fatal(err)
 	}
 	pod := sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started", "source", "pod"))
-	pod.Spec.Containers[0].VolumeMounts = nil // so that it gets the API access too
+	pod.Spec.Containers[0].VolumeMounts = nil // so that it gets API access, too
 	mounts := injectedBy(t, byImage(), pod).Spec.Containers[0].VolumeMounts
 	if len(mounts) != 5 {
 		t.Fatalf("have %d mounts, want 5", len(mounts))
@@ -89,8 +91,8 @@ func TestTheImageHasAPlaceForEveryMount(t *testing.T) {
 	}
 }
 
-// A string of a program's environment has 128 KiB at most, and the kubelet
-// would start the container in vain.
+// A string of a program's environment has at most 128 KiB. With a longer one, the
+// kubelet would fail to start the container.
 func TestASpecThatNoProgramCanBeStartedWithIsRefused(t *testing.T) {
 	for size, refuses := range map[int]bool{100 << 10: false, 130 << 10: true} {
 		pod := sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started"))
@@ -98,13 +100,13 @@ func TestASpecThatNoProgramCanBeStartedWithIsRefused(t *testing.T) {
 			Exec: &corev1.ExecAction{Command: []string{"sh", "-c", strings.Repeat("$", size)}},
 		}}
 		problems := plan(pod).Problems
-		if (len(problems) == 1) != refuses || refuses && !strings.Contains(problems[0].Text, "an environment variable has room for 131072: shorten its probes and hooks") {
+		if (len(problems) == 1) != refuses || refuses && problems[0].Code != messages.SpecTooLong {
 			t.Errorf("a hook of %d bytes: %v", size, problems)
 		}
 	}
 }
 
-// What is found out may be what makes it too large.
+// The commands that are found may be what makes a spec too large.
 func TestCommandsThatNoProgramCanBeStartedWithAreRefused(t *testing.T) {
 	for size, refuses := range map[int]bool{100 << 10: false, 130 << 10: true} {
 		pod := unknownCommands(sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started")), "main")
@@ -117,7 +119,7 @@ func TestCommandsThatNoProgramCanBeStartedWithAreRefused(t *testing.T) {
 }
 
 func TestReservedNames(t *testing.T) {
-	const elsewhere = `the directory /koordinator is reserved for koordinator`
+	const inReserved, elsewhere = ` lies in /koordinator, which is reserved for koordinator`, `. Mount the volume elsewhere [KO502]`
 	mount := func(m corev1.VolumeMount) func(*corev1.Pod, *corev1.Container) {
 		return func(_ *corev1.Pod, main *corev1.Container) { main.VolumeMounts = append(main.VolumeMounts, m) }
 	}
@@ -126,39 +128,39 @@ func TestReservedNames(t *testing.T) {
 		change func(pod *corev1.Pod, main *corev1.Container)
 		want   string
 	}{
-		{"a mount in our directory", mount(corev1.VolumeMount{Name: "data", MountPath: "/koordinator/../koordinator/x"}), `container "main": volumeMount "data" at /koordinator/../koordinator/x: ` + elsewhere + `: mount it elsewhere`},
-		{"a relative path", mount(corev1.VolumeMount{Name: "data", MountPath: "koordinator"}), `container "main": volumeMount "data" at koordinator: ` + elsewhere + `: mount it elsewhere`},
-		{"the record of another", mount(corev1.VolumeMount{Name: inject.RecordVolume, MountPath: spec.RecordDir, SubPath: "proxy"}), `container "main": volumeMount "koordinator-record" at ` + spec.RecordDir + `: ` + elsewhere + `: mount it elsewhere`},
-		{"our volume that can be written", mount(corev1.VolumeMount{Name: inject.BinVolume, MountPath: "/data"}), `container "main": volumeMount "koordinator-bin" at /data: the volume is koordinator's own: mount another`},
+		{"a mount in our directory", mount(corev1.VolumeMount{Name: "data", MountPath: "/koordinator/../koordinator/x"}), `spec.containers[main].volumeMounts[data]: mountPath /koordinator/../koordinator/x` + inReserved + elsewhere},
+		{"a relative path", mount(corev1.VolumeMount{Name: "data", MountPath: "koordinator"}), `spec.containers[main].volumeMounts[data]: mountPath koordinator` + inReserved + elsewhere},
+		{"the record of another", mount(corev1.VolumeMount{Name: inject.RecordVolume, MountPath: spec.RecordDir, SubPath: "proxy"}), `spec.containers[main].volumeMounts[koordinator-record]: mountPath ` + spec.RecordDir + inReserved + elsewhere},
+		{"our volume that can be written", mount(corev1.VolumeMount{Name: inject.BinVolume, MountPath: "/data"}), `spec.containers[main].volumeMounts[koordinator-bin]: only koordinator may mount this volume, and it did not add the mount at /data. Mount another volume [KO504]`},
 		{"our mount twice", func(_ *corev1.Pod, main *corev1.Container) {
 			own := corev1.VolumeMount{Name: inject.RecordVolume, MountPath: spec.PeersDir, ReadOnly: true}
 			main.VolumeMounts = append(main.VolumeMounts, own, own)
-		}, `container "main": volumeMount "koordinator-record" at ` + spec.PeersDir + `: ` + elsewhere + `: mount it elsewhere`},
+		}, `spec.containers[main].volumeMounts[koordinator-record]: mountPath ` + spec.PeersDir + inReserved + elsewhere},
 		{"a device", func(_ *corev1.Pod, main *corev1.Container) {
 			main.VolumeDevices = []corev1.VolumeDevice{{Name: "disk", DevicePath: "/koordinator/disk"}}
-		}, `container "main": volumeDevice "disk" at /koordinator/disk: ` + elsewhere + `: choose another path`},
-		{"a termination message", func(_ *corev1.Pod, main *corev1.Container) { main.TerminationMessagePath = "/koordinator/log" }, `container "main": terminationMessagePath /koordinator/log: ` + elsewhere + `, and the kubelet would mount a file there: choose another path`},
+		}, `spec.containers[main].volumeDevices[disk]: devicePath /koordinator/disk` + inReserved + `. Choose another path [KO502]`},
+		{"a termination message", func(_ *corev1.Pod, main *corev1.Container) { main.TerminationMessagePath = "/koordinator/log" }, `spec.containers[main].terminationMessagePath: the file /koordinator/log` + inReserved + `. Choose another path [KO502]`},
 		{"the records of others", func(pod *corev1.Pod, _ *corev1.Container) {
 			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "log", VolumeMounts: []corev1.VolumeMount{{Name: inject.RecordVolume, MountPath: "/records"}}})
-		}, `container "log": volumeMount "koordinator-record" at /records: the volume is koordinator's own: mount another`},
+		}, `spec.containers[log].volumeMounts[koordinator-record]: only koordinator may mount this volume, and it did not add the mount at /records. Mount another volume [KO504]`},
 		{"a volume", func(pod *corev1.Pod, _ *corev1.Container) {
 			pod.Spec.Volumes = []corev1.Volume{{Name: inject.PodinfoVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
-		}, `volume "koordinator-podinfo": the name is reserved for koordinator: give this volume another one`},
+		}, `spec.volumes[koordinator-podinfo]: the name is reserved for koordinator. Rename the volume [KO503]`},
 		{"a container", func(pod *corev1.Pod, _ *corev1.Container) {
 			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: inject.InstallContainer})
-		}, `container "koordinator-install": the name is reserved for koordinator: give this container another one`},
+		}, `spec.containers[koordinator-install].name: the name is reserved for koordinator. Rename the container [KO506]`},
 		{"an init container", func(pod *corev1.Pod, _ *corev1.Container) {
 			pod.Spec.InitContainers = []corev1.Container{{Name: inject.InstallContainer, Args: []string{"/bin"}}}
-		}, `init container "koordinator-install": the name is reserved for koordinator: give this init container another one`},
+		}, `spec.initContainers[koordinator-install].name: the name is reserved for koordinator. Rename the init container [KO506]`},
 		{"a gate", func(_ *corev1.Pod, main *corev1.Container) {
 			main.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{spec.Binary, "gate"}}}}
-		}, `container "main": startupProbe: /koordinator/bin/koordinator is koordinator's own: write the real probe, or none`},
+		}, `spec.containers[main].startupProbe.exec.command: /koordinator/bin/koordinator is koordinator's own program. Write the container's own probe, or remove the probe [KO509]`},
 		{"a liveness probe", func(_ *corev1.Pod, main *corev1.Container) {
 			main.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{spec.Binary, "probe", spec.LivenessProbe}}}}
-		}, `container "main": livenessProbe: /koordinator/bin/koordinator is koordinator's own: write the real probe, or none`},
+		}, `spec.containers[main].livenessProbe.exec.command: /koordinator/bin/koordinator is koordinator's own program. Write the container's own probe, or remove the probe [KO509]`},
 		{"a preStop hook", func(_ *corev1.Pod, main *corev1.Container) {
 			main.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{spec.Binary, "prestop"}}}}
-		}, `container "main": lifecycle.preStop: /koordinator/bin/koordinator is koordinator's own: write the real hook, or none`},
+		}, `spec.containers[main].lifecycle.preStop.exec.command: /koordinator/bin/koordinator is koordinator's own program. Write the container's own hook, or remove the hook [KO510]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			check(t, changed("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started"), tt.change), tt.want)
@@ -166,14 +168,14 @@ func TestReservedNames(t *testing.T) {
 	}
 }
 
-// What comes before our init container cannot use what that installs.
+// A container before the installer cannot use the program that it installs.
 func TestAMemberBeforeTheInitContainer(t *testing.T) {
 	pod := injected(t, "Never sidecar:proxy main", sketch.Annotations("start-deps", "main: proxy=started"))
 	slices.Reverse(pod.Spec.InitContainers)
-	check(t, pod, `init container "koordinator-install": "proxy" comes before it and needs what it installs: put koordinator-install first, or ask nothing of "proxy"`)
+	check(t, pod, `spec.initContainers[koordinator-install]: "proxy" comes before this container and needs the program that it installs. Move koordinator-install to the first position, or remove the settings of "proxy" [KO507]`)
 }
 
-// Our init container neither changes what a pod is nor runs as root.
+// The installer neither changes the pod's class nor runs as root.
 func TestTheInitContainerFitsThePod(t *testing.T) {
 	requests := corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m")}}
 	for _, tt := range []struct {
@@ -211,8 +213,8 @@ func TestTheInitContainerFitsThePod(t *testing.T) {
 	}
 }
 
-// Whether every node can mount an image is asked at most once for a pod, and not
-// where the pod has a delivery.
+// The capability of the nodes is requested at most once per pod, and not if the
+// pod already has a delivery.
 func TestDeliveryByTheNodes(t *testing.T) {
 	for able, want := range map[bool]inject.Settings{true: byImage(), false: testSettings()} {
 		t.Run(fmt.Sprint(able), func(t *testing.T) {

@@ -5,19 +5,20 @@ import (
 	"slices"
 	"strings"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// engine is a system that makes pods, reads them from outside, and ends some of
-// their containers itself.
+// engine is a system that creates pods, monitors them from outside, and stops
+// some of their containers itself.
 type engine struct {
 	name  string
-	label string // of its pods; "": its containers' names are enough
+	label string // of its pods; "": the names of its containers identify them
 	owns  func(container string) bool
 }
 
-// engines are those whose containers no essential container stops: a step that
-// has yet to have its turn would count as done, and a result would be lost.
+// engines are the systems whose containers no essential container stops: a step
+// that has not had its turn would count as done, and a result would be lost.
 //
 // Tekton: pkg/apis/pipeline/register.go (label), pkg/pod/entrypoint.go (names).
 // Argo Workflows: workflow/common/common.go. Airflow: PodDefaults in
@@ -32,10 +33,10 @@ var engines = []engine{
 
 const (
 	tekton     = "Tekton"
-	stepPrefix = "step-" // begins the names of its steps
+	stepPrefix = "step-" // prefix of the names of its steps
 )
 
-// engineOf is the engine that a container belongs to.
+// engineOf returns the engine that a container belongs to.
 func (in *input) engineOf(c container) (engine, bool) {
 	i := slices.IndexFunc(engines, func(e engine) bool {
 		_, labelled := in.pod.Labels[e.label]
@@ -47,9 +48,9 @@ func (in *input) engineOf(c container) (engine, bool) {
 	return engines[i], true
 }
 
-// checkEngines warns of Tekton's steps that wait without end for the step before
-// when its command never runs.
-func (in *input) checkEngines(n *Notes) {
+// checkEngines warns of Tekton steps that wait indefinitely for the step before
+// them if its command never runs.
+func (in *input) checkEngines(n *messages.Notes) {
 	for i, c := range in.containers {
 		e, found := in.engineOf(c)
 		deps := in.asked.Wishes[c.Name].Spec.StartDeps
@@ -63,14 +64,15 @@ func (in *input) checkEngines(n *Notes) {
 			}
 		}
 		if len(later) > 0 {
-			n.warn(in.asked.Wishes[c.Name].Places["startDeps"], fmt.Sprintf("if %q cannot start, the steps after it (%s) wait until the TaskRun times out, because Tekton's entrypoint in %q never runs: give them the same start dependencies, or stop-deps: \"%s: %s=failed\"",
-				c.Name, strings.Join(later, ", "), c.Name, strings.Trim(later[0], `"`), c.Name))
+			n.Warn(in.asked.Wishes[c.Name].Places["startDeps"], messages.TektonStepsWait, c.Name,
+				fmt.Sprintf("if %q cannot start, the steps after it (%s) wait until the TaskRun times out, because Tekton's entrypoint in %q never runs", c.Name, strings.Join(later, ", "), c.Name),
+				fmt.Sprintf("Give them the same start dependencies, or stop-deps: \"%s: %s=failed\"", strings.Trim(later[0], `"`), c.Name))
 		}
 	}
 }
 
-// followsFailure reports whether a step ends when an earlier one cannot start:
-// it is stopped by that, or has the same start dependencies.
+// followsFailure reports whether a step ends when an earlier one cannot start,
+// because it is stopped by that failure or has the same start dependencies.
 func followsFailure(s spec.Spec, earlier string, deps []spec.Dependency) bool {
 	stopped := slices.ContainsFunc(s.StopDeps, func(d spec.Dependency) bool {
 		return d.Container == earlier && d.Condition != spec.Succeeded

@@ -9,7 +9,7 @@ import (
 	"koordinator.io/koordinator/test/sketch"
 )
 
-// labelled is a pod of words with a label, unless that is "".
+// labelled returns the pod that words describe, with a label unless key is "".
 func labelled(key, words string, annotations map[string]string) *corev1.Pod {
 	pod := sketch.Pod(words, annotations)
 	if key != "" {
@@ -27,8 +27,8 @@ func TestA28EssentialLeavesOutTheContainersOfEngines(t *testing.T) {
 	} {
 		t.Run(tt.engine, func(t *testing.T) {
 			pod, essential := "Never "+tt.main+" "+tt.left+" proxy", sketch.Annotations("essential", tt.main)
-			want := `Warning: koordinator.io/essential: "` + tt.left + `" is not stopped: ` + tt.engine + ` ends it itself. To stop it with "` + tt.main +
-				`" nevertheless, write stop-deps: "` + tt.left + `: ` + tt.main + `"`
+			want := `Warning: metadata.annotations[koordinator.io/essential]: "` + tt.left + `" is not stopped when "` + tt.main + `" exits, because ` + tt.engine +
+				` stops it. To stop it nevertheless, set stop-deps: "` + tt.left + `: ` + tt.main + `" [KO222]`
 			check(t, labelled(tt.label, pod, essential), want)
 			if said := words(plan(labelled(tt.label, pod, sketch.Annotations("essential", tt.main, "stop-deps", tt.left+": "+tt.main))).Notes); said != "" {
 				t.Errorf("with a stop dependency of its own: %s", said)
@@ -56,7 +56,7 @@ func TestA27StepsThatWaitForOneThatCannotStart(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			have := words(plan(labelled(tt.label, "Never step-app step-report proxy", tt.annotations)).Notes)
-			const want = `if "step-app" cannot start, the steps after it ("step-report") wait until the TaskRun times out, because Tekton's entrypoint in "step-app" never runs: give them the same start dependencies, or stop-deps: "step-report: step-app=failed"`
+			const want = `if "step-app" cannot start, the steps after it ("step-report") wait until the TaskRun times out, because Tekton's entrypoint in "step-app" never runs. Give them the same start dependencies, or stop-deps: "step-report: step-app=failed"`
 			if strings.Contains(have, want) != tt.warned || !tt.warned && have != "" {
 				t.Errorf("%s, want it warned of: %v", have, tt.warned)
 			}

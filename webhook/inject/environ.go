@@ -7,17 +7,19 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// goVariables are those that a Go program's runtime reads from its environment.
-// Some values end any Go program before it begins, so the wrapper, which is one,
-// must not have the command's.
+// goVariables are the variables that the Go runtime reads. Some of their values
+// end any Go program before its main function. The wrapper is a Go program and
+// must not get the values that are meant for the command.
 var goVariables = []string{"GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GOTRACEBACK"}
 
-// keptEnviron are the command's variables of the Go runtime, which are kept from the
-// wrapper: their values go into the spec, and are empty in the pod. It warns of those
-// that the wrapper gets all the same.
-func keptEnviron(m *member, n *Notes) map[string]string {
+// keptEnviron returns the command's variables of the Go runtime that are withheld
+// from the wrapper: their values are moved to the spec, and they are empty in the
+// pod. It warns of variables that the wrapper gets nevertheless.
+func keptEnviron(m *member, n *messages.Notes) map[string]string {
 	var all map[string]string
 	for _, e := range m.Env {
 		if !slices.Contains(goVariables, e.Name) {
@@ -26,12 +28,14 @@ func keptEnviron(m *member, n *Notes) map[string]string {
 		kept, before := m.before.Environ[e.Name]
 		switch {
 		case e.ValueFrom != nil || expands(e.Value):
-			n.warn(m.place(), fmt.Sprintf("env %s: koordinator is a Go program too, and its runtime reads this variable: a value that Go does not accept ends the container with code 2. Write the value itself, so that only the command gets it", e.Name))
+			n.Warn(m.place().Field("env").Item(e.Name), messages.GoVariable, e.Name,
+				"koordinator is a Go program, and the Go runtime reads this variable: if the value is invalid, the container exits with code 2", "Write the value directly, without valueFrom or references, so that only the command gets it")
 			continue
 		case e.Value == "" && !before:
 			continue
 		case e.Value != "" && refersTo(m.container, e.Name):
-			n.warn(m.place(), fmt.Sprintf("env %s: other fields refer to it by $(%s), so koordinator, which is a Go program too, gets it as well: a value that Go does not accept ends the container with code 2", e.Name, e.Name))
+			n.Warn(m.place().Field("env").Item(e.Name), messages.GoVariable, e.Name,
+				fmt.Sprintf("koordinator is a Go program and also gets this variable, because other fields refer to $(%s): if the value is invalid, the container exits with code 2", e.Name), "Write its value in place of the references")
 			continue
 		case e.Value != "":
 			kept = strings.ReplaceAll(e.Value, "$$", "$")
@@ -44,7 +48,7 @@ func keptEnviron(m *member, n *Notes) map[string]string {
 	return all
 }
 
-// emptyEnviron takes the values of the kept variables away.
+// emptyEnviron empties the withheld variables.
 func (p *patch) emptyEnviron(c container) {
 	for i, e := range c.Env {
 		if slices.Contains(goVariables, e.Name) && e.Value != "" && e.ValueFrom == nil && !expands(e.Value) && !refersTo(c, e.Name) {
@@ -53,13 +57,13 @@ func (p *patch) emptyEnviron(c container) {
 	}
 }
 
-// expands reports whether the kubelet replaces something in a value.
+// expands reports whether the kubelet expands a variable in a value.
 func expands(value string) bool {
 	return strings.Contains(strings.ReplaceAll(value, "$$", ""), "$(")
 }
 
-// refersTo reports whether the container's command, arguments or other variables
-// contain $(NAME).
+// refersTo reports whether the container's command, args, other variables or exec
+// probes contain $(NAME).
 func refersTo(c container, name string) bool {
 	texts := slices.Concat(c.Command, c.Args)
 	for _, e := range c.Env {

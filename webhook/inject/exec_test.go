@@ -7,8 +7,9 @@ import (
 	"koordinator.io/koordinator/test/sketch"
 )
 
-// The end of a command in exec mode shows by its record's lock, its exit code
-// does not: so it matters whether the code decides if an exit is for good.
+// The exit of a command in exec mode is detected through its record's lock, but
+// its exit code is not. It therefore matters whether the code decides if an exit
+// is permanent.
 func TestB5ExitsOfCommandsInExecMode(t *testing.T) {
 	for _, tt := range []struct {
 		name, pod   string
@@ -27,7 +28,7 @@ func TestB5ExitsOfCommandsInExecMode(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.annotations["koordinator.io/mode"] = "a: exec"
 			problems := plan(sketch.Pod(tt.pod, tt.annotations)).Problems
-			refused := len(problems) == 1 && problems[0].Place == `koordinator.io/mode: container "a"` && strings.Contains(problems[0].Text, `"c" needs to know of its exit`)
+			refused := len(problems) == 1 && problems[0].Path.String() == "metadata.annotations[koordinator.io/mode][a]" && strings.Contains(problems[0].Sentence, `"c" depends on its exit`)
 			if refused != tt.refused || !tt.refused && len(problems) > 0 {
 				t.Errorf("%v, want it refused: %v", problems, tt.refused)
 			}

@@ -6,31 +6,33 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// The gate, a startup probe of ours. The call blocks until the command runs
-// and fails every 30 s to say what it waits for, so the timeout is longer, the
-// period as short as can be, and the number of failures without end.
+// The gate is a startup probe that koordinator adds. Each call blocks until the
+// command runs, and fails after 30 s to report what the container waits for. The
+// timeout is therefore longer, the period is as short as possible, and the number
+// of failures is unlimited.
 const (
 	gateTimeout  = 40
 	gatePeriod   = 1
 	gateFailures = 1<<31 - 1
 )
 
-// takenTimeout is for a gate in the place of a startup probe of the container's
-// own, whose failures count: it blocks as long as it takes, and then gives the
-// check the time it had.
+// takenTimeout is the timeout of a gate that replaces the container's own startup
+// probe, whose failures count. This gate blocks as long as necessary, and then
+// gives the check its original timeout.
 const takenTimeout = 1<<31 - 1
 
-// checkGate refuses a gate in the pod that cannot be one of ours.
-func checkGate(m *member, n *Notes) {
+// checkGate rejects a gate in the pod that koordinator cannot have added.
+func checkGate(m *member, n *messages.Notes) {
 	own := m.StartupProbe
 	switch {
 	case own == nil || !isGate(own) || sameProbe(own, gateProbe()):
 	case m.gateOfOtherRelease():
 	case m.before.StartupProbe == nil || own.InitialDelaySeconds != 0:
-		n.refuse(m.place(), "startupProbe: "+spec.Binary+" is koordinator's own: write the real probe, or none")
+		n.Refuse(m.place().Field("startupProbe.exec.command"), messages.OwnProbe, spec.Binary, OwnProgram, "Write the container's own probe, or remove the probe")
 	}
 }
 
@@ -41,9 +43,9 @@ func (m *member) gateOfOtherRelease() bool {
 	return isGate(own) && own.TimeoutSeconds != takenTimeout && m.before.Container != ""
 }
 
-// gate keeps a container from being taken for a started one before its command
-// runs: one that waits, and one whose start others have to hear of from the
-// pod's status.
+// gate prevents a container from counting as started before its command runs.
+// This concerns a container that waits, and one whose start other containers
+// detect through the pod's status.
 func (p *patch) gate(m *member, all members) {
 	own := m.StartupProbe
 	switch {
@@ -51,16 +53,16 @@ func (p *patch) gate(m *member, all members) {
 		if m.gated() || isWatched(m, all) {
 			p.set(gateProbe(), m.pointer("startupProbe")...)
 		}
-	case sameProbe(own, gateProbe()):
+	case isGate(own) && sameProbe(own, gateProbe()):
 	case m.gateOfOtherRelease():
 		p.renewGate(m)
-	case isGate(own): // in the place of a probe that was taken over
+	case isGate(own): // replaces a probe of the container
 	case m.gated():
 		p.replaceStartup(m)
 	}
 }
 
-// renewGate gives a gate of ours the numbers that it should have.
+// renewGate sets the current numbers in a gate.
 func (p *patch) renewGate(m *member) {
 	at, want := m.pointer("startupProbe"), gateProbe()
 	for _, n := range []struct {
@@ -79,8 +81,8 @@ func (p *patch) renewGate(m *member) {
 	}
 }
 
-// replaceStartup puts the gate in the place of the container's own startup
-// probe, whose thresholds stay the kubelet's.
+// replaceStartup replaces the container's own startup probe with the gate. The
+// kubelet keeps applying the probe's thresholds.
 func (p *patch) replaceStartup(m *member) {
 	at, own := m.pointer("startupProbe"), m.StartupProbe
 	p.handler(at, own.Exec != nil, map[string]bool{
@@ -92,7 +94,8 @@ func (p *patch) replaceStartup(m *member) {
 	}
 }
 
-// handler makes what a probe or hook does the command, and leaves the rest of it.
+// handler replaces the action of a probe or hook with the command, and keeps its
+// other fields.
 func (p *patch) handler(at []string, isExec bool, others map[string]bool, command []string) {
 	if isExec {
 		p.set(command, append(at, "exec", "command")...)
@@ -106,9 +109,8 @@ func (p *patch) handler(at []string, isExec bool, others map[string]bool, comman
 	p.set(corev1.ExecAction{Command: command}, append(at, "exec")...)
 }
 
-// isWatched reports whether another container has to learn from the pod's
-// status that this one's command was started, without a readiness probe that
-// could tell of it.
+// isWatched reports whether another container needs the pod's status to detect
+// that this one's command has started, and no readiness probe shows it.
 func isWatched(m *member, all members) bool {
 	if m.runsToEnd() || m.wish.NoGate {
 		return false
@@ -119,7 +121,7 @@ func isWatched(m *member, all members) bool {
 	})
 }
 
-// gateProbe is written out in full, as the API server would fill it in.
+// gateProbe returns the gate with all defaults that the API server would set.
 func gateProbe() *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:     corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: gateCommand()}},
@@ -132,16 +134,16 @@ func gateProbe() *corev1.Probe {
 
 func gateCommand() []string { return []string{spec.Binary, "gate"} }
 
-// isGate reports whether a probe asks the gate, in whatever way.
+// isGate reports whether a probe runs the gate, with any numbers.
 func isGate(p *corev1.Probe) bool {
 	return p.Exec != nil && slices.Equal(p.Exec.Command, gateCommand())
 }
 
 func sameProbe(a, b *corev1.Probe) bool { return equality.Semantic.DeepEqual(a, b) }
 
-// hooks takes a postStart hook away that the wrapper runs, and has a preStop hook
-// note that the stop has begun: the wrapper then starts nothing any more, and the
-// containers that hold for this one know.
+// hooks removes a postStart hook that the wrapper runs, and makes a preStop hook
+// record that the stop has begun: the wrapper then starts nothing more, and the
+// containers that hold for this one are notified.
 func (p *patch) hooks(m *instructed) {
 	if m.Lifecycle == nil {
 		return
@@ -152,21 +154,20 @@ func (p *patch) hooks(m *instructed) {
 	own := m.Lifecycle.PreStop
 	switch {
 	case own == nil:
-	case isPreStop(own): // it was taken over, or refused
-	case m.spec.PreStop != nil && !m.wish.NoGate: // it is run by a command of ours, which finds it in the spec
+	case isPreStop(own): // already replaced, or rejected
+	case m.spec.PreStop != nil && !m.wish.NoGate: // "koordinator prestop" runs it and finds it in the spec
 		p.handler(m.pointer("lifecycle", "preStop"), own.Exec != nil,
 			map[string]bool{"httpGet": own.HTTPGet != nil, "sleep": own.Sleep != nil}, preStopCommand())
 	}
 }
 
-// tookPostStart reports whether an earlier call has taken the postStart hook
-// away.
+// tookPostStart reports whether an earlier call has removed the postStart hook.
 func (m *member) tookPostStart() bool {
 	return m.before.PostStart != nil && (m.Lifecycle == nil || m.Lifecycle.PostStart == nil)
 }
 
-// postStart is the container's own hook, nil when it has none.
-func postStart(m *member, n *Notes) *spec.Handler {
+// postStart returns the container's own hook, or nil if it has none.
+func postStart(m *member, n *messages.Notes) *spec.Handler {
 	if m.tookPostStart() {
 		return m.before.PostStart
 	}
@@ -176,8 +177,8 @@ func postStart(m *member, n *Notes) *spec.Handler {
 	return newHook(m.container, "lifecycle.postStart", m.Lifecycle.PostStart, n)
 }
 
-// preStop is the container's own hook, nil when it has none.
-func preStop(m *member, n *Notes) *spec.Handler {
+// preStop returns the container's own hook, or nil if it has none.
+func preStop(m *member, n *messages.Notes) *spec.Handler {
 	if m.Lifecycle == nil || m.Lifecycle.PreStop == nil {
 		return nil
 	}
@@ -185,14 +186,14 @@ func preStop(m *member, n *Notes) *spec.Handler {
 		return newHook(m.container, "lifecycle.preStop", m.Lifecycle.PreStop, n)
 	}
 	if m.before.PreStop == nil {
-		n.refuse(m.place(), "lifecycle.preStop: "+spec.Binary+" is koordinator's own: write the real hook, or none")
+		n.Refuse(m.place().Field("lifecycle.preStop.exec.command"), messages.OwnHook, spec.Binary, OwnProgram, "Write the container's own hook, or remove the hook")
 	}
 	return m.before.PreStop
 }
 
 func preStopCommand() []string { return []string{spec.Binary, "prestop"} }
 
-// isPreStop reports whether a hook is our command.
+// isPreStop reports whether a hook runs "koordinator prestop".
 func isPreStop(h *corev1.LifecycleHandler) bool {
 	return h.Exec != nil && slices.Equal(h.Exec.Command, preStopCommand())
 }

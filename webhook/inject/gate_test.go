@@ -13,7 +13,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// gated reports whether the kubelet asks the gate for a container's startup.
+// gated reports whether a container's startup probe runs the gate.
 func gated(c corev1.Container) bool {
 	return c.StartupProbe != nil && c.StartupProbe.Exec != nil && slices.Equal(c.StartupProbe.Exec.Command, []string{spec.Binary, "gate"})
 }
@@ -60,7 +60,7 @@ func TestWhoGetsAGate(t *testing.T) {
 	}
 }
 
-// The kubelet counts the failures of a startup probe that is the container's own.
+// The kubelet counts the failures of a container's own startup probe.
 func TestTheGateTakesThePlaceOfAStartupProbe(t *testing.T) {
 	own := corev1.Probe{ProbeHandler: port(intstr.FromInt32(80)), InitialDelaySeconds: 3, TimeoutSeconds: 2, PeriodSeconds: 7, SuccessThreshold: 1, FailureThreshold: 9}
 	pod := changed("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started"), func(_ *corev1.Pod, main *corev1.Container) { main.StartupProbe = own.DeepCopy() })
@@ -77,10 +77,11 @@ func TestTheGateTakesThePlaceOfAStartupProbe(t *testing.T) {
 	}
 	unchanged(t, after)
 	after.Spec.Containers[0].StartupProbe.InitialDelaySeconds = 3
-	check(t, after, `container "main": startupProbe: /koordinator/bin/koordinator is koordinator's own: write the real probe, or none`)
+	check(t, after, `spec.containers[main].startupProbe.exec.command: /koordinator/bin/koordinator is koordinator's own program. Write the container's own probe, or remove the probe [KO509]`)
 }
 
-// What the kubelet does itself when it asks the wrapper, the wrapper does not do again.
+// The wrapper does not repeat what the kubelet itself does when it runs the
+// probe.
 func TestTheKubeletKeepsTheDelayOfALivenessProbe(t *testing.T) {
 	pod := changed("Never main proxy", sketch.Annotations("stop-deps", "main: proxy"), func(_ *corev1.Pod, main *corev1.Container) {
 		main.LivenessProbe = &corev1.Probe{ProbeHandler: port(intstr.FromInt32(80)), InitialDelaySeconds: 3, TimeoutSeconds: 2, SuccessThreshold: 1}
@@ -95,7 +96,8 @@ func TestTheKubeletKeepsTheDelayOfALivenessProbe(t *testing.T) {
 	}
 }
 
-// A container that cannot tell when it is ready has no record that is read for that.
+// If a container cannot determine its own readiness, others do not read its
+// record for that.
 func TestWhoseRecordsAreRead(t *testing.T) {
 	tls := corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 1, Mode: new(corev1.GRPCProbeModeTLS)}}
 	for _, tt := range []struct {
@@ -134,7 +136,7 @@ func TestAGateOfAnotherReleaseIsRenewed(t *testing.T) {
 	}
 }
 
-// A hook that waits with its container is run by the wrapper.
+// The wrapper runs a hook that must wait with its container.
 func TestHooksThatWaitAreRunByTheWrapper(t *testing.T) {
 	hook := func() *corev1.LifecycleHandler {
 		return &corev1.LifecycleHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromInt32(80)}}
@@ -183,35 +185,35 @@ func TestModesThatAreChosen(t *testing.T) {
 }
 
 func TestReasonsAgainstExec(t *testing.T) {
-	const refused = `koordinator.io/mode: container "main": "main" cannot run in mode exec, which leaves nothing of koordinator beside the command: `
+	const refused = `metadata.annotations[koordinator.io/mode][main]: "main" cannot run in mode exec, because `
 	for _, tt := range []struct {
 		name, pod string
 		pairs     []string
 		change    func(pod *corev1.Pod, main *corev1.Container)
 		want      string
 	}{
-		{name: "a stop dependency", pod: "Never main proxy", pairs: []string{"stop-deps", "main: proxy"}, want: "it has stop dependencies, and it holds for proxy when the pod is stopped"},
-		{name: "a stop delay and a stop signal", pod: "Never main proxy", pairs: []string{"stop-delay", "main: 1s", "stop-signal", "main: SIGINT"}, want: "it has a stop-delay, and it has a stop-signal"},
+		{name: "a stop dependency", pod: "Never main proxy", pairs: []string{"stop-deps", "main: proxy"}, want: "(1) it has stop dependencies, (2) it stops after proxy when the pod is deleted"},
+		{name: "a stop delay and a stop signal", pod: "Never main proxy", pairs: []string{"stop-delay", "main: 1s", "stop-signal", "main: SIGINT"}, want: "(1) it has a stop-delay, (2) it has a stop-signal"},
 		{name: "a request at the exit", pod: "Never main proxy", pairs: []string{"exit-http", "main: POST http://a/"}, want: "it has an exit-http"},
-		{name: "it is waited for", pod: "Never main proxy", pairs: []string{"start-deps", "proxy: main=started"}, want: "it holds for proxy when the pod is stopped"},
+		{name: "it is waited for", pod: "Never main proxy", pairs: []string{"start-deps", "proxy: main=started"}, want: "it stops after proxy when the pod is deleted"},
 		{
 			name: "a hook that waits", pod: "Never main migrate", pairs: []string{"start-deps", "main: migrate=succeeded"},
 			change: func(_ *corev1.Pod, main *corev1.Container) {
 				main.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}}
 			},
-			want: "its postStart hook has to wait for the start",
+			want: "it has a postStart hook, which must wait until the command starts",
 		},
 		{
 			name: "a hook that others have to hear of", pod: "Never main proxy", pairs: []string{"start-deps", "main: proxy=started"},
 			change: func(_ *corev1.Pod, main *corev1.Container) {
 				main.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 1}}}
 			},
-			want: "others hold for it, and have to hear of its stop before its preStop hook runs",
+			want: "it has a preStop hook, and containers that stop after it must be notified before the hook runs",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			annotations := sketch.Annotations(append(tt.pairs, "mode", "main: exec")...)
-			check(t, changed(tt.pod, annotations, tt.change), refused+tt.want+": remove the mode, or that")
+			check(t, changed(tt.pod, annotations, tt.change), refused+tt.want+". Remove the mode, or these settings [KO305]")
 		})
 	}
 }

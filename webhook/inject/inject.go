@@ -1,24 +1,29 @@
-// Package inject turns a pod and what its annotations ask into the operations of a
-// JSON patch after which some of its containers run under koordinator, or into
-// everything that is wrong. It is pure, and called in three steps: Plan says which
-// containers take part and which commands have to be found out, Complete makes their
-// specs of what was found, and Rewrite writes them into the pod.
+// Package inject turns a pod and its settings into a JSON patch that makes some
+// of its containers run under koordinator, or reports everything that is wrong.
+// It is pure and used in three steps: Plan determines the containers that
+// participate and the commands that must be looked up, Complete creates their
+// specs from the commands that were found, and Rewrite writes the specs into the
+// pod.
 package inject
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"koordinator.io/koordinator/webhook/messages"
+	"koordinator.io/koordinator/webhook/sidecars"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Prefix begins every annotation of ours.
+// Prefix is the prefix of every koordinator annotation.
 const Prefix = "koordinator.io/"
 
-// Names that injected pods carry. All are reserved: a pod that has one of the
-// others already, in a different form, is refused.
+// Names in injected pods. All are reserved: a pod that already uses one of them
+// in a different form is rejected.
 const (
 	InjectedLabel    = Prefix + "injected" // "true" on injected pods
 	StatusAnnotation = Prefix + "status"   // a Status as JSON
@@ -26,50 +31,53 @@ const (
 	BinVolume        = "koordinator-bin"
 	RecordVolume     = "koordinator-record"
 	PodinfoVolume    = "koordinator-podinfo"
-	APIVolume        = "koordinator-api" // where the pod itself has no API access and asks for source: pod
+	APIVolume        = "koordinator-api" // if the pod itself has no API access and sets source: pod
 )
 
 // EssentialLabel is a pod label that names one container, as the
 // essential-containers controller reads it.
 const EssentialLabel = "essential-containers"
 
-// Delivery is how the wrapper's binary comes into a pod.
+// Delivery is the way in which a pod gets the wrapper's binary.
 type Delivery string
 
-// The deliveries. A pod that has the one keeps it.
+// Deliveries. An injected pod keeps its delivery.
 const (
 	ByInitContainer Delivery = "init-container" // an init container copies it to a volume
 	ByImageVolume   Delivery = "image-volume"   // the wrapper's image is the volume (Kubernetes ≥ 1.35)
-	ByNodes         Delivery = "auto"           // an image volume where every node can mount one, else an init container
+	ByNodes         Delivery = "auto"           // an image volume if every node can mount one, otherwise an init container
 )
 
-// Settings are the administrator's.
+// Settings are the administrator's settings.
 type Settings struct {
 	Image        string                      // of the wrapper
 	PullPolicy   corev1.PullPolicy           // of the wrapper's image
 	Delivery     Delivery                    // "": ByInitContainer
-	ImageVolumes func() bool                 // with ByNodes: whether every node can mount one; called once for a pod
+	ImageVolumes func() bool                 // with ByNodes: reports whether every node can mount one; called once per pod
 	Resources    corev1.ResourceRequirements // of the init container
-	LateSidecars []string                    // containers that another webhook may still add
-	Version      string                      // noted in the status annotation
+	Sidecars     sidecars.Table              // known containers without a wrapper
+	Version      string                      // written to the status annotation
 
-	// SkipTrouble leaves a pod alone that cannot be injected because an image
-	// could not be looked up and that is nobody's mistake; else it is refused.
+	// SkipTrouble leaves a pod unchanged if an image lookup fails and the pod is not
+	// the cause. Otherwise, such a pod is rejected.
 	SkipTrouble bool
 }
 
-// Asked is what a pod's annotations and labels ask for.
+// Asked contains the settings in a pod's annotations and labels.
 type Asked struct {
 	Wishes    map[string]Wish // by container
-	Rest      Wish            // of a wrapped container that has none: what is asked for every wrapped one
+	Rest      Wish            // of a wrapped container without an entry in Wishes: the settings for every wrapped container
 	Essential []Essential
+	Root      *field.Path // path of the pod in problems: nil, or the path of the template that describes it
 
-	// Unread are paths of fields of the pod that the API types of this build do not
-	// know, as spec.containers[0].livenessProbe.httpGet.new.
+	// Unread are the paths of the pod's fields that the API types of this build do
+	// not know, for example spec.containers[0].livenessProbe.httpGet.new.
 	Unread []string
+
+	Rule string // the operator's rule that added annotations, for the status annotation; "": none
 }
 
-// wish is what is asked for the container of that name.
+// wish returns the settings of the container of that name.
 func (a Asked) wish(name string) Wish {
 	if w, asked := a.Wishes[name]; asked {
 		return w
@@ -80,33 +88,33 @@ func (a Asked) wish(name string) Wish {
 	return w
 }
 
-// placeOf is where a field was given for a container, or for every one, "" when
-// it was not.
-func (a Asked) placeOf(name, field string) string {
+// placeOf returns where a field is set for a container, or for every one. It
+// returns no place if the field is not set.
+func (a Asked) placeOf(name, field string) messages.Place {
 	return cmp.Or(a.Wishes[name].Places[field], a.Rest.Places[field])
 }
 
-// Wish is what the annotations ask for one container.
+// Wish contains the settings of one container.
 type Wish struct {
-	Spec    spec.Spec         // parsed; what only the pod knows is not in it yet
-	Places  map[string]string // spec field, "command" or "gate" → place of the annotation in messages
-	Command []string          // koordinator.io/command; nil when not given
-	NoGate  bool              // leave probes and hooks alone
+	Spec    spec.Spec                 // parsed, without the values that come from the pod
+	Places  map[string]messages.Place // spec field, "command" or "gate" → where the annotations set it
+	Command []string                  // koordinator.io/command; nil if not set
+	NoGate  bool                      // whether to leave probes and hooks unchanged
 }
 
 // Essential is a container whose exit stops all others.
 type Essential struct {
 	spec.Dependency
 
-	Place string // of the annotation or label in messages
-	Label bool   // by the label, which asks nothing of containers whose command is not known
+	Place messages.Place // of the annotation or label
+	Label bool           // set by the label, which does not apply to containers whose command is not known
 }
 
-// howOnly are the fields that say how a container is wrapped, if it is.
+// howOnly are the fields that specify only how a container is wrapped, if it is.
 var howOnly = []string{"command", "gate", "logLevel", "mode", "source"}
 
-// TakesPart reports whether the container is to be wrapped whether or not
-// others depend on it.
+// TakesPart reports whether to wrap the container even if no other container
+// depends on it.
 func (w Wish) TakesPart() bool {
 	for field := range w.Places {
 		if !slices.Contains(howOnly, field) {
@@ -119,14 +127,26 @@ func (w Wish) TakesPart() bool {
 // Status is the value of the status annotation.
 type Status struct {
 	Version string      `json:"version,omitempty"`
+	Rule    string      `json:"rule,omitempty"`    // the operator's rule that added annotations
 	Wrapped []string    `json:"wrapped,omitempty"` // containers, init containers first
-	Source  spec.Source `json:"source,omitempty"`  // local when none of them asks the API server
+	Source  spec.Source `json:"source,omitempty"`  // local if none of them sends requests to the API server
 
 	LookedUp map[string]string `json:"lookedUp,omitempty"` // digest of the image whose command was looked up, by container
 
-	Skipped bool `json:"skipped,omitempty"` // the pod was left alone, for trouble that is not its own
+	Skipped bool `json:"skipped,omitempty"` // the pod was left unchanged because of a failure that it did not cause
 
-	// Reason is why the webhook changed nothing else: "nothing_to_wrap", or
-	// another reason of its metrics.
+	// Reason is why the webhook changed nothing else: "nothing_to_wrap", or another
+	// reason of its metrics.
 	Reason string `json:"reason,omitempty"`
+}
+
+// StatusOf returns the status annotation of a pod. It is empty if the pod has
+// none or if its text cannot be parsed. It is informational: nothing may rely on
+// it.
+func StatusOf(pod *corev1.Pod) Status {
+	var s Status
+	if text := pod.Annotations[StatusAnnotation]; text != "" && json.Unmarshal([]byte(text), &s) != nil {
+		return Status{}
+	}
+	return s
 }

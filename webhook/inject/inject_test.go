@@ -13,39 +13,42 @@ import (
 
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
+	"koordinator.io/koordinator/webhook/sidecars"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
 func testSettings() inject.Settings {
-	return inject.Settings{Image: "koordinator/wrapper:test", LateSidecars: []string{"istio-proxy"}, Version: "test"}
+	return inject.Settings{Image: "koordinator/wrapper:test", Sidecars: sidecars.Builtin(), Version: "test"}
 }
 
-// asked is what a pod's annotations ask, which are all right.
+// asked returns the settings in a pod's annotations, which must be valid.
 func asked(pod *corev1.Pod) inject.Asked {
-	asked, problems := annotations.Read(pod.ObjectMeta)
+	asked, problems := annotations.Read(pod.ObjectMeta, nil)
 	if len(problems) > 0 {
 		panic(problems[0].String())
 	}
 	return asked
 }
 
-// plan is the plan of a pod.
+// plan returns the plan of a pod.
 func plan(pod *corev1.Pod) inject.Planned { return inject.Plan(pod, asked(pod), testSettings()) }
 
-// words are the problems and warnings, a line each.
-func words(n inject.Notes) string {
+// words returns the problems and warnings, one per line.
+func words(n messages.Notes) string {
 	var lines []string
 	for _, p := range n.Problems {
 		lines = append(lines, p.String())
 	}
 	for _, w := range n.Warnings {
-		lines = append(lines, "Warning: "+w)
+		lines = append(lines, "Warning: "+w.String())
 	}
 	return strings.Join(lines, "\n")
 }
 
-// check fails unless this is said of a pod whose commands are known: by the plan
-// already, and nothing more when it is completed. The pod stays as it is.
+// check fails unless exactly these messages are reported about a pod whose
+// commands are known: all of them by the plan, and no others when it is
+// completed. The pod must stay unchanged.
 func check(t *testing.T, pod *corev1.Pod, want string) {
 	t.Helper()
 	before := pod.DeepCopy()
@@ -68,14 +71,14 @@ func check(t *testing.T, pod *corev1.Pod, want string) {
 	}
 }
 
-// specsOf are the specs that are written into a pod whose commands are known, by
-// container.
+// specsOf returns the specs that are written into a pod whose commands are known,
+// by container.
 func specsOf(t *testing.T, pod *corev1.Pod) map[string]spec.Spec {
 	t.Helper()
 	return specsWithin(t, rewritten(t, pod, inject.Rewrite(inject.Complete(plan(pod), inject.Found{}))))
 }
 
-// specsWithin are the specs of a pod as wrappers read them, by container.
+// specsWithin returns the specs of a pod as wrappers read them, by container.
 func specsWithin(t *testing.T, pod *corev1.Pod) map[string]spec.Spec {
 	t.Helper()
 	specs := map[string]spec.Spec{}
@@ -94,7 +97,7 @@ func specsWithin(t *testing.T, pod *corev1.Pod) map[string]spec.Spec {
 	return specs
 }
 
-// rewritten is a pod after a patch.
+// rewritten returns a pod after a patch.
 func rewritten(t *testing.T, pod *corev1.Pod, patch []jsonpatch.Operation) *corev1.Pod {
 	t.Helper()
 	raw, err := json.Marshal(pod)

@@ -7,43 +7,51 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
 // installUser is the user of the wrapper's image.
 const installUser = 65532
 
-// installerAt is where the pod has an init container of our name, -1 for nowhere.
+// installerAt returns the index of the init container with koordinator's name, or
+// -1 if there is none.
 func installerAt(pod *corev1.Pod) int {
 	return slices.IndexFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == InstallContainer })
 }
 
-// checkInstaller refuses other containers of our name, and members that come before
-// ours. It cannot be moved: an operation that does it knows not all of it.
-func (in *input) checkInstaller(all members, n *Notes) {
-	for _, c := range in.pod.Spec.Containers {
+// reservedName is the problem of a name that is reserved for koordinator.
+const reservedName = "the name is reserved for koordinator"
+
+// checkInstaller rejects other containers with the installer's name, and members
+// that come before the installer. koordinator cannot move the installer, because a
+// patch that does so would lose fields that the API types do not have.
+func (in *input) checkInstaller(all members, n *messages.Notes) {
+	for i, c := range in.pod.Spec.Containers {
 		if c.Name == InstallContainer {
-			n.refuse(fmt.Sprintf("container %q", c.Name), "the name is reserved for koordinator: give this container another one")
+			n.Refuse(messages.Container(i, c.Name).Field("name"), messages.ReservedContainer, c.Name, reservedName, "Rename the container")
 		}
 	}
 	at := installerAt(in.pod)
 	if at < 0 {
 		return
 	}
-	place := fmt.Sprintf("init container %q", InstallContainer)
+	place := messages.InitContainer(at, InstallContainer)
 	if in.byImage || !installs(in.pod.Spec.InitContainers[at]) {
-		n.refuse(place, "the name is reserved for koordinator: give this init container another one")
+		n.Refuse(place.Field("name"), messages.ReservedContainer, InstallContainer, reservedName, "Rename the init container")
 		return
 	}
 	for _, m := range all {
 		if m.init() && m.index < at {
-			n.refuse(place, fmt.Sprintf("%q comes before it and needs what it installs: put %s first, or ask nothing of %q", m.Name, InstallContainer, m.Name))
+			n.Refuse(place, messages.BeforeInstaller, m.Name, fmt.Sprintf("%q comes before this container and needs the program that it installs", m.Name),
+				fmt.Sprintf("Move %s to the first position, or remove the settings of %q", InstallContainer, m.Name))
 		}
 	}
 }
 
-// install adds the init container that copies the wrapper, before all others,
-// or names it the containers that were wrapped since.
+// install adds the init container that copies the wrapper, before all other init
+// containers. If it is already there, install adds the containers that were
+// wrapped since then to its args.
 func (p *patch) install(in *input, all []*instructed, wrapped []string) {
 	at, args := installerAt(in.pod), installArgs(all, wrapped)
 	switch {
@@ -57,10 +65,11 @@ func (p *patch) install(in *input, all []*instructed, wrapped []string) {
 	}
 }
 
-// installs reports whether an init container does what ours does, for whatever
-// containers. Others may have changed the rest since we added it: admission
-// plugins and webhooks rewrite images to mirrors, mount the token, set limits;
-// and a copy of a pod may have ours of another release, which kept no records.
+// installs reports whether an init container does the same as koordinator's
+// installer, for any containers. Others may have changed the rest since it was
+// added: admission plugins and webhooks rewrite images to mirrors, mount the
+// token, and set limits. A copy of a pod may also contain the installer of
+// another release, which kept no records.
 func installs(c corev1.Container) bool {
 	copies := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, installMounts()[0]) })
 	args := c.Args
@@ -78,8 +87,8 @@ func installs(c corev1.Container) bool {
 	return true
 }
 
-// installAlso has the init container at that index make places for the records
-// of all wrapped containers.
+// installAlso updates the init container at that index, so that it creates places
+// for the records of all wrapped containers.
 func (p *patch) installAlso(have corev1.Container, at int, want []string) {
 	missing := slices.DeleteFunc(installMounts(), func(our corev1.VolumeMount) bool {
 		return slices.ContainsFunc(have.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, our) })
@@ -90,8 +99,8 @@ func (p *patch) installAlso(have corev1.Container, at int, want []string) {
 	push(p, len(have.VolumeMounts), missing, "spec", "initContainers", strconv.Itoa(at), "volumeMounts")
 }
 
-// installArgs have the programs copied that the pod may need, and places made for
-// the records of all wrapped containers.
+// installArgs returns the args with which the installer copies the programs that
+// the pod may need, and creates places for the records of all wrapped containers.
 func installArgs(all []*instructed, wrapped []string) []string {
 	var args []string
 	if !slices.ContainsFunc(all, func(m *instructed) bool { return m.spec.MayNeedNetwork() }) {
@@ -122,9 +131,9 @@ func (in *input) installer(args []string) corev1.Container {
 	}
 }
 
-// leavesResources reports whether a request of ours would change what the pod
-// is: one of quality of service class BestEffort, or one whose resources are
-// given for the pod as a whole.
+// leavesResources reports whether the installer's resource requests would change
+// the pod's class: the pod has the quality of service class BestEffort, or sets
+// its resources at pod level.
 func (in *input) leavesResources() bool {
 	if own := in.pod.Spec.Resources; own != nil && len(own.Requests)+len(own.Limits) > 0 {
 		return true
@@ -134,16 +143,16 @@ func (in *input) leavesResources() bool {
 	})
 }
 
-// classifies reports whether a list has a part in the pod's quality of service
-// class: CPU and memory alone do, and of those what is more than nothing.
+// classifies reports whether a list affects the pod's quality of service class.
+// Only CPU and memory do, and only amounts above zero.
 func classifies(list corev1.ResourceList) bool {
 	return list.Cpu().Sign() > 0 || list.Memory().Sign() > 0
 }
 
-// installSecurity is what Pod Security "restricted" asks for. The image names
-// its user by number; a pod that says root for all containers overrides that,
-// and only then do we name the user too, since some clusters assign users and
-// refuse others.
+// installSecurity returns a security context that complies with Pod Security
+// "restricted". The image specifies a numeric user. The user is set only if the pod
+// sets root for all containers, which would override the image's user. Otherwise
+// it is not set, because some clusters assign users and reject others.
 func installSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
 	s := &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false),

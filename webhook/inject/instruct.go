@@ -2,12 +2,16 @@ package inject
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
@@ -15,18 +19,18 @@ import (
 type instructed struct {
 	*member
 
-	spec  spec.Spec // what is written
+	spec  spec.Spec // as it is written into the pod
 	text  string    // the spec as JSON
-	words []string  // of the command that was found out
-	image string    // digest of the image that a registry was asked about for them
+	words []string  // of the command that was looked up
+	image string    // digest of the image in which a registry was asked for them
 }
 
 // defaultGrace is the API server's default of terminationGracePeriodSeconds.
 const defaultGrace = 30 * time.Second
 
-// instruct works out what is written for each member. What is wrong is noted by
-// subject, and for each of them in the order of the containers.
-func (in *input) instruct(all members, n *Notes) []*instructed {
+// instruct determines the spec of each member. It notes problems by subject, and
+// for each subject in the order of the containers.
+func (in *input) instruct(all members, n *messages.Notes) []*instructed {
 	done := make([]*instructed, len(all))
 	for i, m := range all {
 		done[i] = &instructed{member: m, spec: in.own(m, n)}
@@ -37,6 +41,7 @@ func (in *input) instruct(all members, n *Notes) []*instructed {
 		done[i].spec = handlers[i].within(done[i].spec)
 	}
 	for i, m := range all {
+		done[i].spec.ReadyEndpoints = in.readyEndpoints(m, all)
 		done[i].spec.Wrapped, done[i].spec.ReadyProbes = m.wrappedPeers(all), readyProbes(m, all, handlers[i], n)
 	}
 	for i, m := range all {
@@ -49,13 +54,14 @@ func (in *input) instruct(all members, n *Notes) []*instructed {
 	return done
 }
 
-// own is what a member's annotations, its own manifest and the order of the
-// containers say.
-func (in *input) own(m *member, n *Notes) spec.Spec {
+// own returns the part of the spec that follows from a member's annotations, its
+// own manifest and the order of the containers.
+func (in *input) own(m *member, n *messages.Notes) spec.Spec {
 	s := m.wish.Spec
 	s.Container, s.StartDeps, s.StopDeps, s.HoldFor = m.Name, m.startDeps, m.stopDeps, m.holdFor
 	s.Restart, s.Source = m.restart, m.source
-	s.GracePeriod, s.ProbeGrace = in.grace(), m.probeGrace()
+	s.Delegated = m.delegated
+	s.GracePeriod, s.ProbeGrace = GracePeriod(in.pod), m.probeGrace()
 	s.MessagePath = cmp.Or(m.TerminationMessagePath, spec.Message)
 	s.Environ = keptEnviron(m, n)
 	if m.wrapped() {
@@ -67,42 +73,61 @@ func (in *input) own(m *member, n *Notes) spec.Spec {
 	return s
 }
 
-// grace is the pod's grace period.
-func (in *input) grace() time.Duration {
-	if seconds := in.pod.Spec.TerminationGracePeriodSeconds; seconds != nil {
+// GracePeriod returns the time that a pod has to stop. The API server treats a
+// negative value as 1 s.
+func GracePeriod(pod *corev1.Pod) time.Duration {
+	switch seconds := pod.Spec.TerminationGracePeriodSeconds; {
+	case seconds == nil:
+		return defaultGrace
+	case *seconds < 0:
+		return time.Second
+	default:
 		return time.Duration(*seconds) * time.Second
 	}
-	return defaultGrace
 }
 
-// podSignal is the stop signal that the pod gives the container, if it gives one.
-func podSignal(m *member, n *Notes) (signal syscall.Signal, given bool) {
+// podSignal returns the stop signal that the pod sets for the container, if any.
+func podSignal(m *member, n *messages.Notes) (signal syscall.Signal, given bool) {
 	if m.Lifecycle == nil || m.Lifecycle.StopSignal == nil {
 		return 0, false
 	}
 	signal, err := spec.ParseSignal(string(*m.Lifecycle.StopSignal))
-	if err != nil { // SIGKILL, which nobody can wait for
-		n.refuse(m.place(), fmt.Sprintf("lifecycle.stopSignal: %v", err))
+	if problems, bad := errors.AsType[spec.Problems](err); bad { // SIGKILL, after which the wrapper cannot wait for anything
+		n.Refuse(m.place().Field("lifecycle.stopSignal"), messages.PodStopSignal, string(*m.Lifecycle.StopSignal),
+			"koordinator cannot use this stop signal: "+problems[0].Text, problems[0].Remedy)
 	}
 	return signal, true
 }
 
-// mode lets the command take the wrapper's place where nothing is left to do for
-// it then, and refuses that where something is.
-func (in *input) mode(m *member, all members, t taken, ready []spec.Probe, n *Notes) spec.Mode {
+// mode selects exec mode, in which the command replaces the wrapper, if the
+// wrapper would have nothing left to do. It rejects exec mode if the wrapper is
+// still needed.
+func (in *input) mode(m *member, all members, t taken, ready []spec.Probe, n *messages.Notes) spec.Mode {
 	place := in.asked.placeOf(m.Name, "mode")
 	reasons := againstExec(m, all, t)
 	asked := m.wish.Spec.Mode
 	switch {
 	case asked == spec.ExecMode && len(reasons) > 0:
-		n.refuse(place, fmt.Sprintf("%q cannot run in mode exec, which leaves nothing of koordinator beside the command: %s: remove the mode, or that", m.Name, strings.Join(reasons, ", and ")))
-	case place == "" && len(reasons) == 0 && len(ready) == 0 && !isNeeded(m, all):
+		n.Refuse(place, messages.ExecModeImpossible, string(asked), fmt.Sprintf("%q cannot run in mode exec, because %s", m.Name, numbered(reasons)), "Remove the mode, or these settings")
+	case place.None() && len(reasons) == 0 && len(ready) == 0 && !isNeeded(m, all):
 		return spec.ExecMode
 	}
 	return asked
 }
 
-// againstExec are the reasons why a command cannot do without the wrapper.
+// numbered joins reasons to a sentence and numbers them if there are several.
+func numbered(reasons []string) string {
+	if len(reasons) == 1 {
+		return reasons[0]
+	}
+	texts := make([]string, len(reasons))
+	for i, r := range reasons {
+		texts[i] = fmt.Sprintf("(%d) %s", i+1, r)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// againstExec returns the reasons why a command cannot run without the wrapper.
 func againstExec(m *member, all members, t taken) []string {
 	var reasons []string
 	for _, r := range []struct {
@@ -110,12 +135,15 @@ func againstExec(m *member, all members, t taken) []string {
 		text  string
 	}{
 		{len(m.stopDeps) > 0, "it has stop dependencies"},
+		{len(m.restartWith()) > 0, "it restarts with " + strings.Join(m.restartWith(), ", ")},
+		{m.notifies(), "its command reports its readiness to koordinator"},
 		{m.wish.Spec.StopDelay > 0, "it has a stop-delay"},
 		{m.wish.Spec.StopSignal != 0, "it has a stop-signal"},
 		{len(m.wish.Spec.ExitHTTP) > 0, "it has an exit-http"},
-		{t.postStart != nil, "its postStart hook has to wait for the start"},
-		{t.preStop != nil && !m.wish.NoGate && all.holdFor(m.Name), "others hold for it, and have to hear of its stop before its preStop hook runs"},
-		{len(m.holdFor) > 0, "it holds for " + strings.Join(m.holdFor, ", ") + " when the pod is stopped"},
+		{len(m.delegated) > 0, "it stops " + m.carries() + " when it exits"},
+		{t.postStart != nil, "it has a postStart hook, which must wait until the command starts"},
+		{t.preStop != nil && !m.wish.NoGate && all.holdFor(m.Name), "it has a preStop hook, and containers that stop after it must be notified before the hook runs"},
+		{len(m.holdFor) > 0, "it stops after " + strings.Join(m.holdFor, ", ") + " when the pod is deleted"},
 	} {
 		if r.holds {
 			reasons = append(reasons, r.text)
@@ -125,7 +153,7 @@ func againstExec(m *member, all members, t taken) []string {
 		for _, deps := range [][]spec.Dependency{o.startDeps, o.stopDeps} {
 			for _, d := range deps {
 				if d.Container == m.Name && asksExit(m, d.Condition) {
-					reasons = append(reasons, fmt.Sprintf("%q needs to know of its exit (%s)", o.Name, d))
+					reasons = append(reasons, fmt.Sprintf("%q depends on its exit (%s)", o.Name, d))
 				}
 			}
 		}
@@ -133,21 +161,20 @@ func againstExec(m *member, all members, t taken) []string {
 	return reasons
 }
 
-// asksExit reports whether a condition is about an exit code, which nobody can
-// report once the command has taken the wrapper's place: of itself, or because
-// the code decides whether the exit is for good. That it exited at all shows by
-// its record.
+// asksExit reports whether a condition requires an exit code: because the
+// condition names it, or because the code decides whether the exit is permanent.
+// Exit codes are not reported in exec mode. The record shows only that the
+// command has exited.
 func asksExit(on *member, c spec.Condition) bool {
 	some, all := false, true
-	for code := range 256 {
+	for code := range on.restart.Codes() {
 		good := on.restart.ForGood(code)
 		some, all = some || good, all && good
 	}
 	return c == spec.Succeeded || c == spec.Failed || c == spec.Exited && some && !all
 }
 
-// isNeeded reports whether a wrapper that nobody asked to go is of use for
-// more than the wait.
+// isNeeded reports whether a wrapper is useful after the wait if no mode is set.
 func isNeeded(m *member, all members) bool {
 	alive := slices.ContainsFunc(m.startDeps, func(d spec.Dependency) bool {
 		return d.Condition == spec.Started || d.Condition == spec.Ready

@@ -1,30 +1,32 @@
 package inject
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// The kubelet's liveness and readiness probes, and what "koordinator probe"
-// answers in their place: the kubelet may take a container that waits for one
-// that runs (https://github.com/kubernetes/kubernetes/issues/142305), and it does
-// not know that the wrapper is stopping one.
+// The kubelet's liveness and readiness probes, and the answers of "koordinator
+// probe" that replace them. They are replaced because the kubelet may take a
+// waiting container for a running one
+// (https://github.com/kubernetes/kubernetes/issues/142305), and because it does
+// not know when the wrapper is stopping one.
 
 // probeMargin is how much longer the kubelet waits for "koordinator probe" than
-// that waits for the container's own probe.
+// that waits for the container's own probe, in seconds.
 const probeMargin = 1
 
-// answerPeriod is the period of a readiness probe where the container has none of
-// its own. The kubelet runs it at once when the startup probe has passed.
+// answerPeriod is the period of the added readiness probe of a container that has
+// none of its own, in seconds. The kubelet runs it immediately after the startup
+// probe has succeeded.
 const answerPeriod = 30
 
-// livenessOf is the container's own liveness probe, whether or not it was taken
-// over by now.
+// livenessOf returns the container's own liveness probe, whether or not it has
+// already been taken over.
 func livenessOf(m *member) probe {
 	if isAnswered(m.LivenessProbe, spec.LivenessProbe) {
 		return probe{taken: m.before.Liveness}
@@ -32,10 +34,11 @@ func livenessOf(m *member) probe {
 	return probe{of: m.LivenessProbe, unread: m.unread("livenessProbe")}
 }
 
-// readinessOf is the container's own readiness probe, likewise.
+// readinessOf returns the container's own readiness probe, whether or not it has
+// already been taken over.
 func readinessOf(m *member) probe {
 	switch own := m.ReadinessProbe; {
-	case own == nil, sameProbe(own, answeredReadiness()):
+	case own == nil, isAnswered(own, spec.ReadinessProbe) && sameProbe(own, answeredReadiness()):
 		return probe{}
 	case isAnswered(own, spec.ReadinessProbe):
 		return probe{taken: m.before.Readiness}
@@ -43,17 +46,17 @@ func readinessOf(m *member) probe {
 	return probe{of: m.ReadinessProbe, unread: m.unread("readinessProbe")}
 }
 
-// taken are the probes and hooks that the wrapper or the gate sees to.
+// taken are the probes and hooks that the wrapper or the gate runs.
 type taken struct {
 	startup, liveness, readiness *spec.Probe
 	postStart, preStop           *spec.Handler
 	livenessDelay                time.Duration
 }
 
-// takeOver says which of a member's probes and hooks are taken over. Those that an
-// earlier call took over stay with us, also where a copy of the pod has other
-// annotations by now.
-func takeOver(m *member, held bool, n *Notes) taken {
+// takeOver determines which of a member's probes and hooks are taken over. Those
+// that an earlier call took over stay taken over, even if the pod is a copy that
+// now has other annotations.
+func takeOver(m *member, held bool, n *messages.Notes) taken {
 	var t taken
 	if m.gated() || startupOf(m).taken != nil {
 		t.startup = startupProbe(m, n)
@@ -65,7 +68,7 @@ func takeOver(m *member, held bool, n *Notes) taken {
 		t.livenessDelay = time.Duration(m.LivenessProbe.InitialDelaySeconds) * time.Second
 	}
 	already := m.Lifecycle != nil && m.Lifecycle.PreStop != nil && isPreStop(m.Lifecycle.PreStop)
-	if len(m.stopDeps) > 0 || m.gated() || held || already {
+	if len(m.stopDeps)+len(m.restartWith()) > 0 || m.gated() || held || already {
 		t.preStop = preStop(m, n)
 	}
 	t.liveness = undelayed(liveness(m, n))
@@ -73,14 +76,15 @@ func takeOver(m *member, held bool, n *Notes) taken {
 	return t
 }
 
-// within is a spec with what is taken over.
+// within returns a spec with the probes and hooks that are taken over.
 func (t taken) within(s spec.Spec) spec.Spec {
 	s.StartupProbe, s.Liveness, s.Readiness = t.startup, t.liveness, t.readiness
 	s.PostStart, s.PreStop, s.LivenessDelay = t.postStart, t.preStop, t.livenessDelay
 	return s
 }
 
-// undelayed is a probe whose delay and number of successes the kubelet keeps.
+// undelayed returns a probe without the delay and the number of successes, which
+// the kubelet continues to apply.
 func undelayed(p *spec.Probe) *spec.Probe {
 	if p == nil {
 		return nil
@@ -90,11 +94,11 @@ func undelayed(p *spec.Probe) *spec.Probe {
 	return &own
 }
 
-// liveness is the liveness probe if the wrapper knows better about it: where the
-// container waits or the wrapper ends it. One of a kind that koordinator cannot run
-// is left to the kubelet.
-func liveness(m *member, n *Notes) *spec.Probe {
-	ends := len(m.stopDeps)+len(m.wish.Spec.ExitHTTP) > 0 && !m.wish.NoGate && !m.runsToEnd()
+// liveness returns the liveness probe if the wrapper has better information:
+// because the container waits, or because the wrapper stops it. A probe of a kind
+// that koordinator cannot run is left to the kubelet.
+func liveness(m *member, n *messages.Notes) *spec.Probe {
+	ends := len(m.stopDeps)+len(m.restartWith())+len(m.wish.Spec.ExitHTTP) > 0 && !m.wish.NoGate && !m.runsToEnd()
 	p := livenessOf(m)
 	if p.of != nil && p.known() && !asksElsewhere(p.of) && (m.gated() || ends) {
 		return newProbe(m.container, "livenessProbe", p, n)
@@ -102,9 +106,9 @@ func liveness(m *member, n *Notes) *spec.Probe {
 	return p.taken
 }
 
-// readiness is the readiness probe, likewise, where it would pass although the
-// command does not run.
-func readiness(m *member, n *Notes) *spec.Probe {
+// readiness returns the readiness probe if it would succeed although the command
+// does not run.
+func readiness(m *member, n *messages.Notes) *spec.Probe {
 	p := readinessOf(m)
 	if p.of != nil && p.of.Exec != nil && p.known() && m.gated() {
 		return newProbe(m.container, "readinessProbe", p, n)
@@ -112,21 +116,22 @@ func readiness(m *member, n *Notes) *spec.Probe {
 	return p.taken
 }
 
-// asksElsewhere reports whether a probe names another host than the pod. It says
-// nothing about the command, and Pod Security judges it where it stands.
+// asksElsewhere reports whether a probe names a host other than the pod. Such a
+// probe says nothing about the command, and Pod Security evaluates it in its
+// original place.
 func asksElsewhere(p *corev1.Probe) bool {
 	return p.HTTPGet != nil && p.HTTPGet.Host != "" || p.TCPSocket != nil && p.TCPSocket.Host != ""
 }
 
-// checkAnswer refuses a probe that asks "koordinator probe" without a probe that it
-// could run.
-func checkAnswer(c container, field string, have *corev1.Probe, own *spec.Probe, kind string, n *Notes) {
+// checkAnswer rejects a probe that runs "koordinator probe" if there is no probe
+// that this could run.
+func checkAnswer(c container, field string, have *corev1.Probe, own *spec.Probe, kind string, n *messages.Notes) {
 	if own == nil && isAnswered(have, kind) && !sameProbe(have, answeredReadiness()) {
-		n.refuse(c.place(), fmt.Sprintf("%s: %s is koordinator's own: write the real probe, or none", field, spec.Binary))
+		n.Refuse(c.place().Field(field+".exec.command"), messages.OwnProbe, spec.Binary, OwnProgram, "Write the container's own probe, or remove the probe")
 	}
 }
 
-// answerProbes has the kubelet ask "koordinator probe".
+// answerProbes makes the kubelet run "koordinator probe".
 func (p *patch) answerProbes(m *instructed) {
 	p.answer(m.container, "livenessProbe", m.LivenessProbe, m.spec.Liveness, spec.LivenessProbe)
 	if m.ReadinessProbe == nil && m.gated() {
@@ -147,7 +152,8 @@ func (p *patch) answer(c container, field string, have *corev1.Probe, own *spec.
 	p.set(max(1, have.TimeoutSeconds)+probeMargin, append(at, "timeoutSeconds")...)
 }
 
-// answeredReadiness is written out in full, as the API server would fill it in.
+// answeredReadiness returns the readiness probe with all defaults that the API
+// server would set.
 func answeredReadiness() *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler:     corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: answerCommand(spec.ReadinessProbe)}},
@@ -160,13 +166,13 @@ func answeredReadiness() *corev1.Probe {
 
 func answerCommand(kind string) []string { return []string{spec.Binary, "probe", kind} }
 
-// isAnswered reports whether the kubelet asks "koordinator probe".
+// isAnswered reports whether a probe runs "koordinator probe".
 func isAnswered(p *corev1.Probe, kind string) bool {
 	return p != nil && p.Exec != nil && slices.Equal(p.Exec.Command, answerCommand(kind))
 }
 
-// probeGrace is the shortest grace period that the kubelet gives the container
-// after a probe has failed, 0 where no probe has one of its own.
+// probeGrace returns the shortest grace period that the kubelet gives the
+// container after a failed probe, or 0 if no probe has its own.
 func (m *member) probeGrace() time.Duration {
 	var shortest time.Duration
 	for _, p := range []*corev1.Probe{m.StartupProbe, m.LivenessProbe} {

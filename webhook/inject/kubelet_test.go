@@ -10,18 +10,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// wished is a wish for one container that begins with the defaults.
+// wished returns a wish for one container, based on the defaults.
 func wished(name string, change func(*spec.Spec)) Wish {
 	s := spec.Default()
 	s.Container = name
 	change(&s)
-	w := Wish{Spec: s, Places: map[string]string{}}
+	w := Wish{Spec: s, Places: map[string]messages.Place{}}
 	for field, given := range map[string]bool{"startDeps": len(s.StartDeps) > 0, "stopDeps": len(s.StopDeps) > 0, "source": s.Source != spec.SourceAuto} {
 		if given {
-			w.Places[field] = field
+			w.Places[field] = messages.Annotation(Prefix + field)
 		}
 	}
 	return w
@@ -31,7 +32,7 @@ func dependsOn(name string, c spec.Condition) []spec.Dependency {
 	return []spec.Dependency{{Container: name, Condition: c}}
 }
 
-// shopPod is main and proxy.
+// shopPod returns a pod with the containers main and proxy.
 func shopPod(change func(main, proxy *corev1.Container)) *corev1.Pod {
 	pod := &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{
 		{Name: "main", Command: []string{"/main"}}, {Name: "proxy", Command: []string{"/proxy"}},
@@ -40,7 +41,7 @@ func shopPod(change func(main, proxy *corev1.Container)) *corev1.Pod {
 	return pod
 }
 
-// result is what comes of a pod whose commands are not looked up.
+// result is the result for a pod whose commands are not looked up.
 type result struct {
 	Completed
 
@@ -52,7 +53,7 @@ func inject(pod *corev1.Pod, asked Asked) result {
 	return result{c, Rewrite(c)}
 }
 
-// injected is the result and the specs it writes, by container.
+// injected returns the result and the specs that it writes, by container.
 func injected(t *testing.T, pod *corev1.Pod, wishes map[string]Wish) (result, map[string]spec.Spec) {
 	t.Helper()
 	r := inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}})
@@ -181,7 +182,7 @@ func TestA21VariablesOfTheGoRuntimeStayWithTheCommand(t *testing.T) {
 					t.Errorf("%s: kept %q, patch %v", name, specs["main"].Environ[name], r.Patch)
 				}
 			}
-			warned := slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "Go program") })
+			warned := slices.ContainsFunc(r.Warnings, func(p messages.Problem) bool { return p.Code == messages.GoVariable })
 			if warned != tt.warn {
 				t.Errorf("warnings %q", r.Warnings)
 			}
@@ -235,7 +236,7 @@ func TestA10OptionsOnOurMountsAreRefused(t *testing.T) {
 	})
 	wishes := map[string]Wish{"main": wished("main", func(s *spec.Spec) { s.StopDeps = dependsOn("proxy", spec.Exited) })}
 	r := inject(pod, Asked{Wishes: wishes, Rest: Wish{Spec: spec.Default()}})
-	if !slices.ContainsFunc(r.Problems, func(p Problem) bool { return strings.Contains(p.Text, `bindMountOptions ["noexec"]`) }) {
+	if !slices.ContainsFunc(r.Problems, func(p messages.Problem) bool { return p.Code == messages.BindMountOptions }) {
 		t.Errorf("problems %v", r.Problems)
 	}
 	pod.Spec.Containers[0].VolumeMounts[0].BindMountOptions = nil

@@ -9,10 +9,11 @@ import (
 	"koordinator.io/koordinator/test/sketch"
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
+	"koordinator.io/koordinator/webhook/messages"
 )
 
-// Container names are checked by the API server only after us, and a message
-// that lists them all for each of thousands of mistakes would take all memory.
+// The API server validates container names only after the webhook. A message that
+// lists all of them for each of thousands of mistakes would use up the memory.
 func TestMistakesTakeNoMoreMemoryThanWhatIsTold(t *testing.T) {
 	names := "Never"
 	for i := range 199 {
@@ -40,18 +41,18 @@ func TestMistakesTakeNoMoreMemoryThanWhatIsTold(t *testing.T) {
 	for name, tt := range map[string]struct {
 		pod         string
 		annotations map[string]string
-		told        func(n inject.Notes) bool
+		told        func(n messages.Notes) bool
 	}{
-		"unknown containers": {names + " main", sketch.Annotations("start-deps", unknown.String()), func(n inject.Notes) bool {
+		"unknown containers": {names + " main", sketch.Annotations("start-deps", unknown.String()), func(n messages.Notes) bool {
 			return len(n.Problems) == 100
 		}},
-		"contradictions": {several, sketch.Annotations("start-deps", exits.String()+ready.String(), "essential", "["+strings.ReplaceAll(strings.TrimPrefix(several, "Never "), " ", ", ")+"]"), func(n inject.Notes) bool {
+		"contradictions": {several, sketch.Annotations("start-deps", exits.String()+ready.String(), "essential", "["+strings.ReplaceAll(strings.TrimPrefix(several, "Never "), " ", ", ")+"]"), func(n messages.Notes) bool {
 			return len(n.Problems) == 0 && len(n.Warnings) == 100
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod := sketch.Pod(tt.pod, tt.annotations)
-			asked, _ := annotations.Read(pod.ObjectMeta)
+			asked, _ := annotations.Read(pod.ObjectMeta, nil)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			notes := inject.Complete(inject.Plan(pod, asked, testSettings()), inject.Found{}).Notes

@@ -7,50 +7,64 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// member is a container that runs under koordinator, and what it depends on.
+// member is a container that runs under koordinator, with its dependencies.
 type member struct {
 	container
 
 	wish      Wish
-	before    spec.Spec // what an earlier call has written; Container is "" when there was none
+	before    spec.Spec // spec that an earlier call has written; Container is "" if there was none
 	startDeps []spec.Dependency
 	stopDeps  []spec.Dependency
-	holdFor   []string // containers for which it holds when the pod is stopped
+	delegated []spec.Delegation // stops of other containers that it carries out
+	holdFor   []string          // containers for which it holds when the pod is stopped
 	source    spec.Source
 	restart   spec.Restart
 }
 
-// waits reports whether it has anything to wait for.
-func (m *member) waits() bool { return len(m.startDeps) > 0 }
+// waits reports whether the member has start dependencies.
+func (m *member) waits() bool { return len(m.startDeps)+len(m.wish.Spec.StartEndpoints) > 0 }
 
-// gated reports whether its probes and hooks have to wait with it. The API
-// takes none on init containers that run to their end.
-func (m *member) gated() bool { return m.waits() && !m.runsToEnd() && !m.wish.NoGate }
+// gated reports whether the member's probes and hooks must wait with it. The API
+// does not allow them on init containers that run to completion.
+func (m *member) gated() bool {
+	return (m.waits() || m.notifies()) && !m.runsToEnd() && !m.wish.NoGate
+}
 
-// waitsFor reports whether it waits for such a condition of another container.
+// notifies reports whether the member's command itself reports that it is ready.
+func (m *member) notifies() bool { return m.wish.Spec.ReadyWhen == spec.ReadyByNotice }
+
+// restartWith returns the containers with which the member restarts.
+func (m *member) restartWith() []string { return m.wish.Spec.RestartWith }
+
+// waitsFor reports whether the member waits for this condition of another
+// container.
 func (m *member) waitsFor(name string, condition spec.Condition) bool {
 	return slices.ContainsFunc(m.startDeps, func(d spec.Dependency) bool {
 		return d.Container == name && d.Condition == condition
 	})
 }
 
-// needs reports whether it has to know anything of another container.
+// needs reports whether the member needs any information about another container.
 func (m *member) needs(name string) bool {
 	same := func(d spec.Dependency) bool { return d.Container == name }
-	return slices.Contains(m.holdFor, name) || slices.ContainsFunc(m.startDeps, same) || slices.ContainsFunc(m.stopDeps, same)
+	together := func(d spec.Delegation) bool { return slices.ContainsFunc(d.StopDeps, same) }
+	return name != m.Name && (slices.Contains(m.holdFor, name) || slices.Contains(m.restartWith(), name) ||
+		slices.ContainsFunc(m.startDeps, same) || slices.ContainsFunc(m.stopDeps, same) || slices.ContainsFunc(m.delegated, together))
 }
 
-// reads reports whether it reads the record of another member. It reads none that
-// cannot tell by itself when it is ready where that is waited for. With source:
-// pod the records only correct the pod's status.
+// reads reports whether the member reads the record of another member. It does
+// not read the record if it waits for readiness and the other member cannot
+// determine its own readiness. With source: pod, records only correct the pod's
+// status.
 func (m *member) reads(o *member) bool {
 	return m.needs(o.Name) && (m.source == spec.SourcePod || !m.waitsFor(o.Name, spec.Ready) || tellsReady(o))
 }
 
-// wrappedPeers are the containers whose records it reads.
+// wrappedPeers returns the containers whose records the member reads.
 func (m *member) wrappedPeers(all members) []string {
 	var names []string
 	for _, o := range all {
@@ -61,14 +75,14 @@ func (m *member) wrappedPeers(all members) []string {
 	return names
 }
 
-// believes reports whether it takes another container's word for what that does,
-// and not the kubelet's.
+// believes reports whether the member relies on another container's record, and
+// not on the kubelet, for its state.
 func (m *member) believes(o *member) bool { return m.source != spec.SourcePod && m.reads(o) }
 
-// members are those of a pod, in the order of its containers.
+// members are the members of a pod, in the order of its containers.
 type members []*member
 
-// named is the member of that name, nil when there is none.
+// named returns the member of that name, or nil if there is none.
 func (all members) named(name string) *member {
 	for _, m := range all {
 		if m.Name == name {
@@ -78,17 +92,18 @@ func (all members) named(name string) *member {
 	return nil
 }
 
-// holdFor reports whether any of them holds until the container has exited.
+// holdFor reports whether any of the members holds until the container has
+// exited.
 func (all members) holdFor(name string) bool {
 	return slices.ContainsFunc(all, func(m *member) bool { return slices.Contains(m.holdFor, name) })
 }
 
-// wrappedBefore reports whether an earlier call has wrapped any of them.
+// wrappedBefore reports whether an earlier call has wrapped any of the members.
 func (all members) wrappedBefore() bool {
 	return slices.ContainsFunc(all, func(m *member) bool { return m.before.Container != "" })
 }
 
-// wanted are those whose commands have to be found out.
+// wanted returns the members whose commands must be looked up.
 func (all members) wanted() []string {
 	var names []string
 	for _, m := range all {
@@ -99,9 +114,9 @@ func (all members) wanted() []string {
 	return names
 }
 
-// choose finds the containers to wrap: those that are asked to take part, and
-// those that others depend on, where the command is known. Of an init container
-// that has ended by then nobody needs to know anything.
+// choose returns the containers to wrap: those whose settings require it, and
+// dependencies of other containers whose command is known. Init containers that
+// have already exited do not need a wrapper as dependencies.
 func (in *input) choose(holds spec.Graph) members {
 	named := map[string]bool{}
 	for _, w := range in.asked.Wishes {
@@ -110,11 +125,17 @@ func (in *input) choose(holds spec.Graph) members {
 				named[d.Container] = true
 			}
 		}
+		for _, name := range w.Spec.RestartWith {
+			named[name] = true
+		}
 	}
 	var all members
 	for _, c := range in.containers {
+		if _, delegated := in.delegated[c.Name]; delegated {
+			continue
+		}
 		w := in.asked.wish(c.Name)
-		serves := named[c.Name] && !c.runsToEnd() && !in.late(c.Name) && !in.lacks(c.Name)
+		serves := len(in.carriedOutBy(c)) > 0 || named[c.Name] && !c.runsToEnd() && !in.late(c.Name) && !in.lacks(c.Name)
 		if w.TakesPart() || serves {
 			all = append(all, in.member(c, w, holds))
 		}
@@ -122,12 +143,12 @@ func (in *input) choose(holds spec.Graph) members {
 	return all
 }
 
-// member is what the container depends on.
+// member returns the container with its dependencies.
 func (in *input) member(c container, w Wish, holds spec.Graph) *member {
 	m := &member{
 		container: c, wish: w, before: written(c),
 		startDeps: in.open(w.Spec.StartDeps), stopDeps: slices.Clone(w.Spec.StopDeps),
-		holdFor: in.holdFor(c, holds), source: w.Spec.Source, restart: c.restart(),
+		delegated: in.carriedOutBy(c), holdFor: in.holdFor(c, holds), source: w.Spec.Source, restart: c.restart(),
 	}
 	if m.source == spec.SourceAuto && !m.hasToken() {
 		m.source = spec.SourceLocal
@@ -135,9 +156,10 @@ func (in *input) member(c container, w Wish, holds spec.Graph) *member {
 	return m
 }
 
-// open leaves out the dependencies on init containers that have ended before
-// anything waits: they hold by then. So are optional ones on containers that
-// neither the pod has nor another webhook adds: they never do.
+// open omits the dependencies on init containers that have exited before anything
+// waits, because these are already met. It also omits optional dependencies on
+// containers that are neither in the pod nor added by another webhook, because
+// these are never met.
 func (in *input) open(deps []spec.Dependency) []spec.Dependency {
 	return slices.DeleteFunc(slices.Clone(deps), func(d spec.Dependency) bool {
 		on, found := in.find(d.Container)
@@ -145,8 +167,8 @@ func (in *input) open(deps []spec.Dependency) []spec.Dependency {
 	})
 }
 
-// holdFor are the containers for which a container holds. The kubelet stops
-// native sidecars after all regular containers, so for them it does it.
+// holdFor returns the containers for which a container holds. It omits native
+// sidecars, because the kubelet stops them after all regular containers.
 func (in *input) holdFor(c container, holds spec.Graph) []string {
 	if c.init() {
 		return nil
@@ -160,10 +182,10 @@ func (in *input) holdFor(c container, holds spec.Graph) []string {
 	return names
 }
 
-// withEssential is the input with a stop dependency of every other regular
-// container on each essential one, but those that start only after it has exited,
-// and those that have exited before it starts.
-func withEssential(in input, n *Notes) *input {
+// withEssential returns the input with a stop dependency of every other regular
+// container on each essential one. It omits containers that start only after the
+// essential one has exited, and containers that have exited before it starts.
+func withEssential(in input, n *messages.Notes) *input {
 	essential := slices.DeleteFunc(slices.Clone(in.asked.Essential), func(e Essential) bool { return !in.checkEssential(e, n) })
 	if len(essential) == 0 {
 		return &in
@@ -187,8 +209,8 @@ func withEssential(in input, n *Notes) *input {
 	return &in
 }
 
-// exitsBefore says of each container which others have exited for good when it
-// starts.
+// exitsBefore returns, for each container, the containers that have permanently
+// exited when it starts.
 func (in *input) exitsBefore() map[string]map[string]bool {
 	specs := in.specs()
 	all := map[string]map[string]bool{}
@@ -201,48 +223,50 @@ func (in *input) exitsBefore() map[string]map[string]bool {
 	return all
 }
 
-// checkEssential reports whether others can be stopped by a container.
-func (in *input) checkEssential(e Essential, n *Notes) bool {
+// checkEssential reports whether a container can stop others.
+func (in *input) checkEssential(e Essential, n *messages.Notes) bool {
 	on, found := in.find(e.Container)
 	switch {
 	case !found && (e.Label || !in.late(e.Container)):
-		n.refuse(e.Place, in.unknown(e.Container))
+		in.refuseMissing(e.Place, e.Container, n)
 	case found && on.init():
-		n.refuse(e.Place, fmt.Sprintf("%q is an init container, and only a regular one can be essential: name another", e.Container))
+		n.Refuse(e.Place, messages.EssentialInit, e.Container, fmt.Sprintf("%q is an init container, and only a regular container can be essential", e.Container), "Name a regular container")
 	case found && e.Label && on.restarts() == corev1.RestartPolicyAlways:
-		n.warn(e.Place, fmt.Sprintf("has no effect: %q is restarted for ever (restartPolicy: Always)", e.Container))
+		n.Warn(e.Place, messages.EssentialAlways, e.Container, fmt.Sprintf("the label has no effect, because %q always restarts (restartPolicy: Always)", e.Container), "Remove the label, or set another restartPolicy")
 	default:
 		return true
 	}
 	return false
 }
 
-// isStopped reports whether an essential container stops another, which may have a
-// stop dependency of its own on it.
-func (in *input) isStopped(c container, w Wish, e Essential, n *Notes) bool {
+// isStopped reports whether an essential container stops another one. The other
+// one may already have its own stop dependency on it.
+func (in *input) isStopped(c container, w Wish, e Essential, n *messages.Notes) bool {
 	made, byEngine := in.engineOf(c)
 	switch {
 	case slices.ContainsFunc(w.Spec.StopDeps, func(d spec.Dependency) bool { return d.Container == e.Container }):
 	case byEngine:
-		n.warn(e.Place, fmt.Sprintf("%q is not stopped: %s ends it itself. To stop it with %q nevertheless, write stop-deps: \"%s: %s\"", c.Name, made.name, e.Container, c.Name, e.Container))
+		n.Warn(e.Place, messages.EssentialStopsNot, c.Name, fmt.Sprintf("%q is not stopped when %q exits, because %s stops it", c.Name, e.Container, made.name),
+			fmt.Sprintf("To stop it nevertheless, set stop-deps: \"%s: %s\"", c.Name, e.Container))
 	case in.late(c.Name) && !w.TakesPart():
-		n.warn(e.Place, fmt.Sprintf("%q is not stopped: another webhook adds it, and it is not asked to take part", c.Name))
+		n.Warn(e.Place, messages.EssentialStopsNot, c.Name, fmt.Sprintf("%q is not stopped when %q exits, because another webhook adds it and it has no setting of its own", c.Name, e.Container),
+			fmt.Sprintf("To stop it, set stop-deps: \"%s: %s\"", c.Name, e.Container))
 	case e.Label && in.lacks(c.Name):
-		n.warn(e.Place, fmt.Sprintf("%q is not stopped: its image decides what is run, and that is not known: %s", c.Name, commandRemedies(c)))
+		n.Warn(e.Place, messages.EssentialStopsNot, c.Name, fmt.Sprintf("%q is not stopped when %q exits, because its command is unknown", c.Name, e.Container), commandRemedies(c))
 	default:
 		return true
 	}
 	return false
 }
 
-// stopWith is the wish with a stop dependency on an essential container.
+// stopWith returns the wish with a stop dependency on an essential container.
 func (w Wish) stopWith(e Essential) Wish {
 	w.Spec.StopDeps = append(slices.Clone(w.Spec.StopDeps), e.Dependency)
 	w.Places = maps.Clone(w.Places)
 	if w.Places == nil {
-		w.Places = map[string]string{}
+		w.Places = map[string]messages.Place{}
 	}
-	if w.Places["stopDeps"] == "" {
+	if w.Places["stopDeps"].None() {
 		w.Places["stopDeps"] = e.Place
 	}
 	return w

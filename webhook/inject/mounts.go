@@ -9,25 +9,32 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// checkMounts refuses what others have under the reserved directory.
-func checkMounts(m *member, byImage bool, n *Notes) {
+// checkMounts rejects mounts, devices and files of others in the reserved
+// directory.
+func checkMounts(m *member, byImage bool, n *messages.Notes) {
 	if slices.ContainsFunc(m.VolumeMounts, func(own corev1.VolumeMount) bool { return reserved(own.MountPath) }) {
 		checkReservedMounts(m, byImage, n)
 	}
 	for _, d := range m.VolumeDevices {
 		if reserved(d.DevicePath) {
-			n.refuse(m.place(), fmt.Sprintf("volumeDevice %q at %s: the directory %s is reserved for koordinator: choose another path", d.Name, d.DevicePath, spec.Root))
+			n.Refuse(m.place().Field("volumeDevices").Item(d.Name), messages.ReservedPath, d.DevicePath, inReserved("devicePath", d.DevicePath), "Choose another path")
 		}
 	}
 	if at := cmp.Or(m.TerminationMessagePath, spec.Message); reserved(at) {
-		n.refuse(m.place(), fmt.Sprintf("terminationMessagePath %s: the directory %s is reserved for koordinator, and the kubelet would mount a file there: choose another path", at, spec.Root))
+		n.Refuse(m.place().Field("terminationMessagePath"), messages.ReservedPath, at, inReserved("the file", at), "Choose another path")
 	}
 }
 
-func checkReservedMounts(m *member, byImage bool, n *Notes) {
+// inReserved returns the problem of a path in koordinator's directory.
+func inReserved(what, at string) string {
+	return fmt.Sprintf("%s %s lies in %s, which is reserved for koordinator", what, at, spec.Root)
+}
+
+func checkReservedMounts(m *member, byImage bool, n *messages.Notes) {
 	missing := m.mounts(byImage)
 	for _, own := range m.VolumeMounts {
 		if !reserved(own.MountPath) {
@@ -35,17 +42,18 @@ func checkReservedMounts(m *member, byImage bool, n *Notes) {
 		}
 		i := slices.IndexFunc(missing, func(our corev1.VolumeMount) bool { return sameMount(own, our) })
 		if i < 0 {
-			n.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: the directory %s is reserved for koordinator: mount it elsewhere", own.Name, own.MountPath, spec.Root))
+			n.Refuse(m.place().Field("volumeMounts").Item(own.Name), messages.ReservedPath, own.MountPath, inReserved("mountPath", own.MountPath), "Mount the volume elsewhere")
 			continue
 		}
 		missing = slices.Delete(missing, i, i+1)
 		if len(own.BindMountOptions) > 0 {
-			n.refuse(m.place(), fmt.Sprintf("volumeMount %q at %s: bindMountOptions %q: koordinator has to be executed from its mounts as they are: remove them", own.Name, own.MountPath, own.BindMountOptions))
+			n.Refuse(m.place().Field("volumeMounts").Item(own.Name), messages.BindMountOptions, strings.Join(own.BindMountOptions, ","),
+				fmt.Sprintf("bindMountOptions %q at %s may prevent the execution of koordinator", own.BindMountOptions, own.MountPath), "Remove bindMountOptions")
 		}
 	}
 }
 
-// mounts adds those of ours that the container does not have.
+// mounts adds koordinator's mounts that the container does not have yet.
 func (p *patch) mounts(m *member, byImage bool) {
 	missing := slices.DeleteFunc(m.mounts(byImage), func(our corev1.VolumeMount) bool {
 		return slices.ContainsFunc(m.VolumeMounts, func(own corev1.VolumeMount) bool { return sameMount(own, our) })
@@ -53,20 +61,20 @@ func (p *patch) mounts(m *member, byImage bool) {
 	push(p, len(m.VolumeMounts), missing, m.pointer("volumeMounts")...)
 }
 
-// reserved reports whether a path in a container is ours. To the kubelet a
-// relative one begins at the root.
+// reserved reports whether a path in a container is reserved for koordinator. The
+// kubelet resolves a relative path from the root directory.
 func reserved(at string) bool {
 	at = path.Clean("/" + at)
 	return at == spec.Root || strings.HasPrefix(at, spec.Root+"/")
 }
 
-// sameMount reports whether a mount does what ours does.
+// sameMount reports whether a mount is equivalent to one of koordinator's.
 func sameMount(m, our corev1.VolumeMount) bool {
 	return m.Name == our.Name && path.Clean("/"+m.MountPath) == our.MountPath && m.ReadOnly == our.ReadOnly &&
 		m.SubPath == our.SubPath && m.SubPathExpr == ""
 }
 
-// mounts are all mounts that a member has of us.
+// mounts returns all koordinator mounts of a member.
 func (m *member) mounts(byImage bool) []corev1.VolumeMount {
 	all := mountsOf(m.Name, byImage)
 	if !m.mountsToken() {
@@ -75,10 +83,11 @@ func (m *member) mounts(byImage bool) []corev1.VolumeMount {
 	return all
 }
 
-// mountsOf are all mounts that a container of that name may have of us, the API
-// access last. Its record is the only thing it may write. The wrapper's image has the binary in /bin and a place
-// for each of the other mounts, so that no part of it has to be mounted alone:
-// containerd before 2.2 mounts all of an image where a subPath is asked for.
+// mountsOf returns all mounts that koordinator may add to a container of that
+// name, with the API access last. The container can write only to its record. The
+// wrapper's image has the binary in /bin and a directory for each of the other
+// mounts, so that no part of it has to be mounted separately: containerd before
+// 2.2 mounts the whole image if a subPath is set.
 func mountsOf(name string, byImage bool) []corev1.VolumeMount {
 	bin := corev1.VolumeMount{Name: BinVolume, MountPath: spec.BinDir, ReadOnly: true}
 	if byImage {
@@ -93,22 +102,25 @@ func mountsOf(name string, byImage bool) []corev1.VolumeMount {
 	}
 }
 
-// recordMount is where a container of that name writes its record.
+// recordMount returns the mount to which a container of that name writes its
+// record.
 func recordMount(name string) corev1.VolumeMount {
 	return corev1.VolumeMount{Name: RecordVolume, MountPath: spec.RecordDir, SubPath: name}
 }
 
-// checkReserved refuses mounts of our volumes that are not as ours: a container that
-// could write them could change what others are told and run. A container may
-// have ours without being wrapped, in the copy of a pod.
-func (in *input) checkReserved(all members, n *Notes) {
+// checkReserved rejects mounts of koordinator's volumes that differ from its own:
+// write access would allow a container to change the state or the program of
+// others. In the copy of a pod, a container may have koordinator's mounts without
+// being wrapped.
+func (in *input) checkReserved(all members, n *messages.Notes) {
 	for _, c := range in.containers {
 		for _, m := range c.VolumeMounts {
 			switch {
 			case !slices.Contains(ourVolumeNames, m.Name):
-			case all.named(c.Name) != nil && reserved(m.MountPath): // said with its other mounts
+			case all.named(c.Name) != nil && reserved(m.MountPath): // reported with its other mounts
 			case !slices.ContainsFunc(mountsOf(c.Name, in.byImage), func(our corev1.VolumeMount) bool { return sameMount(m, our) }):
-				n.refuse(c.place(), fmt.Sprintf("volumeMount %q at %s: the volume is koordinator's own: mount another", m.Name, m.MountPath))
+				n.Refuse(c.place().Field("volumeMounts").Item(m.Name), messages.ReservedMount, m.MountPath,
+					fmt.Sprintf("only koordinator may mount this volume, and it did not add the mount at %s", m.MountPath), "Mount another volume")
 			}
 		}
 	}

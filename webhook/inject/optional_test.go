@@ -10,7 +10,7 @@ import (
 )
 
 func TestB3OptionalDependencyOnAContainerThatThePodDoesNotHave(t *testing.T) {
-	const dropped = `no container "cache" in this pod (has: "main", "proxy"), so the optional start dependency is ignored`
+	const dropped = `the optional start dependency is ignored: this pod has no container "cache" (it has "main", "proxy"). Correct the name, or remove it [KO202]`
 	for _, tt := range []struct {
 		name, key, value string
 		want             string
@@ -18,15 +18,15 @@ func TestB3OptionalDependencyOnAContainerThatThePodDoesNotHave(t *testing.T) {
 	}{
 		{
 			name: "with another", key: "start-deps", value: "main: proxy=started, cache?",
-			want: `Warning: koordinator.io/start-deps: container "main": ` + dropped, deps: []string{"proxy=started"},
+			want: `Warning: metadata.annotations[koordinator.io/start-deps][main]: ` + dropped, deps: []string{"proxy=started"},
 		},
 		{
 			name: "alone, with a condition", key: "start-deps", value: "main: cache=succeeded?",
-			want: `Warning: koordinator.io/start-deps: container "main": ` + dropped,
+			want: `Warning: metadata.annotations[koordinator.io/start-deps][main]: ` + dropped,
 		},
 		{
 			name: "in a spec object", key: "spec", value: "main: {startDeps: [proxy=started, {container: cache, optional: true}]}",
-			want: `Warning: koordinator.io/spec: container "main": startDeps: ` + dropped, deps: []string{"proxy=started"},
+			want: `Warning: metadata.annotations[koordinator.io/spec][main].startDeps: ` + dropped, deps: []string{"proxy=started"},
 		},
 		{
 			name: "of another webhook, which may come", key: "start-deps", value: "main: istio-proxy?",
@@ -52,7 +52,7 @@ func TestB3DependenciesThatHaveToBeThere(t *testing.T) {
 		sketch.Annotations("start-deps", "main: cache"), sketch.Annotations("stop-deps", "main: cache"), sketch.Annotations("essential", "cache"), sketch.Annotations("start-deps", "cache: 'main?'"),
 	} {
 		problems := plan(sketch.Pod("Never main proxy", annotations)).Problems
-		if len(problems) == 0 || !strings.Contains(problems[0].Text, `no container "cache" in this pod`) {
+		if len(problems) == 0 || !strings.Contains(problems[0].Sentence, `no container "cache"`) {
 			t.Errorf("%v: %v, want it refused", annotations, problems)
 		}
 	}

@@ -8,27 +8,28 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/explore"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// pair is a container and another that it depends on.
+// pair is a container and a container that it depends on.
 type pair [2]string
 
-// order is what is asked for the order of a pod's containers, and what is said
-// of it.
+// order contains the dependencies of a pod's containers and the problems of their
+// order.
 type order struct {
 	*input
-	*Notes
+	*messages.Notes
 
 	specs   map[string]spec.Spec
 	stops   stops
-	refused map[pair]bool // dependencies that are refused already
+	refused map[pair]bool // dependencies that are already rejected
 }
 
-// checkOrder refuses orders that no run of the pod gets past, and warns of those
-// that some run does not.
-func (in *input) checkOrder(specs map[string]spec.Spec, holds spec.Graph, refused map[pair]bool, n *Notes) {
+// checkOrder rejects an order that fails in every run of the pod, and warns of
+// one that fails in some runs.
+func (in *input) checkOrder(specs map[string]spec.Spec, holds spec.Graph, refused map[pair]bool, n *messages.Notes) {
 	o := order{in, n, specs, stopsOf(specs), refused}
 	cycles := spec.StartGraph(specs).Cycles()
 	found, explored := o.explore(len(cycles) > 0)
@@ -36,10 +37,10 @@ func (in *input) checkOrder(specs map[string]spec.Spec, holds spec.Graph, refuse
 		o.checkCycle(path, found, explored)
 	}
 	if len(cycles) > 0 {
-		return // what follows from a cycle says nothing new
+		return // consequences of a cycle add no information
 	}
 	for _, path := range holds.Cycles() {
-		o.refuse(o.holdPlace(path), fmt.Sprintf("cycle %s: each would stop only after the next has exited: remove one of these dependencies", arrows(path)))
+		o.Refuse(o.holdPlace(path), messages.StopCycle, arrows(path), fmt.Sprintf("these containers depend on each other in a cycle, so none of them can stop first: %s", arrows(path)), removeOne)
 	}
 	if !explored {
 		o.checkPairs()
@@ -49,38 +50,39 @@ func (in *input) checkOrder(specs map[string]spec.Spec, holds spec.Graph, refuse
 		o.checkStarts(name, found)
 	}
 	for _, h := range found.Hangs {
-		if found.Starts[h.Container] { // else it is refused
+		if found.Starts[h.Container] { // otherwise it is rejected
 			o.checkHang(h)
 		}
 	}
 }
 
-// checkCycle refuses a cycle of start dependencies, unless something else ends
+// checkCycle rejects a cycle of start dependencies, unless something else ends
 // the wait.
 func (o order) checkCycle(path []string, found explore.Result, explored bool) {
 	place := o.asked.Wishes[path[0]].Places["startDeps"]
 	stuck := func(name string) bool { return !found.Starts[name] }
 	if explored && !slices.ContainsFunc(path, stuck) {
-		o.warn(place, fmt.Sprintf("cycle %s: each waits for the next, until a start timeout or a stop dependency ends the wait of one: remove one of these dependencies", arrows(path)))
+		o.Warn(place, messages.StartCycle, arrows(path), fmt.Sprintf("these containers wait for each other in a cycle until a start timeout or a stop dependency ends the wait of one: %s", arrows(path)), removeOne)
 		return
 	}
-	o.refuse(place, fmt.Sprintf("cycle %s: each waits for the next, so none ever starts: remove one of these dependencies", arrows(path)))
+	o.Refuse(place, messages.StartCycle, arrows(path), fmt.Sprintf("these containers wait for each other in a cycle, so none of them can start: %s", arrows(path)), removeOne)
 }
 
-// holdPlace is where one of the stop dependencies of a cycle is written. There
-// is one, since start dependencies alone that go round are refused before.
-func (o order) holdPlace(path []string) string {
+// holdPlace returns where one of the stop dependencies of a cycle is set. There
+// always is one, because cycles that consist of start dependencies only are
+// rejected before.
+func (o order) holdPlace(path []string) messages.Place {
 	for _, name := range path {
 		if place, found := o.asked.Wishes[name].Places["stopDeps"]; found {
 			return place
 		}
 	}
-	return Prefix + "stop-deps"
+	return messages.Annotation(Prefix + "stop-deps")
 }
 
-// explore finds out what can become of the containers that depend on each
-// other. It is not ok when there are too many, and empty where there is nothing
-// to find out: no cycle, no exit that matters.
+// explore determines the possible outcomes for the containers that depend on each
+// other. ok is false if there are too many containers. The result is empty if
+// there is nothing to explore: no cycle, and no exit that matters.
 func (o order) explore(matters bool) (found explore.Result, ok bool) {
 	var pod []spec.Spec
 	named := map[string]bool{}
@@ -110,8 +112,8 @@ func (o order) explore(matters bool) (found explore.Result, ok bool) {
 	return explore.Pod(pod)
 }
 
-// explorable is a container's spec as far as it is known before anything is
-// compiled, without what can never matter.
+// explorable returns a container's spec as far as it is known at this stage,
+// without dependencies that can never matter.
 func (o order) explorable(c container, s spec.Spec) spec.Spec {
 	s.Container, s.Restart = c.Name, c.restart()
 	all := len(s.StopDeps)
@@ -122,13 +124,13 @@ func (o order) explorable(c container, s spec.Spec) spec.Spec {
 	return s
 }
 
-// sound are the dependencies of a container that are not refused already.
+// sound returns the dependencies of a container that are not already rejected.
 func (o order) sound(c container, deps []spec.Dependency) []spec.Dependency {
 	return slices.DeleteFunc(o.open(deps), func(d spec.Dependency) bool { return o.refused[pair{c.Name, d.Container}] })
 }
 
-// neverExits reports whether a dependency is on a container that is restarted for
-// ever.
+// neverExits reports whether a dependency is on a container that is restarted
+// indefinitely.
 func (o order) neverExits(d spec.Dependency) bool {
 	on, found := o.find(d.Container)
 	return found && on.restarts() == corev1.RestartPolicyAlways && len(on.restart().Rules) == 0
@@ -139,20 +141,25 @@ func isExit(d spec.Dependency) bool {
 	return d.Condition == spec.Exited || d.Condition == spec.Succeeded
 }
 
-// bystander is the spec of a container that others only depend on. Of one that
-// another webhook adds nothing is known: it may exit for good.
+// bystander returns the spec of a container that is only a dependency of others.
+// Nothing is known about a container that another webhook adds, so it is assumed
+// to exit permanently.
 func (o order) bystander(name string) spec.Spec {
 	s := spec.Default()
 	s.Container, s.Restart.Policy = name, spec.RestartNever
 	if c, found := o.find(name); found {
 		s.Restart = c.restart()
 	}
+	if d, delegated := o.delegated[name]; delegated {
+		s.StopDeps, s.StopWhen = slices.DeleteFunc(slices.Clone(d.StopDeps), o.neverExits), d.StopWhen
+	}
 	return s
 }
 
-// checkStarts refuses a container that starts in no run of the pod, and warns of
-// one that starts only before another is stopped. What comes of that for those
-// that wait for it says nothing new.
+// checkStarts rejects a container that starts in no run of the pod, and warns of
+// one that starts only before another one is stopped. It does not report the
+// consequences for containers that wait for such a container, because they add no
+// information.
 func (o order) checkStarts(name string, found explore.Result) {
 	follows := func(among map[string]bool) bool {
 		return slices.ContainsFunc(o.specs[name].StartDeps, func(d spec.Dependency) bool {
@@ -161,73 +168,81 @@ func (o order) checkStarts(name string, found explore.Result) {
 		})
 	}
 	starts, explored := found.Starts[name]
-	place := o.asked.Wishes[name].Places["startDeps"]
 	switch {
 	case !explored:
 	case !starts && !follows(found.Starts):
-		o.refuse(place, o.whyNever(name))
-	case starts && !found.Ends[name]:
-		o.refuse(o.stopPlace(name), fmt.Sprintf("%q never exits for good: it is started again each time it has exited: change its restart policy or its exit codes", name))
+		o.refuseStart(name)
 	case starts && !found.Promptly[name] && !follows(found.Promptly):
-		o.warn(place, o.whyHardly(name))
+		o.warnOfStart(name)
 	}
 }
 
-// whyNever says why a container starts in no run.
-func (o order) whyNever(name string) string {
+// refuseStart rejects a container that starts in no run.
+func (o order) refuseStart(name string) {
 	for _, exit := range spec.ExitsBefore(o.specs, name) {
 		if o.stops.by(name, exit.Dependency) {
-			return o.asItStarts(name, exit)
+			o.refuseAsItStarts(name, exit)
+			return
 		}
 	}
 	starts := listed(o.specs[name].StartDeps, "and")
-	if deps := o.specs[name].StopDeps; len(deps) > 0 {
-		return fmt.Sprintf("%q never starts: when its start dependencies hold (%s), its stop dependencies hold too (%s): remove one of them", name, starts, listed(deps, "or"))
+	text := fmt.Sprintf("%q never starts, because its start dependencies (%s) are never met at the same moment", name, starts)
+	if s := o.specs[name]; len(s.StopDeps) > 0 {
+		word := map[bool]string{true: "and", false: "or"}[s.StopWhen == spec.StopAll]
+		text = fmt.Sprintf("%q never starts, because its stop conditions (%s) hold whenever its start dependencies (%s) are met", name, listed(s.StopDeps, word), starts)
 	}
-	return fmt.Sprintf("%q never starts: its start dependencies (%s) never hold at the same moment: remove one of them", name, starts)
+	o.Refuse(o.asked.Wishes[name].Places["startDeps"], messages.NeverStarts, starts, text, removeOne)
 }
 
-// whyHardly says why a container starts only if another takes its time to stop.
-func (o order) whyHardly(name string) string {
+// warnOfStart warns of a container that starts only if another one takes some
+// time to stop.
+func (o order) warnOfStart(name string) {
 	for _, exit := range spec.ExitsBefore(o.specs, name) {
 		for _, d := range o.specs[name].StartDeps {
 			if d.Condition == spec.Ready && o.stops.by(d.Container, exit.Dependency) {
-				return o.hardlyEver(name, d.Container, exit)
+				o.warnHardlyEver(name, d.Container, exit)
+				return
 			}
 		}
 	}
-	return fmt.Sprintf("%q hardly ever starts: its start dependencies (%s) hold together only while another container is being stopped: remove one of them", name, listed(o.specs[name].StartDeps, "and"))
+	starts := listed(o.specs[name].StartDeps, "and")
+	o.Warn(o.asked.Wishes[name].Places["startDeps"], messages.HardlyEverStarts, starts,
+		fmt.Sprintf("%q rarely starts, because its start dependencies (%s) are met together only while another container is being stopped", name, starts), removeOne)
 }
 
-// checkHang warns of a run after which a container never ends, or never starts.
+// checkHang warns of a run in which a container never ends or never starts.
 func (o order) checkHang(h explore.Hang) {
 	if h.Waits {
-		o.warn(o.asked.Wishes[h.Container].Places["startDeps"], fmt.Sprintf("%s%q never starts: it waits for %s indefinitely%s",
-			conditions(h), h.Container, listed(o.specs[h.Container].StartDeps, "and"), o.because(h)))
+		o.Warn(o.asked.Wishes[h.Container].Places["startDeps"], messages.MayWaitForever, h.Container, fmt.Sprintf("%s%q never starts: it waits for %s indefinitely%s",
+			conditions(h), h.Container, listed(o.specs[h.Container].StartDeps, "and"), o.because(h)), "Set start-timeout, or change one of these dependencies")
 		return
 	}
-	o.warn(o.stopPlace(h.Container), fmt.Sprintf("%s%q never exits for good: it is stopped and restarted indefinitely, because its stopped-exit-code is not 0 (restartPolicy: OnFailure): remove stopped-exit-code, or set restartPolicy: Never",
-		conditions(h), h.Container))
+	why, remedy := "its stopped-exit-code is not 0 (restartPolicy: OnFailure)", "Remove stopped-exit-code, or set restartPolicy: Never"
+	if c, found := o.find(h.Container); found && len(c.restart().Rules) > 0 {
+		why, remedy = "its restartPolicyRules restart it with the exit code that it reports then", "Change the rules, or stopped-exit-code"
+	}
+	o.Warn(o.stopPlace(h.Container), messages.MayRestartForever, h.Container,
+		fmt.Sprintf("%s%q never exits permanently: it is stopped and restarted indefinitely, because %s", conditions(h), h.Container, why), remedy)
 }
 
-// because names the stop dependency that such a wait would have to come before.
+// because names the stop dependency that makes such a wait endless.
 func (o order) because(h explore.Hang) string {
 	if len(o.stops[h.Forever][h.Container]) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", and %q is stopped only after %q has exited (%s)", h.Forever, h.Container, o.asked.Wishes[h.Forever].Places["stopDeps"])
+	return fmt.Sprintf(", and %q is stopped only after %q has exited (%s)", h.Forever, h.Container, o.asked.Wishes[h.Forever].Places["stopDeps"].Name())
 }
 
-// stopPlace is where it was said how a container stops.
-func (o order) stopPlace(name string) string {
-	if place := o.asked.placeOf(name, "stoppedExitCode"); place != "" {
+// stopPlace returns the setting that determines how a container stops.
+func (o order) stopPlace(name string) messages.Place {
+	if place := o.asked.placeOf(name, "stoppedExitCode"); !place.None() {
 		return place
 	}
 	return o.asked.Wishes[name].Places["stopDeps"]
 }
 
-// conditions are the beginning of a sentence: what has happened in a run before
-// a container hangs.
+// conditions returns the beginning of a sentence: the events in a run before a
+// container hangs.
 func conditions(h explore.Hang) string {
 	var all []string
 	if h.Forever != "" {
@@ -235,7 +250,7 @@ func conditions(h explore.Hang) string {
 	}
 	for _, e := range h.Exits {
 		switch {
-		case e.Stopped && e.Container == h.Container: // the sentence goes on with that
+		case e.Stopped && e.Container == h.Container: // the rest of the sentence contains it
 		case e.Stopped:
 			all = append(all, fmt.Sprintf("%q is stopped", e.Container))
 		case e.Success:
@@ -250,7 +265,7 @@ func conditions(h explore.Hang) string {
 	return "if " + strings.Join(all, " and ") + ", "
 }
 
-// listed writes dependencies as in a sentence.
+// listed joins dependencies for a sentence.
 func listed(deps []spec.Dependency, word string) string {
 	texts := make([]string, len(deps))
 	for i, d := range deps {

@@ -12,7 +12,7 @@ func TestB4OrdersThatSomeRunGetsPast(t *testing.T) {
 	for _, tt := range []struct {
 		name, pod   string
 		annotations map[string]string
-		want        string // "" when nothing is said
+		want        string // "" if there is no message
 	}{
 		{
 			name: "stopped by the exit it starts after, and another's", pod: "Never a b c",
@@ -29,7 +29,7 @@ func TestB4OrdersThatSomeRunGetsPast(t *testing.T) {
 		{
 			name: "a cycle that a start timeout ends", pod: "Never a b",
 			annotations: sketch.Annotations("start-deps", "{a: b=started, b: a=started}", "start-timeout", "a: 5s", "on-start-timeout", "a: start"),
-			want:        `Warning: koordinator.io/start-deps: container "a": cycle a → b → a: each waits for the next, until a start timeout or a stop dependency ends the wait of one: remove one of these dependencies`,
+			want:        `Warning: metadata.annotations[koordinator.io/start-deps][a]: these containers wait for each other in a cycle until a start timeout or a stop dependency ends the wait of one: a → b → a. Remove one of these dependencies [KO203]`,
 		},
 		{
 			name: "ready and after what needs its exit", pod: "Never a b c",
@@ -51,17 +51,17 @@ func TestB4OrdersThatNoRunGetsPast(t *testing.T) {
 		{
 			name: "ready and after one that started after its exit", pod: "Never a b c",
 			annotations: sketch.Annotations("start-deps", "{a: 'b, c=started', c: b=exited}"),
-			want:        `koordinator.io/start-deps: container "a": "a" never starts: its start dependencies (b=ready and c=started) never hold at the same moment: remove one of them`,
+			want:        `metadata.annotations[koordinator.io/start-deps][a]: "a" never starts, because its start dependencies (b=ready and c=started) are never met at the same moment. Remove one of these dependencies [KO205]`,
 		},
 		{
 			name: "all of its stop dependencies hold when it may start", pod: "Never a b c",
 			annotations: sketch.Annotations("start-deps", "a: b=succeeded, c=exited", "stop-deps", "a: b, c", "stop-when", "a: all"),
-			want:        `koordinator.io/start-deps: container "a": "a" never starts: when its start dependencies hold (b=succeeded and c=exited), its stop dependencies hold too (b=exited or c=exited): remove one of them`,
+			want:        `metadata.annotations[koordinator.io/start-deps][a]: "a" never starts, because its stop conditions (b=exited and c=exited) hold whenever its start dependencies (b=succeeded and c=exited) are met. Remove one of these dependencies [KO205]`,
 		},
 		{
 			name: "what waits for such a one is not told of, too", pod: "Never a b c",
 			annotations: sketch.Annotations("start-deps", "{a: b=succeeded, c: a=started}", "stop-deps", "a: b"),
-			want:        `koordinator.io/start-deps: container "a": "a" starts after "b=succeeded" (a → b) and is stopped by it (koordinator.io/stop-deps: container "a"): it would be stopped as it starts: remove one of the two`,
+			want:        `metadata.annotations[koordinator.io/start-deps][a]: "a" would be stopped when it starts: it starts after "b=succeeded" (a → b), which also stops it (koordinator.io/stop-deps). Remove one of these dependencies [KO206]`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -71,27 +71,31 @@ func TestB4OrdersThatNoRunGetsPast(t *testing.T) {
 }
 
 func TestA18AStoppedSidecarThatIsStartedAgain(t *testing.T) {
-	const remedy = `it is stopped and restarted indefinitely, because its stopped-exit-code is not 0 (restartPolicy: OnFailure): remove stopped-exit-code, or set restartPolicy: Never`
+	const remedy = `it is stopped and restarted indefinitely, because its stopped-exit-code is not 0 (restartPolicy: OnFailure). Remove stopped-exit-code, or set restartPolicy: Never [KO210]`
 	for _, tt := range []struct {
 		name, pod   string
 		annotations map[string]string
-		want        string // "" when nothing is said
+		want        string // "" if there is no message
 	}{
 		{
 			name: "with the command's code", pod: "OnFailure main side", annotations: sketch.Annotations("stop-deps", "side: main", "stopped-exit-code", "side: child"),
-			want: `Warning: koordinator.io/stopped-exit-code: container "side": if "main" exits with code 0, "side" never exits for good: ` + remedy,
+			want: `Warning: metadata.annotations[koordinator.io/stopped-exit-code][side]: if "main" exits with code 0, "side" never exits permanently: ` + remedy,
 		},
 		{
 			name: "with a code that is not 0", pod: "OnFailure main side", annotations: sketch.Annotations("stop-deps", "side: main=succeeded", "stopped-exit-code", "side: 5"),
-			want: `Warning: koordinator.io/stopped-exit-code: container "side": if "main" exits with code 0, "side" never exits for good: ` + remedy,
+			want: `Warning: metadata.annotations[koordinator.io/stopped-exit-code][side]: if "main" exits with code 0, "side" never exits permanently: ` + remedy,
 		},
 		{
 			name: "by an essential container", pod: "OnFailure main side", annotations: sketch.Annotations("essential", "main", "stopped-exit-code", "child"),
-			want: `Warning: koordinator.io/stopped-exit-code: if "main" exits with code 0, "side" never exits for good: ` + remedy,
+			want: `Warning: metadata.annotations[koordinator.io/stopped-exit-code]: if "main" exits with code 0, "side" never exits permanently: ` + remedy,
 		},
 		{
 			name: "after what it was started for", pod: "OnFailure migrate main side", annotations: sketch.Annotations("start-deps", "{main: [migrate=succeeded, side=started], migrate: side=started}", "stop-deps", "side: main", "stopped-exit-code", "side: 5"),
-			want: `Warning: koordinator.io/stopped-exit-code: container "side": if "migrate" exits with code 0 and "main" exits with code 0, "side" never exits for good: ` + remedy,
+			want: `Warning: metadata.annotations[koordinator.io/stopped-exit-code][side]: if "migrate" exits with code 0 and "main" exits with code 0, "side" never exits permanently: ` + remedy,
+		},
+		{
+			name: "by its rules", pod: "Never main side/Never+0", annotations: sketch.Annotations("stop-deps", "side: main=succeeded"),
+			want: `Warning: metadata.annotations[koordinator.io/stop-deps][side]: if "main" exits with code 0, "side" never exits permanently: it is stopped and restarted indefinitely, because its restartPolicyRules restart it with the exit code that it reports then. Change the rules, or stopped-exit-code [KO210]`,
 		},
 		{name: "with code 0", pod: "OnFailure main side", annotations: sketch.Annotations("stop-deps", "side: main")},
 		{name: "where no exit is followed by a start", pod: "Never main side", annotations: sketch.Annotations("stop-deps", "side: main", "stopped-exit-code", "side: child")},
@@ -102,7 +106,7 @@ func TestA18AStoppedSidecarThatIsStartedAgain(t *testing.T) {
 	}
 }
 
-// A pod that is too large to be explored gets the rules for pairs.
+// A pod that is too large to be explored is checked by the rules for pairs.
 func TestB4LargePodsAreJudgedByPairs(t *testing.T) {
 	names := "a b"
 	deps := []string{"a: b=succeeded"}
@@ -111,5 +115,5 @@ func TestB4LargePodsAreJudgedByPairs(t *testing.T) {
 		deps = append(deps, fmt.Sprintf("x%d: b=started", i))
 	}
 	check(t, sketch.Pod("Never "+names, sketch.Annotations("start-deps", "{"+strings.Join(deps, ", ")+"}", "stop-deps", "a: b")),
-		`koordinator.io/start-deps: container "a": "a" starts after "b=succeeded" (a → b) and is stopped by it (koordinator.io/stop-deps: container "a"): it would be stopped as it starts: remove one of the two`)
+		`metadata.annotations[koordinator.io/start-deps][a]: "a" would be stopped when it starts: it starts after "b=succeeded" (a → b), which also stops it (koordinator.io/stop-deps). Remove one of these dependencies [KO206]`)
 }

@@ -5,15 +5,16 @@ import (
 	"maps"
 	"slices"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// checkPairs compares, in a pod that is too large to be explored, the exits that
-// each start implies with the stop dependencies.
+// checkPairs is for pods that are too large to be explored. It compares the exits
+// that each start implies with the stop dependencies.
 func (o order) checkPairs() {
 	for _, name := range slices.Sorted(maps.Keys(o.specs)) {
 		for _, exit := range spec.ExitsBefore(o.specs, name) {
-			if o.full() {
+			if o.Full() {
 				return
 			}
 			o.checkExit(name, exit)
@@ -21,42 +22,51 @@ func (o order) checkPairs() {
 	}
 }
 
-// checkExit refuses what can never follow an exit, and warns of what hardly can.
+// checkExit rejects a start that can never follow an exit, and warns of one that
+// hardly ever can.
 func (o order) checkExit(name string, exit spec.Exit) {
 	place := o.asked.Wishes[name].Places["startDeps"]
 	if o.stops.by(name, exit.Dependency) {
-		o.refuse(place, o.asItStarts(name, exit))
+		o.refuseAsItStarts(name, exit)
 	}
-	if o.fullOfWarnings() {
-		return // the texts alone would take much memory
+	if o.FullOfWarnings() {
+		return // the texts alone would need much memory
 	}
 	for _, d := range o.specs[name].StartDeps {
 		if d.Condition == spec.Ready && !d.Optional && o.stops.by(d.Container, exit.Dependency) {
-			o.warn(place, o.hardlyEver(name, d.Container, exit))
+			o.warnHardlyEver(name, d.Container, exit)
 		}
 	}
 	if o.stops[exit.Container][name] != nil {
-		o.warn(place, fmt.Sprintf("%q starts only after %q (%s), but %q is stopped by the exit of %q (%s): if %q does not exit by itself, %q never starts",
-			name, exit.Dependency, arrows(exit.Path), exit.Container, name, o.asked.Wishes[exit.Container].Places["stopDeps"], exit.Container, name))
+		o.Warn(place, messages.MayWaitForever, exit.Dependency.String(),
+			fmt.Sprintf("if %q does not exit by itself, %q never starts: it starts only after %q (%s), and %q is stopped only after %q has exited (%s)",
+				exit.Container, name, exit.Dependency, arrows(exit.Path), exit.Container, name, o.asked.Wishes[exit.Container].Places["stopDeps"].Name()), removeOne)
 	}
 }
 
-// asItStarts says that an exit comes before a start and keeps it from happening.
-func (o order) asItStarts(name string, exit spec.Exit) string {
-	return fmt.Sprintf("%q starts after %q (%s) and is stopped by it (%s): it would be stopped as it starts: remove one of the two", name, exit.Dependency, arrows(exit.Path), o.asked.Wishes[name].Places["stopDeps"])
+// removeOne is the remedy for dependencies that contradict each other.
+const removeOne = "Remove one of these dependencies"
+
+// refuseAsItStarts rejects a start that requires an exit which also stops the
+// container.
+func (o order) refuseAsItStarts(name string, exit spec.Exit) {
+	wish := o.asked.Wishes[name]
+	o.Refuse(wish.Places["startDeps"], messages.StoppedAsItStarts, exit.Dependency.String(),
+		fmt.Sprintf("%q would be stopped when it starts: it starts after %q (%s), which also stops it (%s)", name, exit.Dependency, arrows(exit.Path), wish.Places["stopDeps"].Name()), removeOne)
 }
 
-// hardlyEver says that an exit that comes before a start stops a container that
-// has to be ready.
-func (o order) hardlyEver(name, on string, exit spec.Exit) string {
-	return fmt.Sprintf("%q starts when %q is ready and after %q (%s), whose exit stops %q (%s): the two hardly ever hold at once: remove one of them", name, on, exit.Dependency, arrows(exit.Path), on, o.asked.Wishes[on].Places["stopDeps"])
+// warnHardlyEver warns of a start that requires an exit which stops a container
+// that must be ready for the start.
+func (o order) warnHardlyEver(name, on string, exit spec.Exit) {
+	o.Warn(o.asked.Wishes[name].Places["startDeps"], messages.HardlyEverStarts, exit.Dependency.String(),
+		fmt.Sprintf("%q rarely starts: it waits until %q is ready, and for %q (%s), which stops %q (%s)", name, on, exit.Dependency, arrows(exit.Path), on, o.asked.Wishes[on].Places["stopDeps"].Name()), removeOne)
 }
 
-// stops says of each container which others it stops with, and when. One that
-// stops only after several exits stops with none of them.
+// stops contains, for each container, the containers whose exit stops it, with
+// the conditions. A container that stops only after several exits has no entries.
 type stops map[string]map[string][]spec.Condition
 
-// stopsOf sorts the stop dependencies, which are looked at for every exit.
+// stopsOf indexes the stop dependencies, because they are needed for every exit.
 func stopsOf(specs map[string]spec.Spec) stops {
 	all := stops{}
 	for name, s := range specs {

@@ -6,11 +6,11 @@ import (
 	"gomodules.xyz/jsonpatch/v2"
 )
 
-// patch is a list of explicit operations. Nothing is ever compared with a
-// typed copy of the pod, so what our types do not know stays where it is.
+// patch is a list of explicit operations. The pod is never compared with a typed
+// copy, so fields that the API types do not know stay unchanged.
 type patch []jsonpatch.Operation
 
-// pointerEscapes are those of RFC 6901.
+// pointerEscapes are the escape sequences of RFC 6901.
 var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 func pointer(parts []string) string {
@@ -23,8 +23,7 @@ func pointer(parts []string) string {
 	return b.String()
 }
 
-// set writes a member of an object that is there, whether or not the member
-// is.
+// set writes a member of an existing object, whether or not the member exists.
 func (p *patch) set(value any, path ...string) {
 	if *p == nil {
 		*p = make(patch, 0, 32) // few are longer
@@ -36,8 +35,8 @@ func (p *patch) remove(path ...string) {
 	*p = append(*p, jsonpatch.NewOperation("remove", pointer(path), nil))
 }
 
-// push appends values to the array at path, which has so many elements and may
-// be missing when it has none.
+// push appends values to the array at path. have is the array's length; the array
+// may be missing if it is 0.
 func push[T any](p *patch, have int, values []T, path ...string) {
 	if len(values) == 0 {
 		return
@@ -51,8 +50,8 @@ func push[T any](p *patch, have int, values []T, path ...string) {
 	}
 }
 
-// put writes an entry of the string map at path, which may be missing when it
-// has no entries, and nothing when the entry is there.
+// put writes an entry of the string map at path, which may be missing if it has
+// no entries. It writes nothing if the entry already has this value.
 func (p *patch) put(have map[string]string, key, value string, path ...string) {
 	switch old, found := have[key]; {
 	case found && old == value:

@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,35 +8,38 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Planned says which containers of a pod run under koordinator, and how, as far as
-// that does not depend on what their images run. It is never changed.
+// Planned contains the containers of a pod that run under koordinator, and their
+// settings as far as these do not depend on the commands of their images. It is
+// never changed.
 type Planned struct {
-	Notes
-	Wanted []string // containers whose commands have to be found out
+	messages.Notes
+	Wanted []string // containers whose commands must be looked up
 
 	given   input
 	members []*instructed
-	skipped bool // the pod is left alone, for trouble that is not its own
+	skipped bool // the pod is left unchanged because of a failure that it did not cause
 }
 
-// input is what a plan is made of. It is never changed.
+// input is the input of a plan. It is never changed.
 type input struct {
 	pod        *corev1.Pod
 	containers []container
-	names      func() string // of all containers in messages
+	names      func() string // lists all containers, for messages
 	asked      Asked
 	settings   Settings
-	byImage    bool               // the wrapper's image is a volume of the pod
-	lacking    map[string]Command // why the commands of some containers are not known; all others are, or will be
+	byImage    bool                       // whether the wrapper's image is a volume of the pod
+	delegated  map[string]spec.Delegation // by the name of the container to stop, which has no wrapper
+	lacking    map[string]Command         // why the commands of some containers are not known; all others are known or will be looked up
 }
 
-// Plan works out which containers of a pod take part, and everything that is wrong
-// with what is asked for them, whatever their images run. The pod is as the API
-// server sent it, or sent it back after other webhooks changed it: what is in place
-// already is part of the plan.
+// Plan determines which containers of a pod participate, and everything that is
+// wrong with their settings independently of the commands of their images. The
+// pod may be new or may come back after other webhooks changed it. The plan
+// includes everything that is already in the pod.
 func Plan(pod *corev1.Pod, asked Asked, settings Settings) Planned {
 	containers := list(pod, asked.Unread)
 	return plan(input{
@@ -47,11 +49,13 @@ func Plan(pod *corev1.Pod, asked Asked, settings Settings) Planned {
 }
 
 func plan(given input) Planned {
-	var n Notes
-	in := withEssential(given, &n)
+	n := messages.Notes{Root: given.asked.Root}
+	in := withEssential(withOthers(given, &n), &n)
+	in.delegated = in.delegations(&n)
 	in.checkNames(&n)
 	refused := in.checkDependencies(&n)
 	specs := in.specs()
+	in.checkRestarts(specs, &n)
 	holds := spec.HoldGraph(specs)
 	in.checkOrder(specs, holds, refused, &n)
 	in.checkEngines(&n)
@@ -59,27 +63,25 @@ func plan(given input) Planned {
 	in.checkIdle(all, &n)
 	in.checkUnwrapped(all, &n)
 	done := in.instruct(all, &n)
-	skipped := in.checkMembers(done, &n)
+	skipped := in.checkMembers(done, all.wrappedBefore(), &n)
 	if len(all) > 0 {
 		in.checkReserved(all, &n)
 		in.checkVolumes(&n)
 		in.checkInstaller(all, &n)
 	}
-	if len(skipped) > 0 {
-		n.warn("koordinator", skipText(all)+strings.Join(skipped, "; "))
-	}
 	if len(n.Problems) == 0 {
 		in.checkReadiness(all, &n)
 	}
-	return Planned{Notes: n, Wanted: all.wanted(), given: given, members: done, skipped: len(skipped) > 0}
+	return Planned{Notes: n, Wanted: all.wanted(), given: given, members: done, skipped: skipped}
 }
 
-// checkMembers refuses what is wrong with each member, and returns why the pod is to
-// be left alone, if it is.
-func (in *input) checkMembers(all []*instructed, n *Notes) (skipped []string) {
+// checkMembers rejects invalid settings of each member, and reports whether to
+// leave the pod unchanged. before specifies whether an earlier call has wrapped
+// any of them.
+func (in *input) checkMembers(all []*instructed, before bool, n *messages.Notes) (skipped bool) {
 	for _, m := range all {
 		in.checkMember(m, n)
-		skipped = append(skipped, in.checkCommand(m.member, n)...)
+		skipped = in.checkCommand(m.member, before, n) || skipped
 		m.checkEnv(n)
 		checkMounts(m.member, in.byImage, n)
 		checkGate(m.member, n)
@@ -89,20 +91,7 @@ func (in *input) checkMembers(all []*instructed, n *Notes) (skipped []string) {
 	return skipped
 }
 
-// skipText says what becomes of a pod for trouble that is not its own. What an
-// earlier call has done is right without what was added since.
-func skipText(all members) string {
-	if all.wrappedBefore() {
-		return "the pod is ordered without what was added to it since: "
-	}
-	return "the pod is left alone, and its containers start and stop in no order: "
-}
-
-// podName is the pod's name for messages; a pod of a workload has only the
-// beginning of one yet.
-func (in *input) podName() string { return cmp.Or(in.pod.Name, in.pod.GenerateName) }
-
-// find is the container of that name.
+// find returns the container of that name.
 func (in *input) find(name string) (container, bool) {
 	for _, c := range in.containers {
 		if c.Name == name {
@@ -112,12 +101,13 @@ func (in *input) find(name string) (container, bool) {
 	return container{}, false
 }
 
-// late reports whether another webhook adds the container. When it comes must
-// not change what we do, so it is wrapped only when it is asked for.
-func (in *input) late(name string) bool { return slices.Contains(in.settings.LateSidecars, name) }
+// late reports whether another webhook adds the container. The moment when it is
+// added must not affect the result, so it is wrapped only if its settings require
+// it.
+func (in *input) late(name string) bool { return in.settings.Sidecars[name].Injected }
 
-// specs are those asked for, of the containers that are there. For others they are
-// refused.
+// specs returns the specs for containers that are in the pod. Settings for other
+// containers are rejected elsewhere.
 func (in *input) specs() map[string]spec.Spec {
 	all := map[string]spec.Spec{}
 	for _, c := range in.containers {
@@ -128,14 +118,14 @@ func (in *input) specs() map[string]spec.Spec {
 	return all
 }
 
-// longestNames bounds the names of all containers in a message, in bytes.
+// longestNames bounds the list of all container names in a message, in bytes.
 const longestNames = 800
 
-// namesOf are the names of all containers for messages.
+// namesOf lists all container names for messages.
 func namesOf(containers []container) string {
 	names := make([]string, len(containers))
 	for i, c := range containers {
-		names[i] = fmt.Sprintf("%.70q", c.Name) // of 63 letters at most, which is checked only after us
+		names[i] = fmt.Sprintf("%.70q", c.Name) // names have at most 63 characters, but the API server checks that only after the webhook
 	}
 	slices.Sort(names)
 	text := strings.Join(names, ", ")
@@ -145,7 +135,28 @@ func namesOf(containers []container) string {
 	return text
 }
 
-// unknown says that there is no such container, and which there are.
+// refuseMissing rejects the name of a container that the pod does not have.
+func (in *input) refuseMissing(at messages.Place, name string, n *messages.Notes) {
+	if !n.Full() {
+		n.Refuse(at, messages.UnknownContainer, name, in.unknown(name), in.meant(name))
+	}
+}
+
+// meant returns the remedy for the name of a container that the pod does not
+// have.
+func (in *input) meant(name string) string {
+	var known []string
+	for _, c := range in.containers {
+		known = append(known, c.Name)
+	}
+	if near := messages.Nearest(name, known); near != "" {
+		return fmt.Sprintf("Did you mean %.70q?", near)
+	}
+	return "Correct the name, or remove it"
+}
+
+// unknown returns a text that there is no such container, and which containers
+// there are.
 func (in *input) unknown(name string) string {
-	return fmt.Sprintf("no container %q in this pod (has: %s)", name, in.names())
+	return fmt.Sprintf("this pod has no container %.70q (it has %s)", name, in.names())
 }

@@ -9,19 +9,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// What becomes of a field when koordinator runs a probe or hook in the kubelet's
-// place.
+// Treatments of a field of a probe or hook that koordinator runs instead of the
+// kubelet.
 const (
 	copied  = "copied"        // into the spec
-	kept    = "the kubelet's" // stays in the pod, and the kubelet goes by it
+	kept    = "the kubelet's" // stays in the pod, and the kubelet applies it
 	unknown = "makes it no known kind: refused, or the whole probe is left to the kubelet"
 )
 
-// decided is what becomes of every field of the kinds that koordinator takes over.
-// A field of a later Kubernetes fails the test until somebody has decided.
+// decided is what happens to every field of the kinds that koordinator takes
+// over. A field of a later Kubernetes version fails the test until a decision is
+// added here.
 var decided = map[reflect.Type]map[string]string{
 	reflect.TypeFor[corev1.Probe](): {
 		"ProbeHandler": copied, "InitialDelaySeconds": copied, "TimeoutSeconds": copied, "PeriodSeconds": copied,
@@ -64,7 +66,7 @@ func TestA11EveryFieldIsAccountedFor(t *testing.T) {
 	}
 }
 
-// filled sets every field of a value to something else than its default.
+// filled sets every field of a value to a value other than its default.
 func filled(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -75,8 +77,8 @@ func filled(v reflect.Value) {
 			v.Set(reflect.ValueOf(intstr.FromInt32(4711)))
 			return
 		}
-		for i := range v.NumField() {
-			filled(v.Field(i))
+		for _, field := range v.Fields() {
+			filled(field)
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
@@ -85,11 +87,12 @@ func filled(v reflect.Value) {
 		v.SetString("filled")
 	case reflect.Int32, reflect.Int64:
 		v.SetInt(4711)
+	default: // pods have no others
 	}
 }
 
 // TestA11EveryFieldOfAHandlerIsCopiedOrMakesItUnknown sets one field of each kind
-// of handler after another: the copy must show it, or there must be none.
+// of handler at a time: the copy must contain it, or there must be no copy.
 func TestA11EveryFieldOfAHandlerIsCopiedOrMakesItUnknown(t *testing.T) {
 	for _, kind := range []string{"Exec", "HTTPGet", "TCPSocket", "GRPC"} {
 		typ, _ := reflect.TypeFor[corev1.ProbeHandler]().FieldByName(kind)
@@ -111,10 +114,11 @@ func TestA11EveryFieldOfAHandlerIsCopiedOrMakesItUnknown(t *testing.T) {
 	}
 }
 
-// copyOf is a probe in the spec's words, nil where koordinator cannot run it.
+// copyOf returns a probe in the form of the spec, or nil if koordinator cannot
+// run it.
 func copyOf(p *corev1.Probe) *spec.Probe {
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main"}}}}
-	return newProbe(list(pod, nil)[0], "livenessProbe", probe{of: p}, &Notes{})
+	return newProbe(list(pod, nil)[0], "livenessProbe", probe{of: p}, &messages.Notes{})
 }
 
 func TestA11AFieldThatNobodyKnowsIsNotLost(t *testing.T) {
@@ -123,7 +127,7 @@ func TestA11AFieldThatNobodyKnowsIsNotLost(t *testing.T) {
 	asked := func(unread ...string) Asked {
 		return Asked{Unread: unread, Rest: Wish{Spec: spec.Default()}, Wishes: map[string]Wish{"main": {
 			Spec:   spec.Spec{Container: "main", StartDeps: []spec.Dependency{{Container: "proxy", Condition: spec.Ready}}, StopTimeout: 1, MessagePath: spec.Message},
-			Places: map[string]string{"startDeps": "start-deps"},
+			Places: map[string]messages.Place{"startDeps": messages.Annotation(Prefix + "start-deps")},
 		}}}
 	}
 	for _, tt := range []struct {
@@ -148,14 +152,14 @@ func TestA11AFieldThatNobodyKnowsIsNotLost(t *testing.T) {
 			switch {
 			case tt.refuse == "" && (len(r.Problems) > 0 || touches(r, "livenessProbe")):
 				t.Errorf("problems %v, patch %v", r.Problems, r.Patch)
-			case tt.refuse != "" && (len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Text, tt.refuse)):
+			case tt.refuse != "" && (len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Sentence, tt.refuse)):
 				t.Errorf("problems %v, want one with %q", r.Problems, tt.refuse)
 			}
 		})
 	}
 }
 
-// touches reports whether a patch has an operation on such a path.
+// touches reports whether the path of any operation of a patch contains a text.
 func touches(r result, path string) bool {
 	for _, o := range r.Patch {
 		if strings.Contains(o.Path, path) {

@@ -9,22 +9,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// probe is a container's startup or readiness probe: as the pod has it, or as
-// it was taken over in an earlier call.
+// probe is a container's own probe: as in the pod, or as an earlier call took it
+// over.
 type probe struct {
 	of     *corev1.Probe
 	taken  *spec.Probe
-	unread bool // it has fields that this build does not know
+	unread bool // it contains fields that this build does not know
 }
 
-// given reports whether there is one.
+// given reports whether there is a probe.
 func (p probe) given() bool { return p.of != nil || p.taken != nil }
 
-// known reports whether koordinator can run it, which a kind of a later
-// Kubernetes and gRPC with TLS it cannot.
+// known reports whether koordinator can run the probe. It cannot run kinds of
+// later Kubernetes versions, and gRPC with TLS.
 func (p probe) known() bool {
 	switch {
 	case p.of == nil:
@@ -39,14 +40,14 @@ func (p probe) known() bool {
 	return p.of.Exec != nil || p.of.TCPSocket != nil
 }
 
-// speaksHTTP1 reports whether the request is one of HTTP/1.1 (httpGet.protocol,
+// speaksHTTP1 reports whether the request uses HTTP/1.1 (httpGet.protocol,
 // Kubernetes ≥ 1.37).
 func speaksHTTP1(g *corev1.HTTPGetAction) bool {
 	return g.Protocol == nil || *g.Protocol == corev1.HTTPProtocolHTTP1
 }
 
-// startupOf is the container's own startup probe, whether or not the gate
-// stands in its place by now.
+// startupOf returns the container's own startup probe, whether or not the gate
+// has already replaced it.
 func startupOf(m *member) probe {
 	switch {
 	case m.StartupProbe == nil || isGate(m.StartupProbe) && sameProbe(m.StartupProbe, gateProbe()):
@@ -57,25 +58,25 @@ func startupOf(m *member) probe {
 	return probe{of: m.StartupProbe, unread: m.unread("startupProbe")}
 }
 
-// tellsReady reports whether a container's own probes, if any, can be run in
-// the container.
+// tellsReady reports whether a container's own probes, if any, can be run in the
+// container.
 func tellsReady(m *member) bool {
 	for _, p := range []probe{startupOf(m), readinessOf(m)} {
-		if p.given() && (m.wish.Spec.Mode == spec.ExecMode || !p.known()) {
+		if p.given() && !m.notifies() && (m.wish.Spec.Mode == spec.ExecMode || !p.known()) {
 			return false
 		}
 	}
 	return true
 }
 
-// readyProbes are the probes that have to pass before others may take the
-// container for ready from its record, or before the gate need not wait for the
-// liveness probe's delay any longer.
-func readyProbes(m *member, all members, t taken, n *Notes) []spec.Probe {
+// readyProbes returns the probes that must succeed before others may consider the
+// container ready according to its record, or before the gate stops waiting for
+// the liveness probe's delay.
+func readyProbes(m *member, all members, t taken, n *messages.Notes) []spec.Probe {
 	asked := slices.ContainsFunc(all, func(o *member) bool { return o.waitsFor(m.Name, spec.Ready) && o.believes(m) })
 	own := readinessOf(m)
 	delayed := t.livenessDelay > 0 && t.startup == nil && own.given() && tellsReady(m)
-	if !asked && !delayed {
+	if !asked && !delayed || m.notifies() {
 		return nil
 	}
 	var probes []spec.Probe
@@ -88,9 +89,9 @@ func readyProbes(m *member, all members, t taken, n *Notes) []spec.Probe {
 	return probes
 }
 
-// readyProbe is the container's own readiness probe with the delay and the number
-// of successes that the kubelet keeps, nil when it has none.
-func readyProbe(m *member, own probe, n *Notes) *spec.Probe {
+// readyProbe returns the container's own readiness probe with the delay and the
+// number of successes that the kubelet applies, or nil if it has none.
+func readyProbe(m *member, own probe, n *messages.Notes) *spec.Probe {
 	if own.taken == nil {
 		return newProbe(m.container, "readinessProbe", own, n)
 	}
@@ -99,8 +100,8 @@ func readyProbe(m *member, own probe, n *Notes) *spec.Probe {
 	return &p
 }
 
-// startupProbe is the container's own, nil when it has none.
-func startupProbe(m *member, n *Notes) *spec.Probe {
+// startupProbe returns the container's own startup probe, or nil if it has none.
+func startupProbe(m *member, n *messages.Notes) *spec.Probe {
 	own := startupOf(m)
 	if own.taken != nil {
 		return own.taken
@@ -112,14 +113,14 @@ func startupProbe(m *member, n *Notes) *spec.Probe {
 	return p
 }
 
-// newProbe puts a probe into the spec's words.
-func newProbe(c container, place string, from probe, n *Notes) *spec.Probe {
+// newProbe converts a probe to the form of the spec.
+func newProbe(c container, field string, from probe, n *messages.Notes) *spec.Probe {
 	p := from.of
 	if p == nil {
 		return nil
 	}
 	if !from.known() {
-		n.refuse(c.place(), place+": koordinator cannot run a probe of this kind: use exec, httpGet with HTTP/1.1, tcpSocket, or grpc without TLS")
+		n.Refuse(c.place().Field(field), messages.UnsupportedProbe, "", "koordinator cannot run a probe of this kind", "Use exec, httpGet with HTTP/1.1, tcpSocket, or grpc without TLS")
 		return nil
 	}
 	own := spec.Probe{
@@ -131,9 +132,9 @@ func newProbe(c container, place string, from probe, n *Notes) *spec.Probe {
 	case p.Exec != nil:
 		own.Exec = &spec.Exec{Command: expandAll(p.Exec.Command, c.Env)}
 	case p.HTTPGet != nil:
-		own.HTTP = httpGet(c, place, p.HTTPGet, n)
+		own.HTTP = httpGet(c, field, p.HTTPGet, n)
 	case p.TCPSocket != nil:
-		own.TCP = &spec.TCPSocket{Port: portOf(c, place, p.TCPSocket.Port, n), Host: p.TCPSocket.Host}
+		own.TCP = &spec.TCPSocket{Port: portOf(c, field, p.TCPSocket.Port, n), Host: p.TCPSocket.Host}
 	default:
 		own.GRPC = &spec.GRPC{Port: int(p.GRPC.Port)}
 		if p.GRPC.Service != nil {
@@ -143,17 +144,17 @@ func newProbe(c container, place string, from probe, n *Notes) *spec.Probe {
 	return &own
 }
 
-func httpGet(c container, place string, g *corev1.HTTPGetAction, n *Notes) *spec.HTTPGet {
-	own := &spec.HTTPGet{Path: g.Path, Port: portOf(c, place, g.Port, n), Host: g.Host, Scheme: string(g.Scheme)}
+func httpGet(c container, field string, g *corev1.HTTPGetAction, n *messages.Notes) *spec.HTTPGet {
+	own := &spec.HTTPGet{Path: g.Path, Port: portOf(c, field, g.Port, n), Host: g.Host, Scheme: string(g.Scheme)}
 	for _, h := range g.HTTPHeaders {
 		own.Headers = append(own.Headers, spec.Header{Name: h.Name, Value: h.Value})
 	}
 	return own
 }
 
-// portOf is a port's number. As for the kubelet, a name is one of the container's
-// own ports, and only then a number written as text.
-func portOf(c container, place string, p intstr.IntOrString, n *Notes) int {
+// portOf returns a port's number. As in the kubelet, a string is the name of one
+// of the container's own ports, or otherwise a number.
+func portOf(c container, field string, p intstr.IntOrString, n *messages.Notes) int {
 	if p.Type == intstr.Int {
 		return p.IntValue()
 	}
@@ -169,36 +170,36 @@ func portOf(c container, place string, p intstr.IntOrString, n *Notes) int {
 	if number, err := strconv.Atoi(p.StrVal); err == nil {
 		return number
 	}
-	has := "none has a name"
+	has := "it has no named port"
 	if len(names) > 0 {
-		has = "has: " + strings.Join(names, ", ")
+		has = "it has " + strings.Join(names, ", ")
 	}
-	n.refuse(c.place(), fmt.Sprintf("%s: no port %q among the container's ports (%s): name one of them or write a number", place, p.StrVal, has))
+	n.Refuse(c.place().Field(field), messages.UnknownPort, p.StrVal, fmt.Sprintf("the container has no port %q (%s), so koordinator cannot run the check", p.StrVal, has), "Use the name of one of its ports, or a number")
 	return 1
 }
 
-// newHook puts a hook into the spec's words. The kubelet expands no $(VAR) in
-// hooks.
-func newHook(c container, place string, h *corev1.LifecycleHandler, n *Notes) *spec.Handler {
-	if c.unread(place) || h.HTTPGet != nil && !speaksHTTP1(h.HTTPGet) {
-		n.refuse(c.place(), place+": koordinator cannot run a hook with these fields: use exec, httpGet with HTTP/1.1, or sleep")
+// newHook converts a hook to the form of the spec. The kubelet does not expand
+// $(VAR) in hooks.
+func newHook(c container, field string, h *corev1.LifecycleHandler, n *messages.Notes) *spec.Handler {
+	if c.unread(field) || h.HTTPGet != nil && !speaksHTTP1(h.HTTPGet) {
+		n.Refuse(c.place().Field(field), messages.UnsupportedHook, "", "koordinator cannot run a hook with these fields", "Use exec, httpGet with HTTP/1.1, or sleep")
 		return nil
 	}
 	switch {
 	case h.Exec != nil:
 		return &spec.Handler{Exec: &spec.Exec{Command: h.Exec.Command}}
 	case h.HTTPGet != nil:
-		return &spec.Handler{HTTP: httpGet(c, place, h.HTTPGet, n)}
+		return &spec.Handler{HTTP: httpGet(c, field, h.HTTPGet, n)}
 	case h.Sleep != nil:
 		return &spec.Handler{Sleep: &spec.Sleep{Seconds: int(h.Sleep.Seconds)}}
 	}
-	n.refuse(c.place(), place+": koordinator cannot run a hook of this kind, and for tcpSocket the kubelet cannot either: use exec, httpGet or sleep")
+	n.Refuse(c.place().Field(field), messages.UnsupportedHook, "", "koordinator cannot run a hook of this kind", "Use exec, httpGet or sleep")
 	return nil
 }
 
-// expandAll replaces $(VAR) in a probe's command as the kubelet does: from env
-// alone, where a variable without a value of its own (valueFrom) is empty, and
-// $$ stands for $. What is not in env stays as it is.
+// expandAll expands $(VAR) in a probe's command like the kubelet: only from env,
+// where a variable without its own value (valueFrom) is empty, and $$ becomes $.
+// References to other variables stay unchanged.
 func expandAll(command []string, env []corev1.EnvVar) []string {
 	values := map[string]string{}
 	for _, e := range env {

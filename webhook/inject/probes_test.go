@@ -9,8 +9,9 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// As k8s.io/kubernetes/third_party/forked/golang/expansion has it, with the
-// values of ExpandContainerCommandOnlyStatic.
+// The expected values are those of
+// k8s.io/kubernetes/third_party/forked/golang/expansion with the values of
+// ExpandContainerCommandOnlyStatic.
 func TestProbeCommandsAreExpandedAsTheKubeletDoes(t *testing.T) {
 	env := []corev1.EnvVar{
 		{Name: "A", Value: "1"},

@@ -14,16 +14,16 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// answer is what comes of a pod whose commands are not looked up. It is refused, too,
-// where its annotations are wrong.
+// answer returns the result for a pod whose commands are not looked up. The pod
+// also counts as refused if its annotations are invalid.
 func answer(pod *corev1.Pod, settings inject.Settings) (completed inject.Completed, refused bool) {
-	asked, problems := annotations.Read(pod.ObjectMeta)
+	asked, problems := annotations.Read(pod.ObjectMeta, nil)
 	completed = inject.Complete(inject.Plan(pod, asked, settings), inject.Found{})
 	return completed, len(problems)+len(completed.Problems) > 0
 }
 
-// Whatever a pod asks for, it is refused or injected, and then a second call
-// has nothing to do, and every spec is one that the wrapper reads.
+// Every pod is rejected or injected. After an injection, a second call has
+// nothing to do, and the wrapper can parse every spec.
 func TestAnyPod(t *testing.T) {
 	injected, refusals := 0, 0
 	for seed := range uint64(5000) {
@@ -79,13 +79,14 @@ func checkWrapped(t *testing.T, seed uint64, pod *corev1.Pod) {
 		if needsToken && !hasToken {
 			t.Errorf("seed %d: %s has no token", seed, c.Name)
 		}
-		if s.Source == spec.SourceLocal && len(s.Wrapped) < len(s.StartDeps) {
+		if s.Source == spec.SourceLocal && len(s.Wrapped)+len(s.ReadyEndpoints) < len(s.StartDeps) {
 			t.Errorf("seed %d: %s knows nothing of some of its dependencies: %s", seed, c.Name, s.Encode())
 		}
 	}
 }
 
-// debugged is what kubectl debug --copy-to --keep-annotations makes of a pod.
+// debugged returns the copy of a pod that kubectl debug --copy-to
+// --keep-annotations creates.
 func debugged(pod *corev1.Pod) *corev1.Pod {
 	dup := pod.DeepCopy()
 	dup.Labels, dup.Name, dup.Spec.ShareProcessNamespace = nil, "copy", new(true)
@@ -100,7 +101,7 @@ func debugged(pod *corev1.Pod) *corev1.Pod {
 	return dup
 }
 
-// Whatever was injected can be copied, and the copy is injected like any pod.
+// Every injected pod can be copied, and the copy is injected like any other pod.
 func TestCopiesOfAnyPod(t *testing.T) {
 	byImage := testSettings()
 	byImage.Delivery = inject.ByImageVolume

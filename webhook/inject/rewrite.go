@@ -9,9 +9,9 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Rewrite is the patch after which the pod runs as completed, empty when there is
-// nothing to change. What is already as it should be is left alone, and nothing is
-// written where there are problems.
+// Rewrite returns the patch that makes the pod run as completed. It is empty if
+// there is nothing to change, or if there are problems. Values that are already
+// correct stay unchanged.
 func Rewrite(c Completed) []jsonpatch.Operation {
 	if len(c.Problems) > 0 || len(c.members) == 0 {
 		return nil
@@ -39,14 +39,15 @@ func Rewrite(c Completed) []jsonpatch.Operation {
 	}
 	p.volumes(in, all)
 	p.marks(in, c.members, c.Wrapped)
-	p.install(in, c.members, c.Wrapped) // last, as it moves the other init containers
+	p.install(in, c.members, c.Wrapped) // last, because it moves the other init containers
 	return p
 }
 
-// marks label the pod for the reconciler and people. Nothing relies on them
-// when a pod comes in; the grant relies on the label, in enabled namespaces.
+// marks labels the pod for the reconciler and for users. The webhook does not
+// rely on these marks in incoming pods, but in enabled namespaces the grant
+// relies on the label.
 func (p *patch) marks(in *input, all []*instructed, wrapped []string) {
-	mark := Status{Version: in.settings.Version, Wrapped: wrapped, Source: spec.SourceLocal, LookedUp: lookedUp(in.pod, all)}
+	mark := Status{Version: in.settings.Version, Rule: in.asked.Rule, Wrapped: wrapped, Source: spec.SourceLocal, LookedUp: lookedUp(in.pod, all)}
 	for _, m := range all {
 		if m.source != spec.SourceLocal {
 			mark.Source = ""
@@ -56,13 +57,10 @@ func (p *patch) marks(in *input, all []*instructed, wrapped []string) {
 	p.status(in.pod, mark)
 }
 
-// lookedUp are the digests of the images of which a registry was asked what they
-// run, by container: in this call, or in an earlier one that wrapped it.
+// lookedUp returns the digests of the images that were looked up in a registry,
+// by container: in this call, or in the earlier call that wrapped the container.
 func lookedUp(pod *corev1.Pod, wrapped []*instructed) map[string]string {
-	var before Status
-	if text := pod.Annotations[StatusAnnotation]; text != "" {
-		_ = json.Unmarshal([]byte(text), &before) // somebody's own text is none of ours
-	}
+	before := StatusOf(pod)
 	all := map[string]string{}
 	for _, m := range wrapped {
 		digest := m.image

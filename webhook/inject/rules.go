@@ -2,7 +2,6 @@ package inject
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,42 +10,49 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// checkNames refuses wishes for containers that are not there.
-func (in *input) checkNames(n *Notes) {
+// checkNames rejects settings of containers that are not in the pod.
+func (in *input) checkNames(n *messages.Notes) {
 	for _, name := range slices.Sorted(maps.Keys(in.asked.Wishes)) {
 		w := in.asked.Wishes[name]
-		if _, found := in.find(name); !found {
-			for _, place := range slices.Compact(slices.Sorted(maps.Values(w.Places))) {
-				n.refuse(place, in.unknown(name))
+		_, delegated := in.delegated[name]
+		if _, found := in.find(name); !found && !delegated && !in.checkSubject(name, w, n) {
+			for _, place := range sorted(w.Places) {
+				in.refuseMissing(place.Field(""), name, n)
 			}
 		}
 	}
 }
 
-// checkIdle warns of what is asked of containers that are not wrapped.
-func (in *input) checkIdle(all members, n *Notes) {
+// sorted returns the places of settings in the order of their annotations.
+func sorted(places map[string]messages.Place) []messages.Place {
+	return slices.SortedFunc(maps.Values(places), messages.Place.Compare)
+}
+
+// checkIdle warns of settings of containers that are not wrapped.
+func (in *input) checkIdle(all members, n *messages.Notes) {
 	for _, c := range in.containers {
-		if all.named(c.Name) != nil {
+		if _, delegated := in.delegated[c.Name]; delegated || all.named(c.Name) != nil {
 			continue
 		}
-		for _, place := range slices.Sorted(maps.Values(in.asked.Wishes[c.Name].Places)) {
-			n.warn(place, fmt.Sprintf("has no effect: %s has no dependency and no other setting, and nothing depends on it", c.place()))
+		for _, place := range sorted(in.asked.Wishes[c.Name].Places) {
+			n.Warn(place, messages.NoEffect, c.Name, fmt.Sprintf("the setting has no effect, because %q has no dependency and no other setting, and no container depends on it", c.Name), "Remove it, or add a dependency")
 		}
 	}
 	if len(all) > 0 {
 		return
 	}
-	for _, place := range slices.Sorted(maps.Values(in.asked.Rest.Places)) {
-		n.warn(place, "it is for every wrapped container, but none is: give a container a dependency")
+	for _, place := range sorted(in.asked.Rest.Places) {
+		n.Warn(place, messages.NoContainerWrapped, "", "the setting has no effect, because it applies to containers that run under koordinator, and this pod has none", "Add a dependency to a container")
 	}
 }
 
-// checkDependencies refuses each dependency that can never come true, and returns
-// those.
-func (in *input) checkDependencies(n *Notes) map[pair]bool {
+// checkDependencies rejects each dependency that can never come true, and returns
+// these dependencies.
+func (in *input) checkDependencies(n *messages.Notes) map[pair]bool {
 	refused := map[pair]bool{}
 	for _, c := range in.containers {
 		w, asked := in.asked.Wishes[c.Name]
@@ -59,7 +65,7 @@ func (in *input) checkDependencies(n *Notes) map[pair]bool {
 			}
 		}
 		if c.init() && len(w.Spec.StopDeps) > 0 {
-			n.refuse(w.Places["stopDeps"], "an init container cannot have stop dependencies, the kubelet would start it again: remove them")
+			n.Refuse(w.Places["stopDeps"], messages.InitStopDependency, c.Name, fmt.Sprintf("the init container %q cannot have stop dependencies, because the kubelet would start it again", c.Name), "Remove them")
 			continue
 		}
 		for _, d := range w.Spec.StopDeps {
@@ -68,97 +74,120 @@ func (in *input) checkDependencies(n *Notes) map[pair]bool {
 			}
 		}
 	}
+	in.checkAbsentSubjects(n)
 	return refused
 }
 
-// checkTarget looks up the container that a dependency is on. One that another
-// webhook may still add need not be there yet, and an optional one need not be
-// there at all. It reports whether the dependency can come true.
-func (in *input) checkTarget(place string, c container, d spec.Dependency, check func(place string, c, on container, d spec.Dependency, n *Notes), n *Notes) bool {
+// checkTarget checks the container that a dependency is on. A container that
+// another webhook may still add need not be in the pod yet, and the container of
+// an optional dependency need not be in the pod at all. checkTarget reports
+// whether the dependency can come true.
+func (in *input) checkTarget(place messages.Place, c container, d spec.Dependency, check func(dependency, *messages.Notes), n *messages.Notes) bool {
 	before := len(n.Problems)
 	on, found := in.find(d.Container)
 	switch {
 	case found:
-		check(place, c, on, d, n)
+		check(dependency{place, c, on, d}, n)
 	case in.late(d.Container):
 	case d.Optional:
-		n.warn(place, in.unknown(d.Container)+", so the optional start dependency is ignored")
+		n.Warn(place, messages.UnknownOptional, d.Container, "the optional start dependency is ignored: "+in.unknown(d.Container), in.meant(d.Container))
 	default:
-		n.refuse(place, in.unknown(d.Container))
+		in.refuseMissing(place, d.Container, n)
 	}
 	return len(n.Problems) == before
 }
 
-func checkStart(place string, c, on container, d spec.Dependency, n *Notes) {
+// dependency is a dependency of a container on another one in the pod.
+type dependency struct {
+	place messages.Place
+	c, on container
+	spec.Dependency
+}
+
+// refuse rejects the dependency. why continues a sentence that begins with the
+// name of the target container.
+func (d dependency) refuse(n *messages.Notes, code messages.Code, why, remedy string) {
+	n.Refuse(d.place, code, d.String(), fmt.Sprintf("%q %s", d.Container, why), remedy)
+}
+
+// warn warns of the dependency.
+func (d dependency) warn(n *messages.Notes, code messages.Code, what, remedy string) {
+	n.Warn(d.place, code, d.String(), what, remedy)
+}
+
+func checkStart(d dependency, n *messages.Notes) {
+	c, on := d.c, d.on
 	forGood := d.Condition == spec.Exited || d.Condition == spec.Succeeded
 	switch {
 	case c.init() && !on.init():
-		n.refuse(place, fmt.Sprintf("%q starts only after every init container, so the init container %q would wait for ever: wait for an earlier init container, or remove it", on.Name, c.Name))
+		d.refuse(n, messages.WaitsForLater, fmt.Sprintf("starts only after every init container, so the init container %q would wait indefinitely", c.Name), "Wait for an earlier init container, or remove the dependency")
 	case c.init() && on.order > c.order:
-		n.refuse(place, fmt.Sprintf("%q comes after %q in initContainers and starts only after it, so the wait would never end: swap the two, or remove it", on.Name, c.Name))
+		d.refuse(n, messages.WaitsForLater, fmt.Sprintf("comes after %q in initContainers and starts only after it, so %q would wait indefinitely", c.Name, c.Name), "Swap the two, or remove the dependency")
 	case on.runsToEnd() && d.Condition == spec.Ready:
-		n.refuse(place, fmt.Sprintf(`%q is an init container and is never ready: write "%s=succeeded"`, on.Name, on.Name))
+		d.refuse(n, messages.InitNeverReady, "is an init container, and an init container never becomes ready", fmt.Sprintf("Write \"%s=succeeded\"", on.Name))
 	case forGood && on.restarts() == corev1.RestartPolicyAlways:
-		n.refuse(place, fmt.Sprintf(`%q is restarted for ever (restartPolicy: Always), so %q never comes true: wait for ready or started, or give it another restartPolicy`, on.Name, d))
+		d.refuse(n, messages.NeverTrue, fmt.Sprintf("always restarts (restartPolicy: Always), so %q is never met", d), "Wait for ready or started, or set another restartPolicy")
 	case forGood && !on.canExit(d.Condition):
-		n.refuse(place, fmt.Sprintf(`%q is started again by its restartPolicyRules whenever it exits in such a way, so %q never comes true: wait for ready or started, or change the rules`, on.Name, d))
+		d.refuse(n, messages.NeverTrue, fmt.Sprintf("restarts after every such exit (restartPolicyRules), so %q is never met", d), "Wait for ready or started, or change the rules")
 	}
 }
 
-func checkStop(place string, c, on container, d spec.Dependency, n *Notes) {
+func checkStop(d dependency, n *messages.Notes) {
+	c, on := d.c, d.on
+	const onDeletion = "it only affects the order when the pod is deleted"
 	switch {
 	case on.runsToEnd():
-		n.refuse(place, fmt.Sprintf("%q is an init container and has exited before %q starts: remove it", on.Name, c.Name))
+		d.refuse(n, messages.StopDependencyOnInit, fmt.Sprintf("is an init container and exits before %q starts", c.Name), "Remove the dependency")
 	case on.sidecar():
-		n.refuse(place, fmt.Sprintf("%q is a native sidecar (an init container with restartPolicy: Always) and exits only after %q: remove it", on.Name, c.Name))
+		d.refuse(n, messages.StopDependencyOnInit, fmt.Sprintf("is a native sidecar (an init container with restartPolicy: Always) and exits only after %q", c.Name), "Remove the dependency")
 	case on.restarts() == corev1.RestartPolicyAlways:
-		n.warn(place, fmt.Sprintf("%q only orders the shutdown: %q is restarted for ever (restartPolicy: Always)", d, on.Name))
+		d.warn(n, messages.OnlyAtShutdown, fmt.Sprintf("%q does not stop %q at run time, because %q always restarts (restartPolicy: Always); %s", d, c.Name, on.Name, onDeletion), "")
 	case !on.canExit(d.Condition) && len(on.restart().Rules) > 0:
-		n.warn(place, fmt.Sprintf("%q only orders the shutdown: %q is started again by its restartPolicyRules whenever it exits in such a way", d, on.Name))
+		d.warn(n, messages.OnlyAtShutdown, fmt.Sprintf("%q does not stop %q at run time, because the restartPolicyRules of %q restart it after every such exit; %s", d, c.Name, on.Name, onDeletion), "")
 	case !on.canExit(d.Condition):
-		n.warn(place, fmt.Sprintf("%q never holds: %q is restarted when it fails (restartPolicy: OnFailure)", d, on.Name))
+		d.warn(n, messages.StopNeverHolds, fmt.Sprintf("%q is never met, because %q restarts when it fails (restartPolicy: OnFailure)", d, on.Name), "Remove the dependency, or set restartPolicy: Never")
 	case c.restarts() == corev1.RestartPolicyAlways:
-		n.warn(place, fmt.Sprintf("%q is started again each time it was stopped (restartPolicy: Always)", c.Name))
+		d.warn(n, messages.RestartedAfterStop, fmt.Sprintf("%q restarts after each stop (restartPolicy: Always)", c.Name), "")
 	}
 }
 
-// checkMember warns of settings of a wrapped container that do less than they
-// seem to, and refuses a hook that would come too early.
-func (in *input) checkMember(m *instructed, n *Notes) {
+// checkMember warns of settings of a wrapped container that have less effect than
+// they seem to have, and rejects a hook that would run too early.
+func (in *input) checkMember(m *instructed, n *messages.Notes) {
 	if m.Name == "" || !spec.IsName(m.Name) {
-		n.refuse(m.place(), `invalid name: a container's name has at most 63 lowercase letters, digits and "-", and begins and ends with a letter or a digit`)
+		n.Refuse(m.place().Field("name"), messages.InvalidName, m.Name, "koordinator cannot run a container with an invalid name", `Use at most 63 lowercase letters, digits and "-", with a letter or digit at both ends`)
 	}
-	checkGrace(m, n)
+	checkGrace(m, in.asked.placeOf(m.Name, "stopDelay"), n)
 	checkStopTimeout(m, in.asked.placeOf(m.Name, "stopTimeout"), n)
 	checkUngated(m.member, in.asked.placeOf(m.Name, "gate"), n)
-	if place := m.wish.Places["exitHTTP"]; place != "" && m.restart.Policy == spec.RestartAlways && len(m.restart.Rules) == 0 {
-		n.warn(place, fmt.Sprintf("is never sent: %q is restarted for ever (restartPolicy: Always)", m.Name))
+	if place := m.wish.Places["exitHTTP"]; !place.None() && m.restart.Policy == spec.RestartAlways && len(m.restart.Rules) == 0 {
+		n.Warn(place, messages.ExitHTTPNeverSent, "", fmt.Sprintf("the request is never sent, because %q always restarts (restartPolicy: Always)", m.Name), "Remove it, or set another restartPolicy")
 	}
-	if place := m.wish.Places["stopHTTP"]; place != "" && len(m.stopDeps) == 0 {
-		n.warn(place, fmt.Sprintf("has no effect: %q has no stop dependency, and when the pod is stopped it is asked by its signal", m.Name))
+	if place := m.wish.Places["stopHTTP"]; !place.None() && len(m.stopDeps) == 0 {
+		n.Warn(place, messages.StopHTTPUnused, "", fmt.Sprintf("the request is never sent, because %q has no stop dependency; when the pod is deleted, its command receives the stop signal instead", m.Name), "Remove it, or add a stop dependency")
 	}
 	m.checkSpec(n)
 }
 
-// checkSpec refuses what the wrapper would refuse in the spec: what the API server
-// checks in the pod only after us. What else is wrong says more than that.
-func (m *instructed) checkSpec(n *Notes) {
+// checkSpec rejects settings that the wrapper would reject in the spec, because
+// the API server checks them in the pod only after the webhook. It reports
+// nothing if there are other problems, because these are more specific.
+func (m *instructed) checkSpec(n *messages.Notes) {
 	if len(n.Problems) > 0 || !m.takesFromPod() {
 		return
 	}
-	_, err := spec.Parse(m.text)
-	var problems spec.Problems
-	errors.As(err, &problems)
-	for _, p := range problems {
-		n.refuse(m.place(), inPod(m.member, p))
+	for _, p := range m.spec.Check() {
+		name, text := inPod(m.member, p)
+		n.Refuse(m.place().Field(name), messages.InvalidPodField, p.Value, "koordinator cannot use this setting: "+text, p.Remedy)
 	}
 }
 
-// inPod is a problem of the spec by the name of the pod's field that it was
-// taken from.
-func inPod(m *member, p spec.Problem) string {
-	field, text := p.Field, p.Text
-	if field == "readyProbes" { // of the startup probe, if any, and the readiness probe
+// inPod returns the pod's field from which a part of the spec was taken, and what
+// is wrong with it.
+func inPod(m *member, p spec.Problem) (name, text string) {
+	field := p.Field
+	text = p.Text
+	if field == "readyProbes" { // of the startup probe, if any, and of the readiness probe
 		index, rest, _ := strings.Cut(text, ": ")
 		field, text = "readiness", rest
 		if index == "[0]" && startupOf(m).given() {
@@ -169,85 +198,90 @@ func inPod(m *member, p spec.Problem) string {
 		"liveness": "livenessProbe", "readiness": "readinessProbe", "postStart": "lifecycle.postStart", "preStop": "lifecycle.preStop",
 		"restart": "restartPolicyRules", "messagePath": "terminationMessagePath",
 	}
-	return cmp.Or(names[field], field) + ": " + text
+	return cmp.Or(names[field], field), text
 }
 
-// takesFromPod reports whether the spec holds what the API server checks in the
-// pod only after us: probes, hooks, rules, a path.
+// takesFromPod reports whether the spec contains values that the API server
+// checks in the pod only after the webhook: probes, hooks, rules or a path.
 func (m *instructed) takesFromPod() bool {
 	s := m.spec
 	return len(s.ReadyProbes)+len(s.Restart.Rules) > 0 || s.StartupProbe != nil || s.Liveness != nil || s.Readiness != nil || s.PostStart != nil || s.PreStop != nil || s.MessagePath != spec.Message
 }
 
 // checkGrace warns of a stop delay that leaves the command too little time.
-func checkGrace(m *instructed, n *Notes) {
+func checkGrace(m *instructed, place messages.Place, n *messages.Notes) {
 	grace, delay := m.spec.GracePeriod, m.spec.StopDelay
 	needs := min(m.spec.StopTimeout, max(2*time.Second, grace/4))
+	const remedy = "Raise the grace period, or shorten the delay"
 	switch {
 	case delay == 0 || delay+needs <= grace:
 	case delay >= grace:
-		n.warn(m.place(), fmt.Sprintf("stop-delay %s leaves nothing of terminationGracePeriodSeconds: %d: the kubelet kills the command before it is asked to stop: raise the grace period or shorten the delay", delay, grace/time.Second))
+		n.Warn(place, messages.StopDelayTooLong, delay.String(), fmt.Sprintf("the kubelet kills %q before it receives its stop signal, because the stop delay %s is not shorter than terminationGracePeriodSeconds: %d", m.Name, delay, grace/time.Second), remedy)
 	default:
-		n.warn(m.place(), fmt.Sprintf("stop-delay %s leaves only %s of terminationGracePeriodSeconds: %d until the kubelet kills the command: raise the grace period or shorten the delay", delay, grace-delay, grace/time.Second))
+		n.Warn(place, messages.StopDelayTooLong, delay.String(), fmt.Sprintf("the kubelet kills %q %s after its stop signal, because the stop delay %s uses most of terminationGracePeriodSeconds: %d", m.Name, grace-delay, delay, grace/time.Second), remedy)
 	}
 }
 
-// checkStopTimeout warns of a stop timeout that somebody asked for and that the
-// kubelet does not wait for when the pod is stopped. The default is nobody's
-// wish.
-func checkStopTimeout(m *instructed, place string, n *Notes) {
-	if grace := m.spec.GracePeriod; place != "" && m.spec.StopTimeout > grace {
-		n.warn(place, fmt.Sprintf("%s is longer than terminationGracePeriodSeconds: %d, after which the kubelet kills the command when the pod is stopped: raise the grace period or shorten the timeout", m.spec.StopTimeout, grace/time.Second))
+// checkStopTimeout warns of an explicit stop timeout that exceeds the grace
+// period, because the kubelet does not wait for it when the pod is deleted. The
+// default causes no warning.
+func checkStopTimeout(m *instructed, place messages.Place, n *messages.Notes) {
+	if grace := m.spec.GracePeriod; !place.None() && m.spec.StopTimeout > grace {
+		n.Warn(place, messages.StopTimeoutTooLong, m.spec.StopTimeout.String(), fmt.Sprintf("when the pod is deleted, the kubelet kills %q before its stop timeout %s has passed, because terminationGracePeriodSeconds is %d", m.Name, m.spec.StopTimeout, grace/time.Second),
+			"Raise the grace period, or shorten the timeout")
 	}
 }
 
-// checkReadiness warns of a wait for readiness where no probe tells of it, once
-// for each container that is waited for.
-func (in *input) checkReadiness(all members, n *Notes) {
+// checkReadiness warns of a wait for readiness that no probe can show, once for
+// each target container.
+func (in *input) checkReadiness(all members, n *messages.Notes) {
 	warned := map[string]bool{}
 	for _, m := range all {
 		for _, d := range m.startDeps {
 			on, found := in.find(d.Container)
-			if !found || d.Condition != spec.Ready || warned[on.Name] || on.runsToEnd() || probed(on, all) {
+			if !found || d.Condition != spec.Ready || in.readyEndpoint(d, all) != "" || warned[on.Name] || on.runsToEnd() || probed(on, all) {
 				continue
 			}
 			warned[on.Name] = true
-			text := fmt.Sprintf("%q is not wrapped and has no readinessProbe, so it counts as ready as soon as it runs: give it one", on.Name)
+			remedy := "Add a readinessProbe"
 			if all.named(on.Name) != nil {
-				d.Condition = spec.Started
-				text = fmt.Sprintf("%q has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write %q", on.Name, d)
+				started := spec.Dependency{Container: d.Container, Condition: spec.Started, Optional: d.Optional}
+				remedy = fmt.Sprintf("Add a readinessProbe, or write %q", started)
 			}
-			n.warn(in.asked.placeOf(m.Name, "startDeps"), text)
+			n.Warn(in.asked.placeOf(m.Name, "startDeps"), messages.NoReadinessProbe, d.String(), fmt.Sprintf("%q has no readinessProbe, so it counts as ready as soon as its command runs", on.Name), remedy)
 		}
 	}
 }
 
-// probed reports whether a probe of the container's own tells when it is ready.
+// probed reports whether one of the container's own probes shows when it is
+// ready.
 func probed(c container, all members) bool {
 	if m := all.named(c.Name); m != nil {
-		return startupOf(m).given() || readinessOf(m).given()
+		return m.notifies() || startupOf(m).given() || readinessOf(m).given()
 	}
 	return c.StartupProbe != nil || c.ReadinessProbe != nil
 }
 
-// checkUngated tells what comes of leaving the probes and hooks of a waiting
-// container alone.
-func checkUngated(m *member, place string, n *Notes) {
+// checkUngated warns of the consequences of leaving the probes and hooks of a
+// waiting container unchanged.
+func checkUngated(m *member, place messages.Place, n *messages.Notes) {
 	if !m.waits() || m.runsToEnd() || !m.wish.NoGate {
 		return
 	}
 	if m.Lifecycle != nil && m.Lifecycle.PostStart != nil {
-		n.refuse(place, fmt.Sprintf("the lifecycle.postStart hook of %q would run while the container still waits for its start dependencies, and keep later containers from starting: remove the hook, the start dependencies or gate: false", m.Name))
+		n.Refuse(place, messages.PostStartUngated, "", fmt.Sprintf("the lifecycle.postStart hook of %q would run while the container waits for its start dependencies, and keep later containers from starting", m.Name),
+			"Remove the hook, the start dependencies, or gate: false")
+		return
 	}
 	text := fmt.Sprintf("%q counts as started while it waits", m.Name)
 	if m.ReadinessProbe == nil {
 		text = fmt.Sprintf("%q counts as started and ready while it waits", m.Name)
 	}
 	if m.StartupProbe != nil || m.LivenessProbe != nil {
-		text += ", and its startupProbe or livenessProbe may end the wait"
+		text += ", and the kubelet may restart it when its startupProbe or livenessProbe fails"
 	}
-	n.warn(place, text)
+	n.Warn(place, messages.Ungated, "", text, "Remove gate: false")
 }
 
-// arrows writes a path as users read it: a → b → a.
+// arrows formats a path for users: a → b → a.
 func arrows(path []string) string { return strings.Join(path, " → ") }

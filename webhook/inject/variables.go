@@ -9,40 +9,44 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"koordinator.io/koordinator/webhook/messages"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// ourEnv are the variables that wrapped containers have from nobody but us.
+// ourEnv are the variables that only koordinator sets in wrapped containers.
 var ourEnv = []string{spec.Env, spec.EnvMisspelt, spec.EnvPodName, spec.EnvPodNamespace, spec.EnvPodIP}
 
-// maxString is what Linux takes as one string of a program's environment, its
-// end included (execve(2), MAX_ARG_STRLEN).
+// maxString is the maximum size that Linux accepts for one string of a program's
+// environment, including its terminating null byte (execve(2), MAX_ARG_STRLEN).
 const maxString = 128 << 10
 
-// checkSize refuses a spec that is too long for a variable.
-func (m *instructed) checkSize(n *Notes) {
+// checkSize rejects a spec that is too long for a variable.
+func (m *instructed) checkSize(n *messages.Notes) {
 	if len(spec.Env)+len("=")+len(m.text) >= maxString {
-		n.refuse(m.place(), fmt.Sprintf("what koordinator has to know of this container takes %d bytes, and an environment variable has room for %d: shorten its probes and hooks", len(m.text), maxString))
+		n.Refuse(m.place(), messages.SpecTooLong, "", fmt.Sprintf("KOORDINATOR_SPEC has %d bytes; the limit of an environment variable is %d", len(m.text), maxString), "Shorten the container's probes and hooks")
 	}
 }
 
-// checkEnv refuses variables of our names that are not ours.
-func (m *instructed) checkEnv(n *Notes) {
+// checkEnv rejects variables with koordinator's names that koordinator did not
+// set.
+func (m *instructed) checkEnv(n *messages.Notes) {
 	m.checkSize(n)
 	if !slices.ContainsFunc(m.Env, isOurs) {
 		return
 	}
 	_, _, foreign := m.compareEnv()
 	for _, name := range foreign {
-		n.refuse(m.place(), fmt.Sprintf("env %s: koordinator knows it from the annotations and the pod: remove it", name))
+		n.Refuse(m.place().Field("env").Item(name), messages.ReservedVariable, name, "the environment variable is reserved for koordinator", "Remove it")
 	}
 }
 
 func isOurs(e corev1.EnvVar) bool { return slices.Contains(ourEnv, e.Name) }
 
-// compareEnv finds which of our variables, the spec and the pod's address, are
-// missing, where the spec of an earlier call stands that is not the present one, -1
-// for nowhere, and which variables have our names without being ours.
+// compareEnv compares koordinator's variables, the spec and the pod's address,
+// with those of the container. missing are the variables that the container
+// lacks, stale is the index of an earlier call's spec that differs from the
+// current one, or -1, and foreign are variables with koordinator's names that
+// koordinator did not set.
 func (m *instructed) compareEnv() (missing []corev1.EnvVar, stale int, foreign []string) {
 	stale = -1
 	missing = []corev1.EnvVar{
@@ -70,7 +74,7 @@ func (m *instructed) compareEnv() (missing []corev1.EnvVar, stale int, foreign [
 	return missing, stale, foreign
 }
 
-// env hands over the spec and the pod's address.
+// env writes the spec and the pod's address.
 func (p *patch) env(m *instructed) {
 	missing, stale, _ := m.compareEnv()
 	if stale >= 0 {
@@ -79,13 +83,14 @@ func (p *patch) env(m *instructed) {
 	push(p, len(m.Env), missing, m.pointer("env")...)
 }
 
-// escape doubles every $, since the kubelet expands $(VAR) in values and makes
-// $ of $$.
+// escape doubles every $, because the kubelet expands $(VAR) in values and
+// replaces $$ by $.
 func escape(text string) string { return strings.ReplaceAll(text, "$", "$$") }
 
-// written is the spec that an earlier call gave the container, maybe in the pod
-// that this one is a copy of; none where Container is "". Only hooks and probes
-// of which we are in the place are taken from it.
+// written returns the spec that an earlier call gave the container, possibly in
+// the pod that this one is a copy of. Its Container is "" if there is none. Only
+// values that koordinator has replaced in the container, or looked up for it, are
+// taken from it.
 func written(c container) spec.Spec {
 	ours := slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return sameMount(m, recordMount(c.Name)) })
 	for _, e := range c.Env {

@@ -1,28 +1,29 @@
 package inject
 
 import (
-	"fmt"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"koordinator.io/koordinator/webhook/messages"
 )
 
 // recordLimit bounds the records of a pod: a few KiB for each container, and
-// room to replace them.
+// space to replace them.
 const recordLimit = 16 << 20
 
 // fileMode is the API server's default mode of downward API and projected files.
 const fileMode = 0o644
 
-// ourVolumeNames are the names of the volumes that only we add.
+// ourVolumeNames are the names of the volumes that only koordinator adds.
 var ourVolumeNames = []string{BinVolume, PodinfoVolume, RecordVolume, APIVolume}
 
-// byImage reports whether the wrapper's image is a volume of the pod, which is
-// as it was in an earlier call. Nobody clears the records of an earlier sandbox
-// then, and in the node's network nothing tells sandboxes apart: there it is
-// the init container's task.
+// byImage reports whether the wrapper's image is a volume of the pod. A volume of
+// an earlier call decides. Without the init container, nothing clears the records
+// of an earlier sandbox. With the host network, sandboxes cannot be
+// distinguished, so the init container is required there.
 func byImage(pod *corev1.Pod, settings Settings) bool {
 	if pod.Spec.HostNetwork {
 		return false
@@ -35,24 +36,24 @@ func byImage(pod *corev1.Pod, settings Settings) bool {
 	return settings.Delivery == ByImageVolume || settings.Delivery == ByNodes && settings.ImageVolumes()
 }
 
-// checkVolumes refuses others of our names.
-func (in *input) checkVolumes(n *Notes) {
+// checkVolumes rejects other volumes with koordinator's names.
+func (in *input) checkVolumes(n *messages.Notes) {
 	var ours []corev1.Volume
 	for i, v := range in.pod.Spec.Volumes {
 		isSame := func(other corev1.Volume) bool { return other.Name == v.Name }
 		if !slices.Contains(ourVolumeNames, v.Name) || slices.ContainsFunc(in.pod.Spec.Volumes[:i], isSame) {
-			continue // the API server refuses the second of a name
+			continue // the API server rejects the second volume of a name
 		}
 		if ours == nil {
 			ours = in.ourVolumes()
 		}
 		if our := ours[slices.IndexFunc(ours, isSame)]; !serves(v, our) {
-			n.refuse(fmt.Sprintf("volume %q", v.Name), "the name is reserved for koordinator: give this volume another one")
+			n.Refuse(messages.Volume(v.Name), messages.ReservedVolume, v.Name, reservedName, "Rename the volume")
 		}
 	}
 }
 
-// volumes adds those of ours that the pod does not have.
+// volumes adds koordinator's volumes that the pod does not have yet.
 func (p *patch) volumes(in *input, all members) {
 	needless := func(our corev1.Volume) bool {
 		return our.Name == APIVolume && !slices.ContainsFunc(all, (*member).mountsToken) ||
@@ -61,8 +62,9 @@ func (p *patch) volumes(in *input, all members) {
 	push(p, len(in.pod.Spec.Volumes), slices.DeleteFunc(in.ourVolumes(), needless), "spec", "volumes")
 }
 
-// serves reports whether a volume does what ours does. Others may have changed
-// the rest since we added it: policies set size limits, the API server defaults.
+// serves reports whether a volume is equivalent to one of koordinator's. Others
+// may have changed the rest since it was added: policies set size limits, and the
+// API server sets defaults.
 func serves(v, our corev1.Volume) bool {
 	switch {
 	case our.Image != nil: // of a mirror, or of another release
@@ -75,8 +77,8 @@ func serves(v, our corev1.Volume) bool {
 	return v.DownwardAPI != nil && equality.Semantic.DeepEqual(v.DownwardAPI.Items, our.DownwardAPI.Items)
 }
 
-// ourVolumes are written out in full, as the API server would fill them in, so
-// that they are known again.
+// ourVolumes returns koordinator's volumes with all defaults that the API server
+// would set, so that they can be recognized later.
 func (in *input) ourVolumes() []corev1.Volume {
 	bin := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	if in.byImage {
@@ -96,7 +98,7 @@ func (in *input) ourVolumes() []corev1.Volume {
 	}
 }
 
-// podField is a file with a field of the pod's metadata.
+// podField returns a file that contains a field of the pod's metadata.
 func podField(name string) corev1.DownwardAPIVolumeFile {
 	return corev1.DownwardAPIVolumeFile{
 		Path:     name,

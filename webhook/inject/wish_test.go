@@ -28,7 +28,8 @@ func TestWhoTakesPart(t *testing.T) {
 		{"no init container that has ended by then", "Never init:migrate main", []string{"start-deps", "main: migrate=succeeded"}, []string{"main"}},
 		{"an init container that waits", "Never sidecar:proxy init:migrate main", []string{"start-deps", "migrate: proxy=started"}, []string{"proxy", "migrate"}},
 		{"nobody whom another webhook adds", "Never main istio-proxy", []string{"start-deps", "main: istio-proxy"}, []string{"main"}},
-		{"unless it is asked to", "Never main istio-proxy", []string{"start-deps", "main: istio-proxy", "stop-deps", "istio-proxy: main"}, []string{"main", "istio-proxy"}},
+		{"whose stop others carry out", "Never main istio-proxy", []string{"start-deps", "main: istio-proxy", "stop-deps", "istio-proxy: main"}, []string{"main"}},
+		{"unless it is asked to", "Never main istio-proxy", []string{"stop-deps", "istio-proxy: main", "stop-delay", "istio-proxy: 1s"}, []string{"main", "istio-proxy"}},
 		{"all beside an essential one", "Never init:migrate main proxy log", []string{"essential", "main"}, []string{"main", "proxy", "log"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -46,14 +47,15 @@ func TestWhoTakesPart(t *testing.T) {
 func TestSettingsOfNobodyAreWarnedOf(t *testing.T) {
 	pod := sketch.Pod("Never a", sketch.Annotations("stop-timeout", "5s", "command", "a: [/a]", "mode", "a: exec", "gate", "false"))
 	check(t, pod, strings.Join([]string{
-		`Warning: koordinator.io/command: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it`,
-		`Warning: koordinator.io/mode: container "a": has no effect: container "a" has no dependency and no other setting, and nothing depends on it`,
-		`Warning: koordinator.io/gate: it is for every wrapped container, but none is: give a container a dependency`,
-		`Warning: koordinator.io/stop-timeout: it is for every wrapped container, but none is: give a container a dependency`,
+		`Warning: metadata.annotations[koordinator.io/command][a]: the setting has no effect, because "a" has no dependency and no other setting, and no container depends on it. Remove it, or add a dependency [KO225]`,
+		`Warning: metadata.annotations[koordinator.io/mode][a]: the setting has no effect, because "a" has no dependency and no other setting, and no container depends on it. Remove it, or add a dependency [KO225]`,
+		`Warning: metadata.annotations[koordinator.io/gate]: the setting has no effect, because it applies to containers that run under koordinator, and this pod has none. Add a dependency to a container [KO226]`,
+		`Warning: metadata.annotations[koordinator.io/stop-timeout]: the setting has no effect, because it applies to containers that run under koordinator, and this pod has none. Add a dependency to a container [KO226]`,
 	}, "\n"))
 }
 
-// What is asked for every container is asked for those that others depend on, too.
+// Settings for every container also apply to containers that are only
+// dependencies of others.
 func TestSettingsOfAllAreThoseOfEachMember(t *testing.T) {
 	specs := specsOf(t, sketch.Pod("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started", "stop-timeout", "5s")))
 	for _, name := range []string{"main", "proxy"} {
@@ -73,7 +75,7 @@ func TestWhoHoldsForWhom(t *testing.T) {
 	}
 }
 
-// An API token of our own is mounted where one is needed.
+// koordinator mounts its own API token only where one is needed.
 func TestWhoGetsAToken(t *testing.T) {
 	pod := sketch.Pod("Never main proxy log", sketch.Annotations("start-deps", "{main: proxy=started, log: proxy=started}", "source", "main: pod"))
 	pod.Spec.Containers[0].VolumeMounts, pod.Spec.Containers[1].VolumeMounts = nil, nil
@@ -97,7 +99,7 @@ func TestWhoGetsAToken(t *testing.T) {
 	}
 }
 
-// The status annotation says where no container asks the API server.
+// The status annotation shows if no container sends requests to the API server.
 func TestTheStatusOfAPodThatAsksNobody(t *testing.T) {
 	for value, want := range map[string]string{
 		"local":       `{"version":"test","wrapped":["main","proxy"],"source":"local"}`,
@@ -130,8 +132,8 @@ func TestTheCommandOfTheAnnotationReplacesArgsToo(t *testing.T) {
 	}
 }
 
-// A variable of the Go runtime stays with the command in a second call, and comes
-// back to it when its value is changed between the two.
+// A variable of the Go runtime stays with the command in a second call. It is
+// also withheld again if its value changes between the two calls.
 func TestVariablesOfTheGoRuntimeInASecondCall(t *testing.T) {
 	pod := sketch.Pod("Never main proxy", sketch.Annotations("stop-deps", "main: proxy"))
 	pod.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "GOGC", Value: "50"}}
@@ -147,7 +149,7 @@ func TestVariablesOfTheGoRuntimeInASecondCall(t *testing.T) {
 	}
 }
 
-// One that other fields refer to stays where it is.
+// A variable that other fields refer to stays unchanged.
 func TestVariablesOfTheGoRuntimeThatOthersReferTo(t *testing.T) {
 	exec := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"sh", "-c", "echo $(GOGC)"}}}, TimeoutSeconds: 1, SuccessThreshold: 1}
 	for name, change := range map[string]func(main *corev1.Container){
@@ -168,7 +170,7 @@ func TestVariablesOfTheGoRuntimeThatOthersReferTo(t *testing.T) {
 	}
 }
 
-// Of a pod that is too large to be explored, pairs of dependencies are compared.
+// In a pod that is too large to be explored, pairs of dependencies are compared.
 func TestB4PairsOfALargePod(t *testing.T) {
 	names := "main proxy migrate"
 	deps := []string{"main: [proxy, migrate=exited]"}
@@ -176,12 +178,12 @@ func TestB4PairsOfALargePod(t *testing.T) {
 		names += fmt.Sprintf(" x%d", i)
 		deps = append(deps, fmt.Sprintf("x%d: migrate=started", i))
 	}
-	const place = `Warning: koordinator.io/start-deps: container "main": `
+	const place = `Warning: metadata.annotations[koordinator.io/start-deps][main]: `
 	for stop, want := range map[string]string{
-		"proxy: migrate": place + `"main" starts when "proxy" is ready and after "migrate=exited" (main → migrate), whose exit stops "proxy" (koordinator.io/stop-deps: container "proxy"): the two hardly ever hold at once: remove one of them`,
-		"migrate: main":  place + `"main" starts only after "migrate=exited" (main → migrate), but "migrate" is stopped by the exit of "main" (koordinator.io/stop-deps: container "migrate"): if "migrate" does not exit by itself, "main" never starts`,
+		"proxy: migrate": place + `"main" rarely starts: it waits until "proxy" is ready, and for "migrate=exited" (main → migrate), which stops "proxy" (koordinator.io/stop-deps). Remove one of these dependencies [KO207]`,
+		"migrate: main":  place + `if "migrate" does not exit by itself, "main" never starts: it starts only after "migrate=exited" (main → migrate), and "migrate" is stopped only after "main" has exited (koordinator.io/stop-deps). Remove one of these dependencies [KO209]`,
 	} {
 		pod := sketch.Pod("Never "+names, sketch.Annotations("start-deps", "{"+strings.Join(deps, ", ")+"}", "stop-deps", stop))
-		check(t, pod, want+"\n"+place+`"proxy" has no readinessProbe, so it counts as ready as soon as its command runs: give it one, or write "proxy=started"`)
+		check(t, pod, want+"\n"+place+`"proxy" has no readinessProbe, so it counts as ready as soon as its command runs. Add a readinessProbe, or write "proxy=started" [KO219]`)
 	}
 }

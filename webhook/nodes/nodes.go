@@ -1,9 +1,9 @@
-// Package nodes takes the nodes of the cluster and reports whether a pod may
-// mount an image as a volume wherever it is scheduled.
+// Package nodes watches the versions of the cluster's nodes and reports whether a
+// pod may mount an image as a volume wherever it is scheduled.
 //
-// It reads what "kubectl get nodes -o wide" prints: some 300 bytes a node, where
-// the nodes themselves have 10 to 20 KiB each. A version that is missing or that it
-// cannot read counts as too old.
+// It reads the output of "kubectl get nodes -o wide", which has about 300 bytes
+// per node, while a Node object has 10 to 20 KiB. A version that is missing or
+// cannot be parsed counts as too old.
 package nodes
 
 import (
@@ -23,9 +23,9 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// The lowest versions that mount an image as a volume without a feature gate:
-// of Kubernetes, of the container runtimes by their name, and of Linux, which has
-// to map user IDs on overlay file systems.
+// The lowest versions that mount an image as a volume without a feature gate: of
+// Kubernetes, of the container runtimes by name, and of Linux, which must map
+// user IDs on overlay file systems.
 var (
 	leastKubelet  = version.MustParseGeneric("1.35")
 	leastKernel   = version.MustParseGeneric("5.14")
@@ -36,33 +36,35 @@ var (
 )
 
 const (
-	every    = 30 * time.Second // between two looks
-	limit    = 30 * time.Second // one look
-	pageSize = 500              // nodes of one answer
+	every    = 30 * time.Second // between two checks
+	limit    = 30 * time.Second // for one check
+	pageSize = 500              // nodes per answer
 )
 
-// tableOf asks the API server for what kubectl prints.
+// tableOf requests the table that kubectl prints.
 const tableOf = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
-// Watcher keeps looking.
+// Watcher checks the nodes periodically.
 type Watcher struct {
 	api rest.Interface // for the core group
 	log *slog.Logger
 
 	able   atomic.Bool
-	reason string // why not, as it was logged last
+	reason string // why not, according to the last check
 }
 
-// New is a watcher that has not looked yet. api is a client for the core group.
+// New returns a watcher that has not checked the nodes yet. api is a client for
+// the core group.
 func New(api rest.Interface, log *slog.Logger) *Watcher {
 	return &Watcher{api: api, log: log, reason: "not looked yet"}
 }
 
 // ImageVolumes reports whether every schedulable node mounts images as volumes,
-// as of the last look. It is false before the first one, and while looks fail.
+// according to the last check. It returns false before the first check and while
+// checks fail.
 func (w *Watcher) ImageVolumes() bool { return w.able.Load() }
 
-// Start looks until ctx ends.
+// Start checks the nodes repeatedly until ctx ends.
 func (w *Watcher) Start(ctx context.Context) error {
 	for {
 		w.look(ctx)
@@ -74,10 +76,10 @@ func (w *Watcher) Start(ctx context.Context) error {
 	}
 }
 
-// NeedLeaderElection reports that every replica looks.
+// NeedLeaderElection returns false: every replica checks the nodes.
 func (*Watcher) NeedLeaderElection() bool { return false }
 
-// look looks once, and logs what has changed.
+// look checks the nodes once, and logs a changed result.
 func (w *Watcher) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -86,13 +88,13 @@ func (w *Watcher) look(ctx context.Context) {
 		reason = err.Error()
 	}
 	if ctx.Err() == nil && reason != w.reason {
-		w.log.Info("looked at the nodes", "imageVolumes", reason == "", "reason", reason)
+		w.log.Info("nodes listed", "imageVolumes", reason == "", "reason", reason)
 	}
 	w.reason = reason
 	w.able.Store(reason == "")
 }
 
-// check returns why a node cannot, nil where all can.
+// check returns why a node cannot mount images, or nil if all nodes can.
 func (w *Watcher) check(ctx context.Context) error {
 	found := 0
 	for next := ""; ; {
@@ -115,7 +117,7 @@ func (w *Watcher) check(ctx context.Context) error {
 	}
 }
 
-// page is one answer of the API server.
+// page returns one answer of the API server.
 func (w *Watcher) page(ctx context.Context, next string) (*metav1.Table, error) {
 	request := w.api.Get().Resource("nodes").SetHeader("Accept", tableOf).Param("includeObject", string(metav1.IncludeNone)).Param("limit", strconv.Itoa(pageSize))
 	if next != "" {
@@ -136,7 +138,7 @@ func (w *Watcher) page(ctx context.Context, next string) (*metav1.Table, error) 
 }
 
 // judge returns how many nodes of a table are schedulable and run Linux, or why
-// one of these cannot mount images.
+// one of them cannot mount images.
 func judge(table *metav1.Table) (found int, err error) {
 	column := map[string]int{}
 	for i, c := range table.ColumnDefinitions {
@@ -168,7 +170,8 @@ func judge(table *metav1.Table) (found int, err error) {
 	return found, nil
 }
 
-// runtime judges a container runtime, for example containerd://2.1.4.
+// runtime checks the version of a container runtime, for example
+// containerd://2.1.4.
 func runtime(text string) error {
 	name, number, _ := strings.Cut(text, "://")
 	least, known := leastRuntimes[name]
@@ -178,7 +181,7 @@ func runtime(text string) error {
 	return atLeast(name, number, least)
 }
 
-// atLeast judges a version that may have a distribution's own words behind it.
+// atLeast checks a version, which may have a suffix of its distribution.
 func atLeast(what, text string, least *version.Version) error {
 	v, err := version.ParseGeneric(text)
 	if err != nil {

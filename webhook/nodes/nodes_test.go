@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// node is what is printed of one, in the order of columns.
+// node is a row of the table, in the order of columns.
 type node struct{ name, status, version, os, kernel, runtime string }
 
 var columns = []string{"Name", "Status", "Version", "OS-Image", "Kernel-Version", "Container-Runtime"}
@@ -26,7 +26,7 @@ var columns = []string{"Name", "Status", "Version", "OS-Image", "Kernel-Version"
 // fit is a node that mounts images.
 var fit = node{"fit", "Ready", "v1.36.3", "Debian GNU/Linux 13", "6.12.9-amd64", "containerd://2.1.4"}
 
-// table is what the API server prints of nodes.
+// table returns the table of nodes that the API server would return.
 func table(nodes ...node) *metav1.Table {
 	t := &metav1.Table{TypeMeta: metav1.TypeMeta{Kind: "Table", APIVersion: "meta.k8s.io/v1"}}
 	for _, c := range columns {
@@ -38,7 +38,7 @@ func table(nodes ...node) *metav1.Table {
 	return t
 }
 
-// with is the fit node with a change.
+// with returns the fit node with a change.
 func with(change func(*node)) node {
 	n := fit
 	change(&n)
@@ -48,7 +48,7 @@ func with(change func(*node)) node {
 func TestANodeThatCannotMountImagesIsNamedWithTheReason(t *testing.T) {
 	for name, test := range map[string]struct {
 		node node
-		want string // "": it can
+		want string // "": it can mount images
 	}{
 		"a fit one":                       {fit, ""},
 		"not ready yet":                   {with(func(n *node) { n.status = "NotReady" }), ""},
@@ -93,8 +93,8 @@ func TestATableWithoutAColumnOfVersionsIsNoPermission(t *testing.T) {
 	}
 }
 
-// serve is a watcher of an API server that answers with these tables, one a
-// page.
+// serve returns a watcher of an API server that answers with these tables, one
+// per page.
 func serve(t *testing.T, pages ...*metav1.Table) *Watcher {
 	t.Helper()
 	return watch(t, func(w http.ResponseWriter, r *http.Request) {
@@ -141,7 +141,7 @@ func TestEveryPageIsRead(t *testing.T) {
 
 func TestTheReportFollowsTheLastLook(t *testing.T) {
 	fails := true
-	w := watch(t, func(w http.ResponseWriter, r *http.Request) {
+	w := watch(t, func(w http.ResponseWriter, _ *http.Request) {
 		if fails {
 			http.Error(w, "no", http.StatusForbidden)
 			return
@@ -177,7 +177,7 @@ func TestTheEndOfTheContextEndsTheWatchWithoutAnError(t *testing.T) {
 }
 
 func TestAnAnswerThatIsNoTableIsAnError(t *testing.T) {
-	w := watch(t, func(w http.ResponseWriter, r *http.Request) {
+	w := watch(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"kind": "NodeList", "apiVersion": "v1", "items": []}`)
 	})

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
@@ -21,29 +22,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// pageSize is how many pods are in memory in full at a time while they are
-// listed.
+// pageSize is how many whole pods are in memory at a time while pods are listed.
 const pageSize = 200
 
-// maxPods is how many pods are held at most: the leader's part of the memory
-// that the chart gives to a replica. Beyond it, grants stay as they are, and
-// admission, which shares the process, goes on.
+// maxPods is how many pods are kept at most. It follows from the leader's share
+// of the memory that the chart gives to a replica. Beyond it, grants stay as they
+// are, and admission, which shares the process, continues.
 const maxPods = 150_000
 
-// unfinished selects the pods that may still ask the API server. The others
-// leave the watch as if they had been deleted.
+// unfinished selects the pods whose wrappers may still send requests to the API
+// server. It applies to lists only: a watch must also contain finished pods to
+// show how a pod finished. For the informer, a finished pod is a deleted pod.
 var unfinished = fields.AndSelectors(
 	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
 	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
 )
 
-// grantee is what is kept of an injected pod.
+// grantee is the stored state of an injected pod.
 type grantee struct {
 	metav1.TypeMeta
 	metav1.ObjectMeta // namespace, name and resource version
 
 	account string // service account
-	asks    bool   // a wrapper in it may ask the API server, now or later
+	asks    bool   // a wrapper in it may send requests to the API server, now or later
+	optsIn  bool   // it has the label that enables koordinator for it
 }
 
 // DeepCopyObject implements runtime.Object.
@@ -52,8 +54,8 @@ func (g *grantee) DeepCopyObject() runtime.Object {
 	return &next
 }
 
-// granteeOf keeps of a pod what the reconciler reads. status is the annotation
-// of injected pods. Names that many pods share are kept once.
+// granteeOf returns the part of a pod that the reconciler reads. status is the
+// annotation of injected pods. Names that many pods share are stored once.
 func granteeOf(pod *corev1.Pod, status string) *grantee {
 	account := pod.Spec.ServiceAccountName
 	if account == "" {
@@ -64,11 +66,12 @@ func granteeOf(pod *corev1.Pod, status string) *grantee {
 			Namespace: unique.Make(pod.Namespace).Value(), Name: pod.Name, ResourceVersion: pod.ResourceVersion,
 		},
 		account: unique.Make(account).Value(), asks: asks(pod.Annotations[status]),
+		optsIn: pod.Labels[EnabledLabel] == enabledValue,
 	}
 }
 
-// asks reports whether a status annotation leaves it open that a wrapper asks
-// the API server.
+// asks reports whether, according to the status annotation, a wrapper may send
+// requests to the API server.
 func asks(annotation string) bool {
 	var status struct {
 		Source string `json:"source"`
@@ -77,61 +80,88 @@ func asks(annotation string) bool {
 	return err != nil || status.Source != local
 }
 
-// lister lists and watches injected pods, and lets go of each but for its
-// grantee before it reads the next page.
+// Observer receives the whole pods, of which the reconciler stores only a small
+// part. Its methods are called one at a time and must not keep the pod.
+type Observer interface {
+	// Listing begins a list. Saw is called for each pod of the list, then done. done
+	// is not called if the list fails.
+	Listing() (done func())
+	// Saw receives a pod that exists or has just finished.
+	Saw(*corev1.Pod)
+	// Gone receives the last state of a deleted pod.
+	Gone(*corev1.Pod)
+}
+
+// lister lists and watches injected pods. It reduces each pod to its grantee
+// before it reads the next page.
 type lister struct {
 	client client.WithWatch
 	label  string // of injected pods
 	status string // annotation of injected pods
-	most   int64  // pods that are held
+	most   int    // maximum number of pods that are kept
 
-	held atomic.Int64
+	observer Observer // nil: none
+
+	mu   sync.Mutex
+	held map[types.UID]struct{}
 }
 
-// informer is the store of the grantees, and what keeps it up to date.
+// informer returns the store of the grantees, which keeps itself up to date.
 func (l *lister) informer() toolscache.SharedIndexInformer {
 	lw := &toolscache.ListWatch{ListWithContextFunc: l.list, WatchFuncWithContext: l.watch}
 	return toolscache.NewSharedIndexInformer(toolscache.ToListWatcherWithWatchListSemantics(lw, l), &grantee{}, 0,
 		toolscache.Indexers{toolscache.NamespaceIndex: toolscache.MetaNamespaceIndexFunc})
 }
 
-// IsWatchListSemanticsUnSupported has the informer list in pages, which every
-// version of Kubernetes can do.
+// IsWatchListSemanticsUnSupported returns true, so that the informer lists in
+// pages, which every version of Kubernetes supports.
 func (l *lister) IsWatchListSemanticsUnSupported() bool { return true }
 
-// options select the pods. raw are the informer's own.
+// options returns options that select the pods. raw are the options of the
+// informer.
 func (l *lister) options(raw metav1.ListOptions) *client.ListOptions {
-	return &client.ListOptions{
-		LabelSelector: labels.SelectorFromSet(labels.Set{l.label: "true"}), FieldSelector: unfinished, Raw: &raw,
-	}
+	return &client.ListOptions{LabelSelector: labels.SelectorFromSet(labels.Set{l.label: "true"}), Raw: &raw}
 }
 
-// list reads all pods, page by page. It asks for no resource version, since the
-// API server ignores the limit where it is asked for any.
+// list reads all pods, page by page. It sets no resource version, because the API
+// server ignores the limit if one is set.
 func (l *lister) list(ctx context.Context, _ metav1.ListOptions) (runtime.Object, error) {
 	all := &metainternalversion.List{}
+	held := map[types.UID]struct{}{}
 	options := l.options(metav1.ListOptions{})
-	options.Limit = pageSize
+	options.Limit, options.FieldSelector = pageSize, unfinished
+	observed := func() {}
+	if l.observer != nil {
+		observed = l.observer.Listing()
+	}
 	for {
 		var page corev1.PodList
 		if err := l.client.List(ctx, &page, options); err != nil {
 			return nil, err
 		}
 		for i := range page.Items {
-			all.Items = append(all.Items, granteeOf(&page.Items[i], l.status))
+			pod := &page.Items[i]
+			all.Items = append(all.Items, granteeOf(pod, l.status))
+			held[pod.UID] = struct{}{}
+			if l.observer != nil {
+				l.observer.Saw(pod)
+			}
 		}
-		if n := int64(len(all.Items)); n > l.most {
+		if len(all.Items) > l.most {
 			return nil, l.tooMany()
 		}
 		if options.Continue = page.Continue; page.Continue == "" {
 			all.ResourceVersion = page.ResourceVersion
-			l.held.Store(int64(len(all.Items)))
+			observed()
+			l.mu.Lock()
+			l.held = held
+			l.mu.Unlock()
 			return all, nil
 		}
 	}
 }
 
-// watch reads what changes.
+// watch reads the changes of pods.
 func (l *lister) watch(ctx context.Context, raw metav1.ListOptions) (watch.Interface, error) {
 	w, err := l.client.Watch(ctx, &corev1.PodList{}, l.options(raw))
 	if err != nil {
@@ -140,25 +170,51 @@ func (l *lister) watch(ctx context.Context, raw metav1.ListOptions) (watch.Inter
 	return watch.Filter(w, l.changed), nil
 }
 
-// changed turns an event's pod into its grantee. One pod too many ends the
+// changed replaces an event's pod by its grantee. It reports a finished pod as
+// deleted and drops later events of that pod. One pod above the limit ends the
 // watch.
 func (l *lister) changed(e watch.Event) (watch.Event, bool) {
 	pod, is := e.Object.(*corev1.Pod)
-	if !is {
+	if !is || e.Type == watch.Bookmark {
 		return e, true
 	}
-	switch e.Type {
-	case watch.Added:
-		if l.held.Add(1) > l.most {
-			return watch.Event{Type: watch.Error, Object: &metav1.Status{
-				Status: metav1.StatusFailure, Reason: metav1.StatusReasonRequestEntityTooLarge, Message: l.tooMany().Error(),
-			}}, true
-		}
-	case watch.Deleted:
-		l.held.Add(-1)
-	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, held := l.held[pod.UID]
 	e.Object = granteeOf(pod, l.status)
+	switch {
+	case e.Type == watch.Deleted || finished(pod):
+		delete(l.held, pod.UID)
+		if held {
+			l.observe(e.Type, pod)
+		}
+		e.Type = watch.Deleted
+		return e, held
+	case !held && len(l.held) >= l.most:
+		return watch.Event{Type: watch.Error, Object: &metav1.Status{
+			Status: metav1.StatusFailure, Reason: metav1.StatusReasonRequestEntityTooLarge, Message: l.tooMany().Error(),
+		}}, true
+	case !held:
+		l.held[pod.UID] = struct{}{}
+	}
+	l.observe(e.Type, pod)
 	return e, true
+}
+
+// observe notifies the observer of an event.
+func (l *lister) observe(event watch.EventType, pod *corev1.Pod) {
+	switch {
+	case l.observer == nil:
+	case event == watch.Deleted:
+		l.observer.Gone(pod)
+	default:
+		l.observer.Saw(pod)
+	}
+}
+
+// finished reports whether no container of a pod will run again.
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 func (l *lister) tooMany() error {
@@ -182,8 +238,8 @@ func (p *pods) Start(ctx context.Context, queue workqueue.TypedRateLimitingInter
 	return nil
 }
 
-// WaitForSync implements source.SyncingSource: before all pods are known,
-// grants would be revoked that are needed.
+// WaitForSync implements source.SyncingSource. Without it, grants that are needed
+// would be revoked before all pods are known.
 func (p *pods) WaitForSync(ctx context.Context) error {
 	if !toolscache.WaitForCacheSync(ctx.Done(), p.informer.HasSynced) {
 		return fmt.Errorf("list injected pods: %w", ctx.Err())

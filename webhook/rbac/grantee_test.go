@@ -11,33 +11,39 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	restclient "k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"koordinator.io/koordinator/webhook/fleet"
+	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// label is the one of injected pods.
+// label is the label of injected pods.
 const label = "koordinator.io/injected"
 
-// cluster is an API server with nothing but injected pods, which it makes as it
-// is asked for them. Every third has finished.
+// cluster is an API server that contains only injected pods, which it creates
+// when they are requested. One third of them has finished.
 type cluster struct {
 	t    *testing.T
 	pods int
-	live func() // called before each page is answered
+	live func() // called before the answer of each page
 
 	mu      sync.Mutex
 	largest int // pods in one answer
 }
 
-// ServeHTTP answers a list, in pages, in protobuf, and no watch.
+// ServeHTTP answers a list request, in pages and in protobuf. It does not answer
+// a watch.
 func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if r.URL.Path != "/api/v1/pods" || q.Get("labelSelector") != label+"=true" || q.Get("watch") != "" {
@@ -49,7 +55,7 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.t.Error(err)
 	}
 	limit, _ := strconv.Atoi(q.Get("limit"))
-	if limit == 0 || q.Get("resourceVersion") != "" { // which has the API server ignore the limit
+	if limit == 0 || q.Get("resourceVersion") != "" { // a resource version makes the API server ignore the limit
 		limit = c.pods
 	}
 	page := corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}
@@ -68,18 +74,18 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Unlock()
 	w.Header().Set("Content-Type", "application/vnd.kubernetes.protobuf")
 	page.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}
-	if err := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme).Encode(&page, w); err != nil {
+	if err := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme).Encode(&page, w); err != nil && r.Context().Err() == nil {
 		c.t.Error(err)
 	}
 	page.Items = nil
 	c.live()
 }
 
-// wholePod is an injected pod with what such a pod has.
+// wholePod returns an injected pod with all usual fields.
 func wholePod(i int) corev1.Pod {
 	p := corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: fmt.Sprintf("team-%d", i%100), Name: fmt.Sprintf("checkout-6d4cf56db6-%06d", i), ResourceVersion: strconv.Itoa(100000 + i),
+			UID: types.UID(fmt.Sprintf("2c4b7a1e-9f2d-4c7b-8a55-%012d", i)), Namespace: fmt.Sprintf("team-%d", i%100), Name: fmt.Sprintf("checkout-6d4cf56db6-%06d", i), ResourceVersion: strconv.Itoa(100000 + i),
 			Labels:        map[string]string{label: "true"},
 			Annotations:   map[string]string{status: `{"version":"v1.0.0","wrapped":["main","proxy"]}`},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubelet", FieldsV1: metav1.NewFieldsV1(strings.Repeat("x", 500))}},
@@ -89,13 +95,13 @@ func wholePod(i int) corev1.Pod {
 	}
 	for _, name := range []string{"main", "proxy"} {
 		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{
-			Name: name, Env: []corev1.EnvVar{{Name: "KOORDINATOR_SPEC", Value: strings.Repeat("s", 500)}},
+			Name: name, Env: []corev1.EnvVar{{Name: spec.Env, Value: `{"startDeps":["proxy"]}` + strings.Repeat("s", 500)}},
 		})
 	}
 	return p
 }
 
-// listerOf asks a cluster.
+// listerOf returns a lister of a cluster.
 func listerOf(t *testing.T, c http.Handler) *lister {
 	t.Helper()
 	server := httptest.NewServer(c)
@@ -109,17 +115,17 @@ func listerOf(t *testing.T, c http.Handler) *lister {
 	return &lister{client: api, label: label, status: status, most: maxPods}
 }
 
-// live is how many bytes are in use, after a collection.
+// live returns how many bytes are in use after a garbage collection.
 func live() int64 {
 	var m runtime.MemStats
 	runtime.GC()
-	runtime.GC() // what the first has finalized
+	runtime.GC() // objects that the first one has finalized
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
 
-// TestA30MemoryOfTheLeader counts live bytes, which neither the collector's
-// pace nor the machine's load changes.
+// TestA30MemoryOfTheLeader counts live bytes, which do not depend on the pace of
+// the garbage collector or on the load of the machine.
 func TestA30MemoryOfTheLeader(t *testing.T) {
 	for _, n := range []int{10_000, 100_000} {
 		t.Run(fmt.Sprintf("%d pods", n), func(t *testing.T) {
@@ -131,6 +137,7 @@ func TestA30MemoryOfTheLeader(t *testing.T) {
 				}
 			}
 			l := listerOf(t, c)
+			l.observer = fleet.New(prometheus.NewRegistry(), status, "v1.0.0", true)
 			informer := l.informer()
 			ctx, stop := context.WithCancel(t.Context())
 			var done sync.WaitGroup
@@ -156,6 +163,7 @@ func TestA30MemoryOfTheLeader(t *testing.T) {
 				t.Errorf("%d pods in one answer", c.largest)
 			}
 			runtime.KeepAlive(have)
+			runtime.KeepAlive(l)
 		})
 	}
 }
@@ -182,14 +190,13 @@ func TestA30MorePodsThanAreHeldAreAnError(t *testing.T) {
 	if _, err := l.list(t.Context(), metav1.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	p := wholePod(0)
+	p, held := wholePod(30), wholePod(0)
 	if e, _ := l.changed(watch.Event{Type: watch.Added, Object: &p}); e.Type != watch.Error {
 		t.Errorf("one too many: %v", e.Type)
 	}
-	l.changed(watch.Event{Type: watch.Deleted, Object: &p})
-	l.changed(watch.Event{Type: watch.Deleted, Object: &p})
+	l.changed(watch.Event{Type: watch.Deleted, Object: &held})
 	if e, _ := l.changed(watch.Event{Type: watch.Added, Object: &p}); e.Type != watch.Added {
-		t.Errorf("after others have gone: %v", e.Type)
+		t.Errorf("after another has gone: %v", e.Type)
 	}
 	l.most = 19
 	if _, err := l.list(t.Context(), metav1.ListOptions{}); err == nil || !strings.Contains(err.Error(), "more than 19 injected pods") {

@@ -1,9 +1,11 @@
-// Package rbac turns the injected pods of each enabled namespace into one
-// RoleBinding, which lets their wrappers read pods. It grants that to the service
-// accounts of unfinished pods with the label of injected ones, but for those that
-// say in their status annotation that no wrapper of theirs asks the API server.
-// Anybody who may create pods there can set that label, so it is worth no more
-// than that: in a namespace that has not been enabled it grants nothing.
+// Package rbac maintains one RoleBinding per enabled namespace, which allows the
+// wrappers of injected pods to read pods. The binding contains the service
+// accounts of unfinished pods that have the label of injected pods, except for
+// pods whose status annotation shows that their wrappers do not send requests to
+// the API server. Anybody who may create pods can set that label, so the label
+// alone grants nothing in a namespace that is not enabled. The operator can allow
+// pods in a namespace to enable koordinator for themselves; the grant then
+// requires that the pod does so.
 package rbac
 
 import (
@@ -19,6 +21,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -37,38 +40,47 @@ import (
 // RoleBinding to it in each namespace.
 const PodReader = "koordinator-pod-reader"
 
-// The label by which a RoleBinding is known to be ours.
+// The label that marks a RoleBinding as koordinator's own.
 const (
 	managedByLabel = "app.kubernetes.io/managed-by"
 	managedBy      = "koordinator"
 )
 
-// The label that opts a namespace in.
+// EnabledLabel enables koordinator for a namespace, or for a pod if the operator
+// allows that.
 const (
-	enabledLabel = "koordinator.io/injection"
+	EnabledLabel = "koordinator.io/injection"
 	enabledValue = "enabled"
 )
 
-// local is what a pod's status annotation has as source where no wrapper asks
-// the API server.
+// Namespaces are label selectors of namespaces.
+type Namespaces struct {
+	Enabled labels.Selector // all injected pods may get grants
+	OptIn   labels.Selector // pods with EnabledLabel may get grants
+}
+
+// local is the source in a pod's status annotation if no wrapper sends requests
+// to the API server.
 const local = "local"
 
-// defaultAccount is the service account of a pod that names none.
+// defaultAccount is the service account of a pod that does not name one.
 const defaultAccount = "default"
 
-// syncTimeout is how long the first list may take, of as many pods as are held.
+// syncTimeout is how long the first list may take, for as many pods as can be
+// kept.
 const syncTimeout = 10 * time.Minute
 
-// Reconciler keeps each namespace's RoleBinding as its pods need it.
+// Reconciler adjusts each namespace's RoleBinding to the needs of its pods.
 type Reconciler struct {
 	client client.Client
 	events events.EventRecorder
 	pods   toolscache.Indexer // grantees by namespace
+	of     Namespaces
 	log    *slog.Logger
 }
 
-// Cache limits what the manager's cache holds to what the reconciler reads: the
-// RoleBindings of koordinator's name, and of namespaces the labels.
+// Cache limits the manager's cache to the objects that the reconciler reads:
+// koordinator's RoleBindings and the labels of namespaces.
 func Cache() cache.Options {
 	return cache.Options{
 		ByObject: map[client.Object]cache.ByObject{
@@ -78,7 +90,8 @@ func Cache() cache.Options {
 	}
 }
 
-// strip forgets what nobody reads and what can be larger than the rest.
+// strip removes fields that are not read and can be larger than the rest of the
+// object.
 func strip(object any) (any, error) {
 	if o, ok := object.(metav1.Object); ok {
 		o.SetManagedFields(nil)
@@ -89,18 +102,20 @@ func strip(object any) (any, error) {
 	return object, nil
 }
 
-// Add has the manager run a reconciler, on the leader only. label is the one
-// that injected pods carry, status the annotation, a JSON object with their
+// Add makes the manager run a reconciler, on the leader only. label is the label
+// of injected pods, and status is their annotation, a JSON object with their
 // source.
-func Add(mgr manager.Manager, label, status string, log *slog.Logger) error {
+//
+// observer also receives the pods; nil means none.
+func Add(mgr manager.Manager, label, status string, of Namespaces, observer Observer, log *slog.Logger) error {
 	api, err := client.NewWithWatch(mgr.GetConfig(), client.Options{
 		HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(),
 	})
 	if err != nil {
 		return fmt.Errorf("set up a client: %w", err)
 	}
-	informer := (&lister{client: api, label: label, status: status, most: maxPods}).informer()
-	r := &Reconciler{client: mgr.GetClient(), events: mgr.GetEventRecorder(managedBy), pods: informer.GetIndexer(), log: log}
+	informer := (&lister{client: api, label: label, status: status, most: maxPods, observer: observer}).informer()
+	r := &Reconciler{client: mgr.GetClient(), events: mgr.GetEventRecorder(managedBy), pods: informer.GetIndexer(), of: of, log: log}
 	byNamespace := handler.EnqueueRequestsFromMapFunc(namespaceOf)
 	return builder.ControllerManagedBy(mgr).
 		Named("rbac").
@@ -113,26 +128,26 @@ func Add(mgr manager.Manager, label, status string, log *slog.Logger) error {
 		Complete(r)
 }
 
-// namespaceOf asks for a look at an object's namespace.
+// namespaceOf requests a reconciliation of an object's namespace.
 func namespaceOf(_ context.Context, object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetNamespace()}}}
 }
 
-// itself asks for a look at the namespace that the object is.
+// itself requests a reconciliation of the namespace that the object is.
 func itself(_ context.Context, object client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: object.GetName()}}}
 }
 
-// needChanged lets through the updates after which a pod needs another grant.
+// needChanged reports whether an update changes the grant that a pod needs.
 func needChanged(e event.UpdateEvent) bool {
 	before, ok1 := e.ObjectOld.(*grantee)
 	after, ok2 := e.ObjectNew.(*grantee)
-	return !ok1 || !ok2 || before.asks != after.asks
+	return !ok1 || !ok2 || before.asks != after.asks || before.optsIn != after.optsIn
 }
 
-// Reconcile makes one namespace's RoleBinding what it should be. Where the
-// namespace is not enabled, or not any more, who has the grant keeps it as long
-// as a pod needs it, and nobody else gets it.
+// Reconcile updates one namespace's RoleBinding. In a namespace that is not
+// enabled, or no longer, accounts that have the grant keep it as long as a pod
+// needs it, and no other account gets it.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	if err := r.reconcile(ctx, req.Namespace); err != nil {
 		return reconcile.Result{}, fmt.Errorf("grant pod reading in namespace %s: %w", req.Namespace, err)
@@ -141,7 +156,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 }
 
 func (r *Reconciler) reconcile(ctx context.Context, namespace string) error {
-	accounts, err := r.accounts(namespace)
+	pods, err := r.asking(namespace)
 	if err != nil {
 		return err
 	}
@@ -151,47 +166,60 @@ func (r *Reconciler) reconcile(ctx context.Context, namespace string) error {
 	if err != nil && !missing {
 		return err
 	}
-	enabled, err := r.enabled(ctx, namespace)
+	of, err := r.labels(ctx, namespace)
 	if err != nil {
 		return err
 	}
-	if !enabled {
-		before := granted(&have)
-		accounts = slices.DeleteFunc(accounts, func(a string) bool { return !slices.Contains(before, a) })
-	}
+	accounts := r.accounts(pods, of, granted(&have))
 	if missing {
 		return r.create(ctx, namespace, accounts)
 	}
 	return r.change(ctx, &have, accounts)
 }
 
-// accounts are the service accounts in need of the grant, sorted.
-func (r *Reconciler) accounts(namespace string) ([]string, error) {
+// asking returns a namespace's pods in which a wrapper may send requests to the
+// API server.
+func (r *Reconciler) asking(namespace string) ([]*grantee, error) {
 	objects, err := r.pods.ByIndex(toolscache.NamespaceIndex, namespace)
 	if err != nil {
 		return nil, fmt.Errorf("find injected pods in namespace %s: %w", namespace, err)
 	}
-	needed := map[string]bool{}
+	var pods []*grantee
 	for _, o := range objects {
 		if g, ok := o.(*grantee); ok && g.asks {
-			needed[g.account] = true
+			pods = append(pods, g)
 		}
 	}
-	return slices.Sorted(maps.Keys(needed)), nil
+	return pods, nil
 }
 
-// enabled reports whether a namespace has opted in.
-func (r *Reconciler) enabled(ctx context.Context, namespace string) (bool, error) {
+// labels returns a namespace's labels, or nil if the namespace does not exist.
+func (r *Reconciler) labels(ctx context.Context, namespace string) (labels.Set, error) {
 	ns := metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}}
 	if err := r.client.Get(ctx, client.ObjectKey{Name: namespace}, &ns); err != nil {
-		return false, client.IgnoreNotFound(err)
+		return nil, client.IgnoreNotFound(err)
 	}
-	return ns.Labels[enabledLabel] == enabledValue, nil
+	return labels.Merge(ns.Labels, nil), nil
 }
 
-// granted are the accounts of its namespace to which a RoleBinding grants pod
-// reading. One to another role grants none, whoever made it: nobody is to get
-// more by a binding of our name than by what stands in it.
+// accounts returns the service accounts of these pods that get the grant, sorted.
+// of are the labels of their namespace, and before are the accounts that have the
+// grant.
+func (r *Reconciler) accounts(pods []*grantee, of labels.Set, before []string) []string {
+	enabled := of != nil && r.of.Enabled.Matches(of)
+	optIn := of != nil && r.of.OptIn.Matches(of)
+	needed := map[string]bool{}
+	for _, p := range pods {
+		if enabled || optIn && p.optsIn || slices.Contains(before, p.account) {
+			needed[p.account] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(needed))
+}
+
+// granted returns the accounts of its namespace that a RoleBinding allows to read
+// pods. A binding to another role grants nothing, whatever its creator: a binding
+// with koordinator's name must not give an account more than its content does.
 func granted(b *rbacv1.RoleBinding) []string {
 	var accounts []string
 	for _, s := range b.Subjects {
@@ -227,7 +255,7 @@ func (r *Reconciler) change(ctx context.Context, have *rbacv1.RoleBinding, accou
 	case len(accounts) == 0:
 		r.log.Info("pod reading revoked", "namespace", have.Namespace)
 		return r.delete(ctx, have)
-	case have.RoleRef != want.RoleRef: // which cannot be changed
+	case have.RoleRef != want.RoleRef: // which is immutable
 		if err := r.delete(ctx, have); err != nil {
 			return err
 		}
@@ -244,25 +272,25 @@ func (r *Reconciler) change(ctx context.Context, have *rbacv1.RoleBinding, accou
 	return nil
 }
 
-// delete removes the RoleBinding as it was read, and not one that someone
-// made since.
+// delete removes the RoleBinding that was read, but not one that was created
+// since then.
 func (r *Reconciler) delete(ctx context.Context, have *rbacv1.RoleBinding) error {
 	as := client.Preconditions{UID: &have.UID, ResourceVersion: &have.ResourceVersion}
 	return client.IgnoreNotFound(r.client.Delete(ctx, have, as))
 }
 
-// foreign says that a RoleBinding of our name is somebody else's.
+// foreign reports that another owner's RoleBinding has koordinator's name.
 func (r *Reconciler) foreign(have *rbacv1.RoleBinding, accounts []string) {
 	if len(accounts) == 0 {
 		return
 	}
-	r.log.Error("a RoleBinding of our name is not ours, pod reading is not granted",
+	r.log.Error("a RoleBinding of this name was not created by koordinator, so pod reading is not granted",
 		"namespace", have.Namespace, "name", have.Name, "accounts", accounts)
 	r.events.Eventf(have, nil, corev1.EventTypeWarning, "NotManaged", "Grant",
 		"koordinator needs this name for a RoleBinding of its own: delete this one, or label it %s=%s to hand it over", managedByLabel, managedBy)
 }
 
-// binding is a namespace's RoleBinding for these accounts.
+// binding returns a namespace's RoleBinding for these accounts.
 func binding(namespace string, accounts []string) *rbacv1.RoleBinding {
 	b := &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -277,7 +305,7 @@ func binding(namespace string, accounts []string) *rbacv1.RoleBinding {
 	return b
 }
 
-// roleRef is the role of every RoleBinding of ours.
+// roleRef returns the role of koordinator's RoleBindings.
 func roleRef() rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: PodReader}
 }

@@ -11,6 +11,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -36,12 +37,13 @@ func with(p *corev1.Pod, text string) *corev1.Pod {
 	return p
 }
 
-// shop is the namespace, enabled.
+// shop returns the namespace, which is enabled.
 func shop() *corev1.Namespace {
-	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{enabledLabel: enabledValue}}}
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Labels: map[string]string{EnabledLabel: enabledValue}}}
 }
 
-// grants is who may read pods in the namespace, nil without a RoleBinding.
+// grants returns the accounts that may read pods in the namespace, or nil without
+// a RoleBinding.
 func grants(t *testing.T, c client.Client) []string {
 	t.Helper()
 	var b rbacv1.RoleBinding
@@ -62,7 +64,7 @@ func grants(t *testing.T, c client.Client) []string {
 	return names
 }
 
-// reconciler is one that knows of these pods.
+// reconciler returns a Reconciler that knows these pods.
 func reconciler(t *testing.T, c client.Client, pods ...*corev1.Pod) (*Reconciler, *events.FakeRecorder) {
 	t.Helper()
 	known := (&lister{}).informer().GetIndexer()
@@ -72,10 +74,24 @@ func reconciler(t *testing.T, c client.Client, pods ...*corev1.Pod) (*Reconciler
 		}
 	}
 	recorder := events.NewFakeRecorder(10)
-	return &Reconciler{client: c, events: recorder, pods: known, log: slog.New(slog.DiscardHandler)}, recorder
+	return &Reconciler{client: c, events: recorder, pods: known, of: selected(t, ""), log: slog.New(slog.DiscardHandler)}, recorder
 }
 
-// podsAmong are the pods among objects, and the rest.
+// selected returns the selectors of enabled namespaces and of namespaces in which
+// pods may enable koordinator for themselves; "": none.
+func selected(t *testing.T, optIn string) Namespaces {
+	t.Helper()
+	n := Namespaces{Enabled: labels.SelectorFromSet(labels.Set{EnabledLabel: enabledValue}), OptIn: labels.Nothing()}
+	if optIn != "" {
+		var err error
+		if n.OptIn, err = labels.Parse(optIn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// podsAmong returns the pods among objects, and the other objects.
 func podsAmong(objects []client.Object) (pods []*corev1.Pod, rest []client.Object) {
 	for _, o := range objects {
 		if p, is := o.(*corev1.Pod); is {
@@ -245,7 +261,7 @@ func TestOnlyAnotherNeedMatters(t *testing.T) {
 
 func TestStripKeepsWhatIsRead(t *testing.T) {
 	fields := []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
-	meta := metav1.ObjectMeta{Name: "shop", Labels: map[string]string{enabledLabel: enabledValue}, Annotations: map[string]string{"a": "b"}, ManagedFields: fields}
+	meta := metav1.ObjectMeta{Name: "shop", Labels: map[string]string{EnabledLabel: enabledValue}, Annotations: map[string]string{"a": "b"}, ManagedFields: fields}
 	namespace, err1 := strip(&metav1.PartialObjectMetadata{ObjectMeta: meta})
 	binding, err2 := strip(&rbacv1.RoleBinding{ObjectMeta: meta})
 	if err1 != nil || err2 != nil {

@@ -1,13 +1,12 @@
-// Package workload turns the API server's question about a Deployment, a Job or the
-// like into the pod that its template describes, and what a check says of that pod
-// into the answer. So mistakes are reported to the person who applies the workload,
-// and not in an event of a pod that was never created. It changes nothing, and a
-// template that it does not check is still checked when its pods are created.
+// Package workload answers the API server's admission requests for Deployments,
+// Jobs and other workloads: it passes the pod that a template describes to a
+// check. Mistakes are thus reported to the user who applies the workload, and not
+// in an event about a pod that was never created. It changes nothing. A template
+// that it does not check is still checked when its pods are created.
 package workload
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -18,23 +17,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
-// Check answers for a pod as a template describes it: labels, annotations and
-// spec are the template's, the name is only the beginning of one. Place is the
-// template's path in the workload, as "spec.template", and belongs before
-// everything that is said. Details of a refusal are told which workload it is.
-type Check func(pod *corev1.Pod, place string) admission.Response
+// Check returns the answer for the pod that a template describes: labels,
+// annotations and spec are those of the template, and the name is only a prefix.
+// root is the path of the template in the workload. The handler adds the workload
+// to the details of a rejection.
+type Check func(pod *corev1.Pod, root *field.Path) admission.Response
 
 // Paths of templates.
-const (
-	inSpec    = "spec.template"
-	inCronJob = "spec.jobTemplate.spec.template"
+var (
+	inSpec    = field.NewPath("spec", "template")
+	inCronJob = field.NewPath("spec", "jobTemplate", "spec", "template")
 )
 
 // places are the paths of the pod templates, by group and resource.
-var places = map[metav1.GroupResource]string{
+var places = map[metav1.GroupResource]*field.Path{
 	{Group: "", Resource: "replicationcontrollers"}: inSpec,
 	{Group: "apps", Resource: "daemonsets"}:         inSpec,
 	{Group: "apps", Resource: "deployments"}:        inSpec,
@@ -44,8 +44,15 @@ var places = map[metav1.GroupResource]string{
 	{Group: "batch", Resource: "jobs"}:              inSpec,
 }
 
-// workload is as much of an object as leads to its pod template, which stays
-// raw.
+// Place returns the path of the pod template in the objects of a resource. known
+// is false for a resource that has no template or is unknown.
+func Place(resource metav1.GroupResource) (place *field.Path, known bool) {
+	place, known = places[resource]
+	return place, known
+}
+
+// workload contains only the fields that lead to an object's pod template, which
+// is not decoded.
 type workload struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Spec     struct {
@@ -58,25 +65,27 @@ type workload struct {
 	} `json:"spec"`
 }
 
-// template is the pod template, as JSON, empty where there is none.
-func (w *workload) template(place string) []byte {
+// template returns the pod template as JSON. It is empty if there is none.
+func (w *workload) template(place *field.Path) []byte {
 	if place == inCronJob {
 		return w.Spec.JobTemplate.Spec.Template.Raw
 	}
 	return w.Spec.Template.Raw
 }
 
-// handler answers the API server's question whether a workload is right. It
-// writes nothing, so a dry run is answered like any other.
+// handler answers admission requests for workloads. It writes nothing, so it
+// answers a dry run like any other request.
 type handler struct{ check Check }
 
-// New is a handler that asks check about each template that is new or changed.
+// New returns a handler that calls check for each template that is new or
+// changed.
 func New(check Check) admission.Handler { return &handler{check} }
 
-// Handle implements admission.Handler. What a controller owns is left to the
-// check of its owner: refusing it would only make the controller try again.
+// Handle implements admission.Handler. It does not check objects that a
+// controller owns, because their owner has been checked, and a rejection would
+// only make the controller retry.
 func (h *handler) Handle(_ context.Context, req admission.Request) admission.Response {
-	place, known := places[metav1.GroupResource{Group: req.Resource.Group, Resource: req.Resource.Resource}]
+	place, known := Place(metav1.GroupResource{Group: req.Resource.Group, Resource: req.Resource.Resource})
 	if !known || req.SubResource != "" {
 		return admission.Allowed("")
 	}
@@ -96,7 +105,7 @@ func (h *handler) Handle(_ context.Context, req admission.Request) admission.Res
 	default:
 		return admission.Allowed("")
 	}
-	pod, err := podOf(&now, place)
+	pod, err := Pod(now.Metadata, now.template(place))
 	if err != nil {
 		return admission.Errored(http.StatusBadRequest, fmt.Errorf("decode %s: %w", place, err))
 	}
@@ -107,9 +116,9 @@ func (h *handler) Handle(_ context.Context, req admission.Request) admission.Res
 	return answer
 }
 
-// changed reports whether a template differs in anything but the way it is
-// written from that of the object before. One that cannot be read differs.
-func changed(before, template []byte, place string) bool {
+// changed reports whether a template differs from that of the previous object in
+// more than its notation. A template that cannot be decoded counts as changed.
+func changed(before, template []byte, place *field.Path) bool {
 	var old workload
 	if err := json.Unmarshal(before, &old); err != nil {
 		return true
@@ -122,20 +131,4 @@ func changed(before, template []byte, place string) bool {
 		return true
 	}
 	return !reflect.DeepEqual(a, b)
-}
-
-// podOf is the pod that the template describes, with the beginning of a name
-// that most controllers give.
-func podOf(w *workload, place string) (*corev1.Pod, error) {
-	var t corev1.PodTemplateSpec
-	if err := json.Unmarshal(w.template(place), &t); err != nil {
-		return nil, err
-	}
-	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: w.Metadata.Namespace, GenerateName: cmp.Or(w.Metadata.Name, w.Metadata.GenerateName) + "-",
-			Labels: t.Labels, Annotations: t.Annotations,
-		},
-		Spec: t.Spec,
-	}, nil
 }

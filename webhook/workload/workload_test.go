@@ -10,22 +10,23 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 )
 
-// look has the handler answer and returns what the check was asked, as
-// "PLACE NAMESPACE/NAME ANNOTATION CONTAINER", "" when it was not.
+// look sends a request to the handler and returns the arguments of the check as
+// "PLACE NAMESPACE/NAME ANNOTATION CONTAINER", or "" if the check was not called.
 func look(t *testing.T, req admissionv1.AdmissionRequest) (string, admission.Response) {
 	t.Helper()
 	asked := ""
-	h := New(func(pod *corev1.Pod, place string) admission.Response {
-		asked += place + " " + pod.Namespace + "/" + pod.GenerateName + " " + pod.Annotations["a"] + " " + pod.Spec.Containers[0].Name
+	h := New(func(pod *corev1.Pod, root *field.Path) admission.Response {
+		asked += root.String() + " " + pod.Namespace + "/" + pod.GenerateName + " " + pod.Annotations["a"] + " " + pod.Spec.Containers[0].Name
 		return admission.Denied("no").WithWarnings("hm")
 	})
 	return asked, h.Handle(context.Background(), admission.Request{AdmissionRequest: req})
 }
 
-// resource is as "apps/deployments".
+// resource parses a name such as "apps/deployments".
 func resource(name string) metav1.GroupVersionResource {
 	group, resource, _ := strings.Cut(name, "/")
 	return metav1.GroupVersionResource{Group: group, Version: "v1", Resource: resource}
