@@ -1,19 +1,27 @@
 #!/bin/sh
-# Writes the parts of config/ from the chart's templates, for users of kustomize.
-# HELM names the helm program.
+# Generates the parts of config/ from the chart's templates, for users of kustomize.
+#
+# HELM       the helm program
+# NAMESPACE  namespace of the installation; change it in config/default/namespace.yaml, too
+# VALUES     file of values for the chart
 set -eu
 cd "$(dirname "$0")"
 
-namespace=koordinator-system
+rendered=$(mktemp -d)
+trap 'rm -rf "$rendered"' EXIT
+${HELM:-helm} template koordinator ../charts/koordinator --namespace "${NAMESPACE:-koordinator-io}" \
+	${VALUES:+--values "$VALUES"} --output-dir "$rendered" >"$rendered/log"
 
-# part FILE TEMPLATE…: the templates' output with what only Helm needs left out.
+# part FILE TEMPLATE…: writes the output of the templates to a file, without the parts
+# that only Helm needs. A template without output has no file.
 part() {
 	file=$1
 	shift
 	{
 		echo "# Made from charts/koordinator by config/generate.sh: edit it there."
 		for template in "$@"; do
-			${HELM:-helm} template koordinator ../charts/koordinator --namespace $namespace --show-only "templates/$template.yaml"
+			made=$rendered/koordinator/templates/$template.yaml
+			test ! -e "$made" || cat "$made"
 		done | sed -e '/^# Source: /d' -e '/^  annotations:$/{N;/helm.sh\/resource-policy/d;}' \
 			-e 's/app.kubernetes.io\/managed-by: Helm/app.kubernetes.io\/managed-by: kustomize/'
 	} >"$file"
