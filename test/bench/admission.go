@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// Aims for the webhook: in process, over TLS, and memory in KiB.
+// Aims for the webhook: in process, over TLS, and for memory in KiB.
 const (
 	inProcessAim = 60 * time.Microsecond
 	overTLSAim   = 5 * time.Millisecond
 	webhookAim   = 64 << 10
 )
 
-// reviewRate is how many reviews a second the webhook is asked over TLS.
+// reviewRate is the number of reviews per second that the webhook receives over TLS.
 const reviewRate = 500
 
-// manyReviews is how many it has answered when its memory is read.
+// manyReviews is the number of reviews that the webhook answers before its memory is read.
 const manyReviews = 100_000
 
-// admission measures the webhook: its handler without a server, then the
-// process that is shipped, on one processor, over TLS.
+// admission measures the webhook: first its handler without a server, then the released
+// program as a process over TLS, both on one processor.
 func (b *bench) admission() ([]row, error) {
 	rows, err := b.inProcess()
 	if err != nil {
@@ -55,8 +55,8 @@ func (b *bench) admission() ([]row, error) {
 	return rows, nil
 }
 
-// overTLS asks at a fixed rate about the typical pod, and as fast as it goes
-// about one that is none of ours.
+// overTLS sends reviews of the typical pod at a fixed rate, and reviews of a pod without
+// annotations as fast as possible.
 func (b *bench) overTLS(r *reviewed) ([]row, error) {
 	pod, err := typicalPod()
 	if err != nil {
@@ -69,7 +69,7 @@ func (b *bench) overTLS(r *reviewed) ([]row, error) {
 	if err := r.allows(review, true); err != nil {
 		return nil, err
 	}
-	if _, err := r.atRate(review, reviewRate, time.Second); err != nil { // not counted
+	if _, err := r.atRate(review, reviewRate, time.Second); err != nil { // warm-up, not counted
 		return nil, err
 	}
 	before, err := r.used()
@@ -93,7 +93,7 @@ func (b *bench) overTLS(r *reviewed) ([]row, error) {
 	}}, nil
 }
 
-// afterMany asks as fast as it goes, and reads the memory then.
+// afterMany sends reviews as fast as possible, and then reads the memory.
 func (b *bench) afterMany(r *reviewed) ([]row, error) {
 	pod, err := typicalPod()
 	if err != nil {
@@ -125,12 +125,12 @@ func (b *bench) afterMany(r *reviewed) ([]row, error) {
 		return nil, err
 	}
 	return []row{
-		{what: "processor time of a review over TLS", ours: perReview(each), against: "a pod that is not ours: " + perReview(unaskedEach)},
+		{what: "processor time of a review over TLS", ours: perReview(each), against: "a pod without annotations: " + perReview(unaskedEach)},
 		{fmt.Sprintf("resident, webhook after %d reviews", n), u.String(), "", fmt.Sprintf("≤ %d MiB", webhookAim>>10), u.resident <= webhookAim},
 	}, nil
 }
 
-// each is the processor time of one of n reviews.
+// each returns the processor time of one review, from a run of n.
 func (r *reviewed) each(n int, review []byte) (time.Duration, error) {
 	before, err := r.used()
 	if err != nil {
@@ -143,12 +143,12 @@ func (r *reviewed) each(n int, review []byte) (time.Duration, error) {
 	return (after - before) / time.Duration(n), err
 }
 
-// perReview is a processor time, and how many of it one processor has.
+// perReview formats a processor time, with the number of reviews per second on one processor.
 func perReview(each time.Duration) string {
 	return fmt.Sprintf("%s, %d a second and processor", us(each), time.Second/max(1, each))
 }
 
-// us is a duration in microseconds, as the table shows it.
+// us formats a duration in microseconds for the table.
 func us(d time.Duration) string {
 	return fmt.Sprintf("%.0f µs", float64(d)/float64(time.Microsecond))
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Where the webhook thinks it runs.
+// The environment that the webhook is configured for.
 const (
 	webhookNamespace = "koordinator"
 	webhookHost      = "koordinator." + webhookNamespace + ".svc"
@@ -30,16 +30,16 @@ var kinds = map[string]string{
 	"mutatingwebhookconfigurations": "MutatingWebhookConfiguration", "validatingwebhookconfigurations": "ValidatingWebhookConfiguration",
 }
 
-// emptyCluster is as much of an API server as the webhook needs to come up: one
-// with the webhook's certificate and configuration in it, and nothing else.
+// emptyCluster is the minimal API server that the webhook needs to start. It serves the
+// webhook's certificate and configuration, and nothing else.
 type emptyCluster struct {
 	*httptest.Server
 
 	objects map[string][]any // by resource
-	ca      *x509.CertPool   // of the webhook's certificate
+	ca      *x509.CertPool   // CA of the webhook's certificate
 }
 
-// newEmptyCluster starts it, with a fresh certificate for the webhook.
+// newEmptyCluster starts an emptyCluster with a new certificate for the webhook.
 func newEmptyCluster() (*emptyCluster, error) {
 	ca, files, err := certificates()
 	if err != nil {
@@ -65,18 +65,18 @@ func newEmptyCluster() (*emptyCluster, error) {
 	return c, nil
 }
 
-// close ends it and every watch.
+// close stops the server and ends every watch.
 func (c *emptyCluster) close() {
 	c.CloseClientConnections()
 	c.Close()
 }
 
-// ServeHTTP implements http.Handler: lists, objects by name, what there is to
-// ask for, and watches in which nothing happens.
+// ServeHTTP implements http.Handler. It serves discovery, lists, objects by name, and
+// watches without events.
 func (c *emptyCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	version := 2 // parts of /api/v1
+	version := 2 // path elements of /api/v1
 	if parts[0] == "apis" {
 		version = 3
 	}
@@ -95,7 +95,7 @@ func (c *emptyCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers with a list, or with the one object there is of a resource.
+// serve answers with a list of a resource, or with its only object.
 func (c *emptyCluster) serve(w http.ResponseWriter, r *http.Request, version string, rest []string) {
 	have := c.objects[rest[0]]
 	switch {
@@ -104,7 +104,7 @@ func (c *emptyCluster) serve(w http.ResponseWriter, r *http.Request, version str
 		answerWith(w, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": http.StatusNotFound})
 	case len(rest) > 1:
 		answerWith(w, have[0])
-	case r.Method != http.MethodGet: // an event, a lease
+	case r.Method != http.MethodGet: // for example an event or a lease
 		w.WriteHeader(http.StatusForbidden)
 		answerWith(w, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": http.StatusForbidden})
 	case strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadata"):
@@ -117,7 +117,7 @@ func (c *emptyCluster) serve(w http.ResponseWriter, r *http.Request, version str
 	}
 }
 
-// discover tells which groups there are: "api", "apis" or "apis", GROUP.
+// discover returns the API groups. parts is "api", "apis" or "apis", GROUP.
 func discover(parts []string) any {
 	group := func(name string) map[string]any {
 		version := map[string]any{"groupVersion": name + "/v1", "version": "v1"}
@@ -134,7 +134,7 @@ func discover(parts []string) any {
 	}}
 }
 
-// resources tells what there is in a group: all of them, which is more.
+// resources returns the resources of a group. It always returns all resources, which does no harm.
 func resources(version string) any {
 	list := []any{}
 	for name, kind := range kinds {
@@ -150,12 +150,12 @@ func resources(version string) any {
 func answerWith(w http.ResponseWriter, value any) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // of strings and numbers
+		panic(err) // cannot happen: the object has strings and numbers only
 	}
 	w.Write(text)
 }
 
-// certificates are an authority, and the members of the webhook's secret.
+// certificates returns a certificate authority, and the entries of the webhook's secret.
 func certificates() (*x509.Certificate, map[string][]byte, error) {
 	begin := time.Now().Add(-time.Hour)
 	sign := func(serial int64, name, host string, authority bool) *x509.Certificate {
@@ -180,8 +180,8 @@ func certificates() (*x509.Certificate, map[string][]byte, error) {
 	return ca, files, err
 }
 
-// put adds NAME.crt and NAME.key for a new key. Without a parent's key it signs
-// itself.
+// put adds NAME.crt and NAME.key for a new key. Without a parent's key, the certificate is
+// self-signed.
 func put(files map[string][]byte, name string, cert, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ func TestSeries(t *testing.T) {
 		t.Errorf("an empty series has median %v, worst %v", s.median(), s.worst())
 	}
 	for n := range 100 {
-		s = append(s, time.Duration(99-n)) // 0 to 99, backwards
+		s = append(s, time.Duration(99-n)) // 99 down to 0
 	}
 	for p, want := range map[float64]time.Duration{0: 0, 0.5: 50, 0.9: 90, 0.99: 99, 1: 99} {
 		if have := s.at(p); have != want {
@@ -25,13 +26,13 @@ func TestSeries(t *testing.T) {
 func TestCompareTakesTurns(t *testing.T) {
 	var order strings.Builder
 	turn := func(name string) *subject {
-		return &subject{name: name, run: func() (time.Duration, error) { order.WriteString(name); return 1, nil }}
+		return &subject{name: name, run: func() (cost, error) { order.WriteString(name); return cost{1, 2, 3}, nil }}
 	}
 	all := []*subject{turn("a"), turn("b")}
-	if err := compare(3, all); err != nil || order.String() != "ababab" || len(all[1].series) != 3 {
+	if err := compare(3, all); err != nil || order.String() != "ababab" || len(all[1].series) != 3 || typical(all[1].faults) != 2 || typical(all[1].switches) != 3 {
 		t.Errorf("order %q, error %v", &order, err)
 	}
-	all[0].run = func() (time.Duration, error) { return 0, errors.New("broken") }
+	all[0].run = func() (cost, error) { return cost{}, errors.New("broken") }
 	if err := compare(1, all); err == nil || err.Error() != "a: broken" {
 		t.Errorf("error %v", err)
 	}
@@ -42,6 +43,38 @@ func TestTable(t *testing.T) {
 	for _, want := range []string{"| x | 1 ms | tini 2 ms | ≤ 1 ms | met |\n", "| y | 3 ms |  | ≤ 1 ms | missed |\n", "| z | 4 ms |  |  |  |\n"} {
 		if !strings.Contains(have, want) {
 			t.Errorf("%s lacks %q", have, want)
+		}
+	}
+}
+
+func TestTheSmallestProgramExits(t *testing.T) {
+	program, err := smallest(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := exec.Command(program).Run(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestPageHasWhatWasMeasured renders the page from given figures and looks for them.
+func TestPageHasWhatWasMeasured(t *testing.T) {
+	count := func(name string, faults int) *subject {
+		return &subject{name: name, series: series{time.Millisecond, 2 * time.Millisecond, 9 * time.Millisecond}, faults: []int{faults}, switches: []int{7}}
+	}
+	b := bench{
+		starts:  []*subject{count(ourselves, 101), count(direct, 102), count(inPlace, 103), count(goFloor, 104), count("tini", 105)},
+		growths: []grown{{containers: 2, threads: 3, chain: time.Second}, {containers: 50, threads: 4, broadcast: time.Minute}},
+	}
+	page := b.page(nil)
+	for _, want := range []string{"| tini | 1.00 ms | 2.00 ms | 9.00 ms | 105 | 7 |", "| 50 | 4 |"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	for name, picture := range b.charts() {
+		if svg := picture.SVG(); !strings.Contains(svg, "ms</text>") {
+			t.Errorf("%s has no figure: %s", name, svg)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -18,25 +19,29 @@ const (
 )
 
 const (
-	podRuns   = 20               // pods of each kind whose start is measured
+	podRuns   = 20               // measured starts for each kind of pod
 	probedFor = 60 * time.Second // how long probes are watched
 	probed    = 10               // containers that are probed once a second
-	settling  = 10 * time.Second // what a change on the node takes until nothing of it is left
+	settling  = 10 * time.Second // time until a change on the node has no effect any more
 )
 
-// onCluster measures what only a kubelet shows: on the cluster of test/cluster,
-// with koordinator installed by its chart, on one node.
-func (b *bench) onCluster() (rows []row, err error) {
-	ctx := context.Background()
-	c, err := setup.Open(ctx, setup.Test, os.Stderr)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if e := setup.Down(ctx, setup.Test, os.Stderr); err == nil {
-			err = e
+// withCluster returns a measurement that runs on the cluster of test/cluster. The cluster
+// is started before the measurement and removed after it.
+func withCluster(take func(*bench, context.Context, *setup.Cluster) ([]row, error)) func(*bench) ([]row, error) {
+	return func(b *bench) (rows []row, err error) {
+		ctx := context.Background()
+		c, err := setup.Open(ctx, setup.Test, os.Stderr)
+		if err != nil {
+			return nil, err
 		}
-	}()
+		defer func() { err = errors.Join(err, setup.Down(ctx, setup.Test, os.Stderr)) }()
+		return take(b, ctx, c)
+	}
+}
+
+// onCluster takes the measurements that need a kubelet: on one node, with koordinator
+// installed by its chart.
+func (b *bench) onCluster(ctx context.Context, c *setup.Cluster) (rows []row, err error) {
 	if err := c.Images(ctx); err != nil {
 		return nil, err
 	}
@@ -61,7 +66,7 @@ func (b *bench) onCluster() (rows []row, err error) {
 	return append(rows, r), err
 }
 
-// site is the cluster that is measured.
+// site is the measured cluster.
 type site struct {
 	ctx context.Context
 	*setup.Cluster
@@ -73,15 +78,14 @@ const namespaces = `
 {apiVersion: v1, kind: Namespace, metadata: {name: enabled, labels: {koordinator.io/injection: enabled}}}
 `
 
-// The pods whose start is measured: main says how long the machine was up when
-// it began.
+// The pods whose start is measured. The container main prints the machine's uptime when it begins.
 const (
 	sleeping = `image: "busybox:1.37", command: [sh, -c, "trap 'exit 0' TERM; sleep 3600 & wait"]`
 	began    = `{name: main, image: "busybox:1.37", command: [sh, -c, "read at _ </proc/uptime; echo began $at"]}`
 )
 
-// shapes are the kinds of pods that are compared, with their namespaces. Each has
-// two containers, and main has nothing to wait for.
+// shapes lists the compared kinds of pods, with their namespaces. Each pod has two
+// containers, and main does not wait for anything.
 var shapes = []struct{ name, namespace, annotations, spec string }{
 	{"unmodified", "plain", "", `containers: [` + began + `, {name: side, ` + sleeping + `}]`},
 	{"native sidecar", "plain", "", `initContainers: [{name: side, restartPolicy: Always, ` + sleeping + `}], containers: [` + began + `]`},
@@ -93,8 +97,9 @@ var shapes = []struct{ name, namespace, annotations, spec string }{
 func (s site) created(runs int, delivery string, aim time.Duration) (row, error) {
 	var subjects []*subject
 	for _, shape := range shapes {
-		subjects = append(subjects, &subject{name: shape.name, run: func() (time.Duration, error) {
-			return s.first(shape.namespace, fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: measured, annotations: {%s}}, spec: {restartPolicy: Never, terminationGracePeriodSeconds: 5, %s}}", shape.annotations, shape.spec))
+		subjects = append(subjects, &subject{name: shape.name, run: func() (cost, error) {
+			took, err := s.first(shape.namespace, fmt.Sprintf("{apiVersion: v1, kind: Pod, metadata: {name: measured, annotations: {%s}}, spec: {restartPolicy: Never, terminationGracePeriodSeconds: 5, %s}}", shape.annotations, shape.spec))
+			return cost{time: took}, err
 		}})
 	}
 	if err := compare(runs, subjects); err != nil {
@@ -110,7 +115,7 @@ func (s site) created(runs int, delivery string, aim time.Duration) (row, error)
 	}, nil
 }
 
-// first is how long after its creation the pod's command began.
+// first returns the time from a pod's creation until its command began.
 func (s site) first(namespace, manifest string) (time.Duration, error) {
 	at, err := uptime()
 	if err != nil {
@@ -119,18 +124,19 @@ func (s site) first(namespace, manifest string) (time.Duration, error) {
 	if _, err := s.Kubectl(s.ctx, manifest, "-n", namespace, "create", "-f", "-"); err != nil {
 		return 0, err
 	}
-	defer s.Kubectl(s.ctx, "", "-n", namespace, "delete", "pod", "measured", "--wait") //nolint:errcheck // the next one would not be created
+	defer s.Kubectl(s.ctx, "", "-n", namespace, "delete", "pod", "measured", "--wait") // otherwise, the next pod could not be created
 	for end := time.Now().Add(5 * time.Minute); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 		out, err := s.Kubectl(s.ctx, "", "-n", namespace, "logs", "measured", "-c", "main")
 		if _, text, said := strings.Cut(out, "began "); err == nil && said {
-			began, err := seconds(strings.TrimSpace(text))
+			line, _, _ := strings.Cut(text, "\n") // the wrapper's log follows
+			began, err := seconds(strings.TrimSpace(line))
 			return began - at, err
 		}
 	}
 	return 0, fmt.Errorf("the pod in %s has not begun", namespace)
 }
 
-// uptime is how long the machine has been up.
+// uptime returns the machine's uptime.
 func uptime() (time.Duration, error) {
 	data, err := os.ReadFile("/proc/uptime")
 	if err != nil {
@@ -145,8 +151,8 @@ func seconds(text string) (time.Duration, error) {
 	return time.Duration(s * float64(time.Second)), err
 }
 
-// The probes that are compared, of a container that serves HTTP: as the pod has
-// them, and as koordinator takes them over.
+// The compared probes of a container that serves HTTP: the pod's own probes, and
+// koordinator's replacement of them.
 var probes = []struct{ name, namespace, probe string }{
 	{"no probe", "plain", ``},
 	{"httpGet", "plain", `livenessProbe: {periodSeconds: 1, timeoutSeconds: 30, httpGet: {path: /, port: %d}}`},
@@ -154,7 +160,7 @@ var probes = []struct{ name, namespace, probe string }{
 	{"koordinator", "enabled", `livenessProbe: {periodSeconds: 1, timeoutSeconds: 30, httpGet: {path: /, port: %d}}`},
 }
 
-// probes measures the processor time of the whole node for each probe, over the
+// probes measures the processor time of the whole node for each probe, compared with the
 // same pod without probes.
 func (s site) probes() (row, error) {
 	cost := map[string]time.Duration{}
@@ -166,17 +172,17 @@ func (s site) probes() (row, error) {
 		cost[p.name] = busy
 	}
 	each := func(name string) string {
-		return ms((cost[name] - cost["no probe"]) / (probed * time.Duration(probedFor/time.Second)))
+		return ms((cost[name] - cost["no probe"]) / (probed * (probedFor / time.Second)))
 	}
 	return row{
-		"a liveness probe (httpGet) that is taken over, processor time of the node",
+		"a liveness probe (httpGet) that is replaced, processor time of the node",
 		each("koordinator"),
 		fmt.Sprintf("the kubelet's own httpGet %s, exec of a program that does nothing %s", each("httpGet"), each("exec of a program that does nothing")),
 		"", false,
 	}, nil
 }
 
-// busy is the processor time that the machine spends while such a pod runs.
+// busy returns the processor time that the machine uses while such a pod runs.
 func (s site) busy(namespace, probe string) (time.Duration, error) {
 	var containers, stops []string
 	for i := range probed {
@@ -194,7 +200,7 @@ func (s site) busy(namespace, probe string) (time.Duration, error) {
 	if _, err := s.Kubectl(s.ctx, manifest, "-n", namespace, "create", "-f", "-"); err != nil {
 		return 0, err
 	}
-	defer s.Kubectl(s.ctx, "", "-n", namespace, "delete", "pod", "probed", "--wait") //nolint:errcheck // the next one would not be created
+	defer s.Kubectl(s.ctx, "", "-n", namespace, "delete", "pod", "probed", "--wait") // otherwise, the next pod could not be created
 	if _, err := s.Kubectl(s.ctx, "", "-n", namespace, "wait", "--for=condition=Ready", "pod/probed", "--timeout=5m"); err != nil {
 		return 0, err
 	}
@@ -208,9 +214,8 @@ func (s site) busy(namespace, probe string) (time.Duration, error) {
 	return after - before, err
 }
 
-// busyTime is the processor time that was not idle since the machine was started
-// (proc_stat(5): user, nice, system, idle, iowait, irq, softirq, in hundredths of
-// a second).
+// busyTime returns the non-idle processor time since the machine was started (proc_stat(5):
+// user, nice, system, idle, iowait, irq, softirq, in hundredths of a second).
 func busyTime() (time.Duration, error) {
 	data, err := os.ReadFile("/proc/stat")
 	if err != nil {

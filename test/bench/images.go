@@ -19,16 +19,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// images is a registry in this process with many images.
+// images is an in-process registry with many images.
 type images struct {
 	*httptest.Server
 
 	host  string // HOST:PORT
 	names []string
-	asked atomic.Int64 // requests
+	asked atomic.Int64 // number of requests
 }
 
-// newImages starts it with so many different images.
+// newImages starts a registry with n different images.
 func newImages(n int) (*images, error) {
 	address, err := ownAddress()
 	if err != nil {
@@ -67,8 +67,8 @@ func newImages(n int) (*images, error) {
 	return s, nil
 }
 
-// ownAddress is an address of this machine but the loopback one, at which the
-// webhook looks for no registry.
+// ownAddress returns an address of this machine other than loopback, because the webhook
+// contacts no registry on loopback.
 func ownAddress() (string, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -82,7 +82,7 @@ func ownAddress() (string, error) {
 	return "", errors.New("this machine has no address but the loopback one, at which no registry is looked for: give it one, as ip address add 192.168.77.1/32 dev lo")
 }
 
-// lookedUp asks about a pod with each image, twice.
+// lookedUp sends reviews of a pod with each image, twice.
 func (s *images) lookedUp(r *reviewed) ([]row, error) {
 	var rounds []string
 	for _, round := range []string{"first", "again"} {
@@ -99,7 +99,7 @@ func (s *images) lookedUp(r *reviewed) ([]row, error) {
 	}}, nil
 }
 
-// each asks about a pod with each image, one after the other.
+// each sends a review of a pod with each image, one after another.
 func (s *images) each(r *reviewed) (series, error) {
 	var took series
 	for _, image := range s.names {

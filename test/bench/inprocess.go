@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// figures are those of one benchmark by their units, as "go test -bench" prints
-// them, each round's.
+// figures holds the results of one benchmark in each round, by unit, as "go test -bench"
+// prints them.
 type figures map[string][]float64
 
-// at is the median of a figure, in nanoseconds where it is a time.
+// at returns the median of a figure. A time is in nanoseconds.
 func (f figures) at(unit string) time.Duration {
 	all := slices.Sorted(slices.Values(f[unit]))
 	if len(all) == 0 {
@@ -23,7 +23,7 @@ func (f figures) at(unit string) time.Duration {
 	return time.Duration(all[len(all)/2])
 }
 
-// inProcess runs the webhook's own benchmarks, turn by turn, on one processor.
+// inProcess runs the webhook's own benchmarks in turn, on one processor.
 func (b *bench) inProcess() ([]row, error) {
 	binary := filepath.Join(b.dir, "webhook.test")
 	if out, err := exec.Command("go", "test", "-c", "-o", binary, "./webhook/admission").CombinedOutput(); err != nil {
@@ -43,6 +43,10 @@ func (b *bench) inProcess() ([]row, error) {
 	}
 	typical, unasked := all["BenchmarkAdmission/typical"], all["BenchmarkAdmission/unasked"]
 	defaulter, decode := all["BenchmarkAdmission/defaulter"], all["BenchmarkAdmission/decode"]
+	var chains []string
+	for _, n := range []int{2, 10, 50, 200} {
+		chains = append(chains, us(all[fmt.Sprintf("BenchmarkAdmission/%d-containers", n)].at(cpuUnit)))
+	}
 	return []row{
 		{
 			"admission in process, processor time", inProcessText(typical),
@@ -50,18 +54,19 @@ func (b *bench) inProcess() ([]row, error) {
 				us(defaulter.at(cpuUnit)), float64(defaulter.at(cpuUnit))/float64(max(1, typical.at(cpuUnit))), us(decode.at(cpuUnit))),
 			"≤ " + us(inProcessAim), typical.at(cpuUnit) <= inProcessAim,
 		},
-		{what: "the same, a pod that is not ours", ours: inProcessText(unasked)},
+		{what: "the same, a pod without annotations", ours: inProcessText(unasked)},
+		{what: "the same, pods of 2, 10, 50 and 200 containers in a chain, processor time", ours: strings.Join(chains, ", ")},
 	}, nil
 }
 
-// cpuUnit is the unit of the processor time of one round.
+// cpuUnit is the unit for the processor time of one iteration.
 const cpuUnit = "cpu-ns/op"
 
 func inProcessText(f figures) string {
 	return fmt.Sprintf("%s, %d allocations; p50 %s, p99 %s by the clock", perReview(f.at(cpuUnit)), f.at("allocs/op"), us(f.at("p50-ns")), us(f.at("p99-ns")))
 }
 
-// readBenchmarks adds the figures in a benchmark's output to those there are.
+// readBenchmarks parses a benchmark's output and adds the figures to all.
 func readBenchmarks(out string, all map[string]figures) error {
 	for line := range strings.Lines(out) {
 		fields := strings.Fields(line)

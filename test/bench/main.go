@@ -1,14 +1,14 @@
-// Command bench measures what the wrapper and the webhook cost and how fast they
-// are, as whole processes: beside the figures those of other inits, measured in the same run,
-// those of time turn by turn, so that what the machine does meanwhile hits all
-// alike.
+// Command bench measures the cost and the speed of the wrapper and the webhook as whole
+// processes. It compares them with other inits in the same run. Measurements of time
+// alternate between the programs, so that other load on the machine affects all of them
+// equally.
 //
 //	go run ./test/bench             print the table
-//	go run ./test/bench -write      and write docs/performance.md
-//	go run ./test/bench -only NAME  one measurement: start, exit, memory, stop, ready, size, admission, cluster
+//	go run ./test/bench -write      and write docs/explanation/performance.md
+//	go run ./test/bench -only NAMES some measurements, with commas between them: start, exit, memory, growth, stop, ready, size, tool, admission, cluster, watchers, fleet
 //
-// It needs Linux, root, and the Debian packages tini, dumb-init and catatonit.
-// It is run from the module's directory.
+// It needs Linux, root, and the Debian packages tini, dumb-init and catatonit. Run it from
+// the module's directory.
 package main
 
 import (
@@ -17,39 +17,49 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"koordinator.io/koordinator/test/pod"
 )
 
-// peers are the inits to compare with, and the packages that have them.
+// peers lists the inits to compare with. Their packages have the same names.
 var peers = []string{"tini", "dumb-init", "catatonit"}
 
-// bench is one run.
+// bench is one run of the program.
 type bench struct {
-	dir     string // for files that last as long as the run
-	binary  string // koordinator
-	kubexit string // its binary; "": there is none
-	self    string // this program, which plays the commands
+	dir     string // directory for the files of the run
+	binary  string // the koordinator binary
+	kubexit string // the kubexit binary, "" for none
+	self    string // this program, which also acts as the containers' commands
 	scale   float64
+
+	starts  []*subject // programs that start has compared
+	growths []grown    // results for pods of several sizes
+	crowds  []crowd    // results for wrappers that watch one API server
+	fleets  []fleet    // results for numbers of injected pods
 }
 
-// measurement gives rows of the table.
+// measurement returns rows of the table.
 type measurement struct {
 	name string
 	take func(*bench) ([]row, error)
 }
 
-// measurements in the order of the table.
+// measurements lists all measurements in the order of the table.
 var measurements = []measurement{
 	{"stop", (*bench).stop},
 	{"ready", (*bench).ready},
 	{"start", (*bench).start},
 	{"exit", (*bench).exit},
 	{"memory", (*bench).memory},
+	{"growth", (*bench).growth},
 	{"size", (*bench).size},
+	{"tool", (*bench).tool},
 	{"admission", (*bench).admission},
-	{"cluster", (*bench).onCluster},
+	{"cluster", withCluster((*bench).onCluster)},
+	{"watchers", withCluster((*bench).watchers)},
+	{"fleet", withCluster((*bench).fleet)},
 }
 
 func main() {
@@ -63,14 +73,20 @@ func main() {
 	}
 }
 
-// run takes the measurements asked for and prints them.
+// run takes the selected measurements and prints them.
 func run() error {
-	only := flag.String("only", "", "take one measurement")
-	write := flag.Bool("write", false, "write docs/performance.md")
+	only := flag.String("only", "", "take these measurements, with commas between them")
+	write := flag.Bool("write", false, "write docs/explanation/performance.md")
 	binary := flag.String("koordinator", "", "measure this binary instead of a fresh build")
 	kubexit := flag.String("kubexit", "", "a kubexit whose size to show beside ours")
 	scale := flag.Float64("scale", 1, "take so many times the usual number of runs")
+	busy := flag.Bool("busy", false, "measure although the machine is busy")
 	flag.Parse()
+	if !*busy {
+		if err := quiet(); err != nil {
+			return err
+		}
+	}
 	dir, err := os.MkdirTemp("", "bench-")
 	if err != nil {
 		return err
@@ -86,12 +102,12 @@ func run() error {
 	}
 	fmt.Print(table(rows))
 	if *write {
-		return os.WriteFile("docs/performance.md", []byte(page(rows)), 0o644)
+		return b.write(rows)
 	}
 	return nil
 }
 
-// prepare builds what is missing and checks what has to be there.
+// prepare builds what is missing and checks the requirements.
 func (b *bench) prepare() error {
 	var errs []error
 	for _, name := range peers {
@@ -115,11 +131,11 @@ func (b *bench) prepare() error {
 	return err
 }
 
-// take takes one measurement, or all.
+// take takes the named measurements, or all.
 func (b *bench) take(only string) ([]row, error) {
 	var rows []row
 	for _, m := range measurements {
-		if only != "" && m.name != only {
+		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "measuring", m.name)
@@ -135,5 +151,5 @@ func (b *bench) take(only string) ([]row, error) {
 	return rows, nil
 }
 
-// runs is how often a measurement is repeated.
+// runs returns the number of repetitions of a measurement.
 func (b *bench) runs(n int) int { return max(3, int(float64(n)*b.scale)) }

@@ -16,16 +16,16 @@ import (
 
 // Aims for memory, in KiB, and for the binary, in bytes.
 const (
-	superviseAim = 4 << 10
+	superviseAim = 2 << 10
 	watchAim     = 8 << 10
 	anonymousAim = 3 << 9 // 1.5 MiB
-	sizeAim      = 4e6
+	sizeAim      = 3e6
 )
 
 // usage is a process's memory in KiB.
 type usage struct{ resident, anonymous int }
 
-// String is the usage as the table shows it.
+// String formats the usage for the table.
 func (u usage) String() string {
 	return fmt.Sprintf("%.1f MiB (anonymous %.1f)", float64(u.resident)/1024, float64(u.anonymous)/1024)
 }
@@ -78,7 +78,7 @@ func aim(resident int) string {
 
 func met(u usage, resident int) bool { return u.resident <= resident && u.anonymous <= anonymousAim }
 
-// resident is the median of several runs.
+// resident returns the median of several runs.
 func (b *bench) resident(take func() (usage, error)) (usage, error) {
 	var resident, anonymous []int
 	for range b.runs(7) {
@@ -93,7 +93,7 @@ func (b *bench) resident(take func() (usage, error)) (usage, error) {
 	return usage{resident[len(resident)/2], anonymous[len(anonymous)/2]}, nil
 }
 
-// launched is the memory of an init over a command that does nothing.
+// launched returns the memory of an init with a command that does nothing.
 func launched(w wrapped) (usage, error) {
 	pid, err := launch(append(slices.Clip(w.argv), "/bin/sleep", "600"), w.env, nil)
 	if err != nil {
@@ -101,13 +101,13 @@ func launched(w wrapped) (usage, error) {
 	}
 	defer func() {
 		syscall.Kill(pid, syscall.SIGKILL)
-		reap(pid) // was killed
+		_, _ = reap(pid) // the process was killed
 	}()
 	return rest(pid)
 }
 
-// contained is the memory of a container's wrapper, zero where its command has
-// taken its place.
+// contained returns the memory of a container's wrapper, or zero if the command has
+// replaced the wrapper.
 func (b *bench) contained(text, access string, env ...string) (usage, error) {
 	p, err := pod.New(b.binary)
 	if err != nil {
@@ -128,15 +128,15 @@ func (b *bench) contained(text, access string, env ...string) (usage, error) {
 	return u, err
 }
 
-// rest waits until a command runs below, or in place of, a process, lets it
-// come to rest, and reads its memory and that of its network program.
+// rest waits until a command runs below a process or in place of it. It then waits until
+// the process is at rest, and reads the memory of the process and of its network program.
 func rest(pid int) (usage, error) {
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if name(pid) == "sleep" {
 			return usage{}, nil
 		}
 		if childCalled(pid, "sleep") != 0 {
-			time.Sleep(3 * time.Second) // what starts beside it comes to rest
+			time.Sleep(3 * time.Second) // until everything that starts with it is at rest
 			return readAll(pid, childCalled(pid, spec.NetworkName))
 		}
 	}
@@ -151,7 +151,7 @@ func name(pid int) string {
 	return strings.TrimSpace(string(text))
 }
 
-// childCalled is the child of a process whose program has that name; 0: none has.
+// childCalled returns the child of a process whose program has that name, or 0 if there is none.
 func childCalled(pid int, program string) int {
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
@@ -171,7 +171,7 @@ func childCalled(pid int, program string) int {
 	return 0
 }
 
-// readAll is the memory of a wrapper and of its network program, if it has one.
+// readAll returns the memory of a wrapper and of its network program, if it has one.
 func readAll(pid, program int) (usage, error) {
 	u, err := read(pid)
 	if err != nil || program == 0 {
@@ -182,23 +182,25 @@ func readAll(pid, program int) (usage, error) {
 }
 
 // read reads a process's memory (proc_pid_status(5)).
-func read(pid int) (usage, error) {
+func read(pid int) (u usage, err error) {
+	if u.resident, err = statusOf(pid, "VmRSS"); err == nil {
+		u.anonymous, err = statusOf(pid, "RssAnon")
+	}
+	return u, err
+}
+
+// statusOf returns a number from a process's status, 0 if it is missing.
+func statusOf(pid int, key string) (int, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return usage{}, err
+		return 0, err
 	}
-	var u usage
 	for line := range strings.Lines(string(text)) {
-		key, value, _ := strings.Cut(line, ":")
-		to := map[string]*int{"VmRSS": &u.resident, "RssAnon": &u.anonymous}[key]
-		if to == nil {
-			continue
-		}
-		if *to, err = strconv.Atoi(strings.Fields(value)[0]); err != nil {
-			return usage{}, err
+		if value, found := strings.CutPrefix(line, key+":"); found {
+			return strconv.Atoi(strings.Fields(value)[0])
 		}
 	}
-	return u, nil
+	return 0, nil
 }
 
 // size measures the binary.
@@ -224,7 +226,7 @@ func (b *bench) size() ([]row, error) {
 
 func megabytes(n int64) string { return fmt.Sprintf("%.2f MB", float64(n)/1e6) }
 
-// specOf is a spec as the webhook writes it.
+// specOf returns a spec in the webhook's form.
 func specOf(change func(*spec.Spec)) string {
 	s := spec.Default()
 	s.KilledExitCode = 0

@@ -13,32 +13,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle is how long a command lets its wrapper come to rest.
+// settle is how long a command waits until its wrapper is at rest.
 const settle = 20 * time.Millisecond
 
-// monotonic is CLOCK_MONOTONIC in nanoseconds, which all processes share.
+// monotonic returns CLOCK_MONOTONIC in nanoseconds. All processes share this clock.
 func monotonic() int64 {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
-		panic(err) // the clock is always there
+		panic(err) // this clock always exists
 	}
 	return now.Nano()
 }
 
-// play is a command in a container.
+// play acts as a command in a container.
 func play(part string, args []string) int {
 	switch part {
-	case "part-exit": // comes to rest, then tells when it exits
+	case "part-exit": // waits until the wrapper is at rest, prints the time, and exits
 		time.Sleep(settle)
 		fmt.Println(monotonic())
 		return 0
-	case "part-now": // tells when it runs
+	case "part-now": // prints the time at which it runs
 		fmt.Println(monotonic())
 		return 0
-	case "part-until": // tells when the signal given comes, and exits
+	case "part-until": // prints the time at which it receives a signal, and exits
 		return until(args)
-	case "part-listen": // listens on a port after a time, and tells when
+	case "part-listen": // listens on a port after a time, and prints when
 		return listen(args)
+	case "part-watch": // watches pods as wrappers do
+		return watchPods(args)
 	}
 	fmt.Fprintln(os.Stderr, "no part", part)
 	return 2

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// row is a line of the table.
+// row is a row of the table.
 type row struct {
 	what    string
 	ours    string
-	against string // the others' figures
-	aim     string // "": none, and met says nothing
+	against string // figures of other programs
+	aim     string // "" for none; met then has no meaning
 	met     bool
 }
 
-// table is the rows as Markdown.
+// table returns the rows as Markdown.
 func table(rows []row) string {
 	var b strings.Builder
-	b.WriteString("| what | koordinator | beside it | aim | |\n|---|---|---|---|---|\n")
+	b.WriteString("| measurement | koordinator | for comparison | target | |\n|---|---|---|---|---|\n")
 	for _, r := range rows {
 		met := "missed"
 		switch {
@@ -33,43 +33,49 @@ func table(rows []row) string {
 	return b.String()
 }
 
-// page is docs/performance.md.
-func page(rows []row) string {
-	return `# What koordinator costs
+// page returns the text of docs/explanation/performance.md.
+func (b *bench) page(rows []row) string {
+	return `# Performance
 
-Written by ` + "`go run ./test/bench -write`" + `, in one run on one machine (` + machine() + `).
-tini, dumb-init and catatonit were measured in the same run: turn by turn with koordinator where it is about time, one
-after the other where it is about memory. What stands beside the first two lines was not measured here: kubexit's figure
-is of another run, on a cluster; the kubelet's follows from how it probes. Figures are medians unless they say otherwise. The lines about admission are the
-webhook's, those before them the wrapper's.
+` + "`go run ./test/bench -write`" + ` writes this page, in one run on one machine (` + machine() + `).
+Figures are medians unless noted otherwise. For comparison, the same run also measured tini, dumb-init and catatonit. For times, the measurements of
+all programs alternated. For memory, the programs ran one after another. In the first two rows, the figures for comparison have other sources: the figure for kubexit comes from
+another run on a cluster, and the figure for the kubelet is its probe period. The rows about ` + "`kubectl koordinator`" + ` and ` + "`lint`" + ` measure the
+command-line tool, and the rows about admission, reviews and the webhook measure the webhook. All other rows measure the wrapper.
 
 ` + table(rows) + `
-* **peer exits → SIGTERM**: from the clock a command reads before it exits, to the clock the other container's command
-  reads when SIGTERM has reached it. Both are Go programs, whose own part is some tenths of a millisecond.
-* **peer could answer → runs**: from the moment the peer listens on the port its readiness probe asks, to the moment the
-  waiting container's command runs. The kubelet's ` + "`periodSeconds`" + ` plays no part.
-* **start**: a command that does nothing, from before its start until it was reaped, less the same without a wrapper. Every
-  program is PID 1 of a PID namespace of its own.
-* **child exit → wrapper exit**: from the clock the command reads before it exits, until the wrapper was reaped.
-* **resident**: VmRSS, and RssAnon of it, from /proc. What is not anonymous are pages of the binary, which the kernel can drop
-  and which containers that share the file share.
-* **admission in process**: the webhook's handler without a server, from the pod's JSON to the patch's: a Job's pod with a
-  database proxy, two annotations, two containers wrapped. Processor time is the whole process's, garbage collection
-  included, and does not hang on what else the machine does. The Defaulter is controller-runtime's: it is handed the pod
-  that our patch leads to, so that decoding, encoding and comparing is all it costs.
-* **admission over TLS**: the webhook's binary as its own process with ` + "`GOMAXPROCS=1`" + `, asked on 8 connections that are kept
-  open, as an API server does. At the fixed rate an answer's time runs from the moment its question was due, and what the client does on
-  the same machine is in it. Processor time is the kernel's count for the webhook's process.
-* **images looked up**: a pod with another image each, one after the other, whose command a registry on this machine is
-  asked for; then the same pods again.
-* **pod created → first process**: on the one node of the tests' cluster, from before the pod is created to the first line of
-  its main container's command; the clock has hundredths of a second. The pod has a second container, which stops with the first.
-* **a liveness probe that is taken over**: ten containers, probed once a second for a minute; the time that the node's
-  processors are busy, divided by the number of probes, less the same pod without probes.
-`
+The measurements are defined as follows:
+
+* **another container exits → the command gets SIGTERM**: the time from a time stamp that one command takes before it exits, to a time stamp that the other container's command
+  takes when it receives SIGTERM. Both commands are Go programs. Their own share of the time is a few tenths of a millisecond.
+* **another container can answer its readiness probe → the command runs**: the time from the moment when the other container listens on the port of its readiness probe, to the moment when the
+  waiting container's command runs. The kubelet's ` + "`periodSeconds`" + ` has no effect on this time.
+* **start**: the time from immediately before the start of the smallest program until it has been reaped, minus the same time without a wrapper. The smallest program is
+  a hand-made ELF file that only exits. Every program is PID 1 of its own PID namespace.
+* **child exit → wrapper exit**: the time from a time stamp that the command takes before it exits, until the wrapper has been reaped.
+* **threads**: the number of threads of the wrapper. The wrapper creates all threads before the command starts, regardless of the number of dependencies. The reason: a Go program that cannot
+  create a thread crashes, and a running command can use up the process limit of the container.
+* **wake-ups**: the voluntary context switches of all threads of the wrapper.
+* **resident**: VmRSS, with its part RssAnon in parentheses, from /proc. The other pages belong to the binary. The kernel can drop them,
+  and containers that use the same file share them.
+* **kubectl koordinator**: the time from immediately before the start of the program, as users run it, until it has been reaped. For ` + "`lint`" + `, the manifests are a
+  thousand copies of the sample Job with different names, each in its own file.
+* **admission in process**: the webhook's handler without a server, from the pod's JSON to the patch's JSON. The pod belongs to a Job and has a
+  database proxy, two annotations and two wrapped containers. Processor time is the time of the entire process, including garbage collection,
+  and does not depend on other processes on the machine. The Defaulter is the one of controller-runtime. Its input is the pod
+  that results from koordinator's patch, so that its cost consists of decoding, encoding and comparing.
+* **admission over TLS**: the webhook's binary as its own process with ` + "`GOMAXPROCS=1`" + `, and 8 connections that stay
+  open, as with an API server. At the fixed rate, the response time runs from the moment when the request was due, and includes the time of the client,
+  which runs on the same machine. Processor time is the time that the kernel counts for the webhook's process.
+* **images looked up**: a series of pods, each with a different image, whose commands come from a registry on the same machine. The series runs twice: "first" and "again".
+* **pod created → first process**, only if the run includes a cluster: the time from immediately before the pod is created until its main container's command prints the first line, on a cluster with one
+  node. The clock has a resolution of hundredths of a second. The pod has a second container, which stops with the first.
+* **a liveness probe that is replaced**, only if the run includes a cluster: the time that the node's processors are busy while ten containers are probed once a second for a minute,
+  minus the time for the same pod without probes, divided by the number of probes.
+` + b.startTable() + b.growthTable() + b.crowdTable() + b.fleetTable()
 }
 
-// machine says what the figures depend on most.
+// machine describes the properties of the machine that affect the figures most.
 func machine() string {
 	model := runtime.GOARCH
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
@@ -83,7 +89,7 @@ func machine() string {
 	release := "Linux"
 	if data, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
 		parts := strings.Split(strings.TrimSpace(string(data)), ".")
-		release += " " + strings.Join(parts[:min(2, len(parts))], ".") // the rest is the distribution's
+		release += " " + strings.Join(parts[:min(2, len(parts))], ".") // the rest belongs to the distribution
 	}
 	return fmt.Sprintf("%d × %s, %s, %s", runtime.NumCPU(), model, release, runtime.Version())
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +19,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// connections is how many an API server is taken to have open to a webhook.
+// connections is the assumed number of connections from an API server to a webhook.
 const connections = 8
 
-// reviewed is a webhook that runs as its own process, the one that is shipped,
-// on one processor at most.
+// reviewed is the released webhook as a process of its own, on at most one processor.
 type reviewed struct {
 	cluster *emptyCluster
 	command *exec.Cmd
@@ -33,8 +31,8 @@ type reviewed struct {
 	client  *http.Client
 }
 
-// newReviewed starts the webhook and waits until it answers. registry is one
-// without TLS, HOST:PORT.
+// newReviewed starts the webhook and waits until it answers. registry is the HOST:PORT of a
+// registry without TLS.
 func newReviewed(binary, dir, registry string) (*reviewed, error) {
 	cluster, err := newEmptyCluster()
 	if err != nil {
@@ -70,15 +68,15 @@ func newReviewed(binary, dir, registry string) (*reviewed, error) {
 	return nil, fmt.Errorf("the webhook does not answer: %w; its log: %s", err, log)
 }
 
-// close ends the webhook, and is what it has logged.
+// close stops the webhook, and returns its log.
 func (r *reviewed) close() string {
 	r.command.Process.Kill()
-	r.command.Wait() // was killed
+	r.command.Wait() // an error: the process was killed
 	r.cluster.close()
 	return r.log.String()
 }
 
-// ask sends a question and reads the answer, whatever it is.
+// ask sends a review and reads the answer, whatever it is.
 func (r *reviewed) ask(review []byte) error {
 	_, err := r.answer(review)
 	return err
@@ -93,7 +91,8 @@ func (r *reviewed) answer(review []byte) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// allows fails unless a question's answer is yes, with or without a patch.
+// allows returns an error unless the answer to a review allows the pod, with or without a
+// patch as expected.
 func (r *reviewed) allows(review []byte, patch bool) error {
 	text, err := r.answer(review)
 	if err != nil {
@@ -114,8 +113,8 @@ func (r *reviewed) allows(review []byte, patch bool) error {
 	return nil
 }
 
-// atRate sends a question so many times a second, for a time, and is how long
-// each answer took from the moment its question was due.
+// atRate sends a review perSecond times a second, for a duration. It returns how long each
+// answer took, measured from the time at which the review was due.
 func (r *reviewed) atRate(review []byte, perSecond int, during time.Duration) (series, error) {
 	step, n := time.Second/time.Duration(perSecond), int(during.Seconds()*float64(perSecond))
 	begin := time.Now()
@@ -127,7 +126,7 @@ func (r *reviewed) atRate(review []byte, perSecond int, during time.Duration) (s
 	})
 }
 
-// many does something n times, over as many connections as there are.
+// many calls once n times, spread over all connections.
 func (r *reviewed) many(n int, once func(i int) (time.Duration, error)) (series, error) {
 	took := make(series, n)
 	errs := make([]error, connections)
@@ -148,24 +147,10 @@ func (r *reviewed) many(n int, once func(i int) (time.Duration, error)) (series,
 	return took, nil
 }
 
-// used is the processor time that the webhook has used (proc_pid_stat(5)).
-func (r *reviewed) used() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.command.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	user, err := strconv.Atoi(fields[11])
-	if err != nil {
-		return 0, err
-	}
-	system, err := strconv.Atoi(fields[12])
-	const tick = 10 * time.Millisecond // USER_HZ is 100 everywhere
-	return time.Duration(user+system) * tick, err
-}
+// used returns the processor time that the webhook has used.
+func (r *reviewed) used() (time.Duration, error) { return processTime(r.command.Process.Pid) }
 
-// reviewOf is the question about a new pod, as an API server asks it.
+// reviewOf returns the review of a new pod, as an API server sends it.
 func reviewOf(pod any) ([]byte, error) {
 	return json.Marshal(map[string]any{
 		"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
@@ -179,8 +164,7 @@ func reviewOf(pod any) ([]byte, error) {
 	})
 }
 
-// typicalPod is the pod of a golden case of the webhook's: of a Job with a
-// database proxy.
+// typicalPod returns the pod of one of the webhook's golden cases: of a Job with a database proxy.
 func typicalPod() (map[string]any, error) {
 	archive, err := txtar.ParseFile("webhook/admission/testdata/inject/job-with-proxy.txtar")
 	if err != nil {

@@ -12,14 +12,13 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// server is an API server that knows one pod, whose two containers run and
-// never change.
+// server is an API server with one pod, whose two containers run and never change.
 type server struct {
-	dir string // token and ca.crt
+	dir string // directory with token and ca.crt
 	*httptest.Server
 }
 
-// runningPod is what it knows.
+// runningPod is the pod of the server.
 const runningPod = `{"metadata":{"name":"web-0","uid":"1","resourceVersion":"1"},` +
 	`"spec":{"restartPolicy":"Never","containers":[{"name":"a"},{"name":"b"}]},` +
 	`"status":{"phase":"Running","containerStatuses":[` +
@@ -38,12 +37,12 @@ func newServer(dir string) (*server, error) {
 	return s, os.WriteFile(filepath.Join(dir, "token"), []byte("secret"), 0o644)
 }
 
-// env is what the kubelet tells a container of the server, and the webhook of
-// the pod.
+// env returns the environment variables that the kubelet sets for the server, and the
+// webhook for the pod.
 func (s *server) env() []string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		panic(err) // httptest made it
+		panic(err) // cannot happen: httptest made the URL
 	}
 	return []string{
 		"KUBERNETES_SERVICE_HOST=" + u.Hostname(), "KUBERNETES_SERVICE_PORT=" + u.Port(),
@@ -51,13 +50,13 @@ func (s *server) env() []string {
 	}
 }
 
-// close ends the server and every watch.
+// close stops the server and ends every watch.
 func (s *server) close() {
 	s.CloseClientConnections()
 	s.Close()
 }
 
-// serve answers a list with the pod, and a watch with silence.
+// serve answers a list with the pod, and a watch without events.
 func serve(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("watch") == "" {
 		fmt.Fprintf(w, `{"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[%s]}`, runningPod)

@@ -12,82 +12,91 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Aims for the start, beyond the command run directly.
+// Aims for the start, in addition to the time of the command alone.
 const (
-	startAim = 3 * time.Millisecond
-	execAim  = 2 * time.Millisecond
-	exitAim  = time.Millisecond
+	startAim = 1600 * time.Microsecond
+	execAim  = 1200 * time.Microsecond
+	exitAim  = 300 * time.Microsecond
 )
 
-// wrapped is how to run a command under each program.
+// wrapped describes how to run a command under a program.
 type wrapped struct {
 	name string
 	argv []string // before the command
 	env  []string
 }
 
-// wrappers are koordinator and the inits.
+// wrappers returns koordinator and the other inits.
 func (b *bench) wrappers() []wrapped {
-	list := []wrapped{{"koordinator", []string{b.binary, "--"}, nil}}
+	list := []wrapped{{ourselves, []string{b.binary, "--"}, nil}}
 	for _, name := range peers {
 		path, err := exec.LookPath(name)
-		if err == nil { // prepare has looked
+		if err == nil { // always: prepare has checked this
 			list = append(list, wrapped{name, []string{path, "--"}, nil})
 		}
 	}
 	return list
 }
 
-// start measures a command that does nothing.
+// The subjects of the start in addition to the other inits.
+const (
+	direct    = "direct"
+	inPlace   = "exec mode"
+	goFloor   = "an empty Go program"
+	ourselves = "koordinator"
+)
+
+// start measures the start of a command that does nothing: the smallest program.
 func (b *bench) start() ([]row, error) {
-	list := append(b.wrappers(),
-		wrapped{"direct", nil, nil},
-		wrapped{"exec mode", []string{b.binary, "--"}, []string{spec.Env + `={"mode":"exec"}`}},
-	)
-	program, err := exec.LookPath("true")
+	program, err := smallest(b.dir)
 	if err != nil {
 		return nil, err
 	}
-	var subjects []*subject
-	by := map[string]*subject{}
-	for _, w := range list {
-		s := &subject{name: w.name, run: func() (time.Duration, error) { return timed(append(slices.Clip(w.argv), program), w.env) }}
-		by[w.name] = s
-		subjects = append(subjects, s)
-	}
-	if err := compare(b.runs(500), subjects); err != nil {
+	empty, err := emptyGo(b.dir)
+	if err != nil {
 		return nil, err
 	}
-	direct := by["direct"].median()
-	over := func(name string) time.Duration { return by[name].median() - direct }
+	by := map[string]*subject{}
+	for _, w := range append(b.wrappers(),
+		wrapped{direct, nil, nil},
+		wrapped{inPlace, []string{b.binary, "--"}, []string{spec.Env + `={"mode":"exec"}`}},
+	) {
+		by[w.name] = &subject{name: w.name, run: func() (cost, error) { return timed(append(slices.Clip(w.argv), program), w.env) }}
+		b.starts = append(b.starts, by[w.name])
+	}
+	by[goFloor] = &subject{name: goFloor, run: func() (cost, error) { return timed([]string{empty}, nil) }}
+	b.starts = append(b.starts, by[goFloor])
+	if err := compare(b.runs(500), b.starts); err != nil {
+		return nil, err
+	}
+	over := func(name string) time.Duration { return by[name].median() - by[direct].median() }
 	var others []string
-	for _, name := range peers {
+	for _, name := range append(slices.Clip(peers), goFloor) {
 		others = append(others, fmt.Sprintf("%s %s", name, ms(over(name))))
 	}
-	others = append(others, "direct itself "+ms(direct))
+	others = append(others, "direct itself "+ms(by[direct].median()))
 	return []row{
 		{
-			"start with nothing to wait for, over direct", ms(over("koordinator")), strings.Join(others, ", "),
-			"≤ " + ms(startAim), over("koordinator") <= startAim,
+			"start with nothing to wait for, over direct", ms(over(ourselves)), strings.Join(others, ", "),
+			"≤ " + ms(startAim), over(ourselves) <= startAim,
 		},
-		{"start in exec mode, over direct", ms(over("exec mode")), "", "≤ " + ms(execAim), over("exec mode") <= execAim},
+		{"start in exec mode, over direct", ms(over(inPlace)), "", "≤ " + ms(execAim), over(inPlace) <= execAim},
 	}, nil
 }
 
-// timed runs a program as PID 1 of a PID namespace to its end, which has to be
-// a success.
-func timed(argv, env []string) (time.Duration, error) {
+// timed runs a program as PID 1 of a PID namespace until it ends. The program must succeed.
+func timed(argv, env []string) (cost, error) {
 	begin := time.Now()
 	pid, err := launch(argv, env, nil)
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	err = reap(pid)
-	return time.Since(begin), err
+	used, err := reap(pid)
+	return cost{time.Since(begin), int(used.Minflt + used.Majflt), int(used.Nvcsw + used.Nivcsw)}, err
 }
 
-// launch starts a program as PID 1 of a PID namespace. Its output, but for the
-// descriptor given as its 1, goes nowhere.
+// launch starts a program as PID 1 of a PID namespace. It discards the program's output
+// unless stdout is given.
 func launch(argv, env []string, stdout *os.File) (int, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -104,29 +113,29 @@ func launch(argv, env []string, stdout *os.File) (int, error) {
 	})
 }
 
-// reap waits for a program's end.
-func reap(pid int) error {
+// reap waits for a program's end, and returns the resources that the program and its children used.
+func reap(pid int) (used syscall.Rusage, err error) {
 	var status syscall.WaitStatus
 	for {
-		_, err := syscall.Wait4(pid, &status, 0, nil)
+		_, err := syscall.Wait4(pid, &status, 0, &used)
 		if err == syscall.EINTR {
 			continue
 		}
 		if err != nil {
-			return err
+			return used, err
 		}
 		if !status.Exited() || status.ExitStatus() != 0 {
-			return fmt.Errorf("ended with status %#x", status)
+			return used, fmt.Errorf("ended with status %#x", status)
 		}
-		return nil
+		return used, nil
 	}
 }
 
-// exit measures how soon a wrapper ends after its command.
+// exit measures the time from the exit of a command to the end of its wrapper.
 func (b *bench) exit() ([]row, error) {
 	var subjects []*subject
 	for _, w := range b.wrappers() {
-		subjects = append(subjects, &subject{name: w.name, run: func() (time.Duration, error) { return b.exitOnce(w) }})
+		subjects = append(subjects, &subject{name: w.name, run: func() (cost, error) { return b.exitOnce(w) }})
 	}
 	if err := compare(b.runs(200), subjects); err != nil {
 		return nil, err
@@ -142,25 +151,25 @@ func (b *bench) exit() ([]row, error) {
 	}}, nil
 }
 
-// exitOnce runs a command that tells when it exits.
-func (b *bench) exitOnce(w wrapped) (time.Duration, error) {
+// exitOnce runs a command that prints the time of its exit.
+func (b *bench) exitOnce(w wrapped) (cost, error) {
 	r, out, err := os.Pipe()
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
 	defer r.Close()
 	pid, err := launch(append(slices.Clip(w.argv), b.self, "part-exit"), w.env, out)
 	out.Close()
 	if err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	if err := reap(pid); err != nil {
-		return 0, err
+	if _, err := reap(pid); err != nil {
+		return cost{}, err
 	}
 	end := monotonic()
 	var at int64
 	if _, err := fmt.Fscan(r, &at); err != nil {
-		return 0, err
+		return cost{}, err
 	}
-	return time.Duration(end - at), nil
+	return cost{time: time.Duration(end - at)}, nil
 }

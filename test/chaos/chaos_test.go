@@ -22,19 +22,22 @@ func TestManifestsAreOnesOfKubernetes(t *testing.T) {
 		}
 		seen[string(p.Mishap)], seen[p.Policy] = true, true
 		for _, c := range p.Containers {
+			seen["file"] = seen["file"] || strings.Contains(pod.Annotations["koordinator.io/start-deps"], "file:///events/")
+			seen["*"] = seen["*"] || strings.Contains(pod.Annotations["koordinator.io/stop-deps"], `"*"`)
+			seen["restart"] = seen["restart"] || pod.Annotations["koordinator.io/restart-with"] != ""
 			for _, d := range append(c.StartDeps, c.StopDeps...) {
 				seen[string(d.Condition)] = true
 			}
 		}
 	}
-	for _, want := range []string{"", string(Delete), string(Kill), "Never", "Always", "started", "ready", "exited", "succeeded", "failed"} {
+	for _, want := range []string{"", string(Delete), string(Kill), "Never", "Always", "started", "ready", "exited", "succeeded", "failed", "file", "*", "restart"} {
 		if !seen[want] {
 			t.Errorf("no pod of 300 has %q", want)
 		}
 	}
 }
 
-// TestRulesBite tells stories with one fault each, and the same without it.
+// TestRulesBite checks each story with one fault, and the same story without it.
 func TestRulesBite(t *testing.T) {
 	pod := Pod{Policy: "Never", Grace: 60 * time.Second, Containers: []Container{
 		{Name: "a", Probe: true},
@@ -48,11 +51,11 @@ func TestRulesBite(t *testing.T) {
 		fates           map[string]Fate
 		left            bool
 	}{
-		{"as documented", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "", 0, map[string]Fate{"b": {true, 3}}, false},
+		{"as documented", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "", 0, map[string]Fate{"b": {Ended: true, Code: 3}}, false},
 		{"started too early", "1.00 a runs\n2.00 b runs\n2.50 a ready\n3.00 b ends 3\n", "it was not ready", 0, nil, false},
 		{"stopped without a reason", "1.00 a runs\n1.50 a term\n", "no stop dependency", 0, nil, false},
 		{"stopped by one of all", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n3.00 b ends 3\n3.10 c term\n", "not every", 0, nil, false},
-		{"another code", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "reported code 0", 0, map[string]Fate{"b": {true, 0}}, false},
+		{"another code", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n", "reported code 0", 0, map[string]Fate{"b": {Ended: true, Code: 0}}, false},
 		{"out of order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.00 a term\n5.10 b term\n5.20 b ends 0\n", "which needs it", 4 * time.Second, nil, false},
 		{"in order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.10 b term\n5.20 b ends 0\n5.30 a term\n5.40 a ends 0\n", "", 4 * time.Second, nil, false},
 		{"stopped for a dependency as the deletion begins", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n2.20 e runs\n4.50 b ends 3\n4.51 e term\n", "", 4 * time.Second, nil, false},
@@ -67,6 +70,62 @@ func TestRulesBite(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := Story{Pod: pod, Events: events, Fates: tt.fates, Deleted: tt.deleted, Over: !tt.left}
+			have := strings.Join(s.Violations(), "\n")
+			if tt.want == "" && have != "" || !strings.Contains(have, tt.want) {
+				t.Errorf("violations %q, want %q", have, tt.want)
+			}
+		})
+	}
+}
+
+func TestRulesBiteWhereContainersRestartTogether(t *testing.T) {
+	pod := Pod{Policy: "Always", Grace: 60 * time.Second, Containers: []Container{
+		{Name: "a", Runs: time.Second}, {Name: "b", Files: []string{"a"}, RestartWith: []string{"a"}},
+	}}
+	const up = "1.00 a runs\n1.50 a ready\n1.60 b runs\n2.00 a ends 0\n"
+	for _, tt := range []struct{ name, log, want string }{
+		{"as documented", up + "2.10 b term\n2.20 b ends 0\n", ""},
+		{"not restarted", up, "b was not restarted when a ended"},
+		{"restarted a second time for the same end", up + "2.10 b term\n2.20 b ends 0\n4.00 b runs\n5.00 b term\n", "nothing ends for good"},
+		{"restarted without an end", "1.00 a runs\n1.50 a ready\n1.60 b runs\n1.70 b term\n", "nothing ends for good"},
+		{"started without the file", "1.00 a runs\n1.10 b runs\n1.50 a ready\n", "had not made its file"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			events, err := Parse(tt.log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			have := strings.Join(Story{Pod: pod, Events: events, Deleted: 100 * time.Second, Over: true}.Violations(), "\n")
+			if tt.want == "" && have != "" || !strings.Contains(have, tt.want) {
+				t.Errorf("violations %q, want %q", have, tt.want)
+			}
+		})
+	}
+}
+
+// A stop request may be late if the kubelet was restarted, and exit codes may be lost if
+// the runtime was restarted. Neither excuses an unrelated violation.
+func TestRestartsOfTheNodesPartsAreAllowedFor(t *testing.T) {
+	pod := Pod{Policy: "Never", Grace: 60 * time.Second, Containers: []Container{{Name: "a"}, {Name: "b", StartDeps: []Dep{{"a", Started, false}}, Code: 3}}}
+	for _, tt := range []struct {
+		name, log, want string
+		deleted         time.Duration
+		outages         []Span
+		fates           map[string]Fate
+	}{
+		{"started late after a restart", "1.00 a runs\n9.00 b runs\n", "", 4 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
+		{"started long after it", "1.00 a runs\n29.00 b runs\n", "after the pod was deleted", 4 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
+		{"a restart long before", "1.00 a runs\n69.00 b runs\n", "after the pod was deleted", 60 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
+		{"a restart long after", "1.00 a runs\n9.00 b runs\n", "after the pod was deleted", 4 * time.Second, []Span{{30 * time.Second, 35 * time.Second}}, nil},
+		{"a lost exit code", "1.00 a runs\n2.00 b runs\n3.00 b ends 3\n", "", 0, nil, map[string]Fate{"b": {Ended: true, Lost: true, Code: 255}}},
+		{"the same code of the wrapper", "1.00 a runs\n2.00 b runs\n3.00 b ends 3\n", "reported code 255", 0, nil, map[string]Fate{"b": {Ended: true, Code: 255}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			events, err := Parse(tt.log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := Story{Pod: pod, Events: events, Fates: tt.fates, Deleted: tt.deleted, Outages: tt.outages, Over: true}
 			have := strings.Join(s.Violations(), "\n")
 			if tt.want == "" && have != "" || !strings.Contains(have, tt.want) {
 				t.Errorf("violations %q, want %q", have, tt.want)

@@ -1,7 +1,7 @@
-// Package chaos makes random pods and judges what became of them. In: a seed, or
-// a pod and the events that its containers wrote. Out: a manifest, or what
-// contradicts docs/semantics.md and docs/annotations.md. The rules are written
-// from these pages, and share nothing with the wrapper.
+// Package chaos generates random pods and checks their behavior. It turns a seed into a pod
+// and its manifest, and compares the events that the pod's containers wrote with the pages
+// conditions.md, runtime.md and annotations.md in docs/reference. The rules are derived
+// from these pages, and share no code with the wrapper.
 package chaos
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Condition is one of the conditions of docs/semantics.md.
+// Condition is one of the conditions of docs/reference/conditions.md.
 type Condition string
 
 // The conditions.
@@ -30,7 +30,7 @@ type Dep struct {
 	Optional  bool
 }
 
-// String is the dependency as an annotation has it.
+// String returns the dependency in the notation of the annotations.
 func (d Dep) String() string {
 	text := d.On + "=" + string(d.Condition)
 	if d.Optional {
@@ -45,17 +45,21 @@ type Container struct {
 	StartDeps []Dep
 	StopDeps  []Dep
 	StopAll   bool // stop-when: all
+	AllOthers bool // it has stop dependencies on all other containers, written "*"
+
+	Files       []string // containers for whose file it waits, with file endpoints
+	RestartWith []string
 
 	Runs   time.Duration // until the command ends by itself; 0: never
-	Code   int           // and with which code
+	Code   int           // exit code of the command
 	Probe  bool          // it has a readiness probe
-	Gets   time.Duration // how long after the start that passes
+	Gets   time.Duration // time from the start until the probe passes
 	Ends   time.Duration // how long the command takes to end after SIGTERM
 	Hook   bool          // it has a preStop hook
 	Lively bool          // it has a liveness probe
 }
 
-// Mishap is what happens to a pod from outside.
+// Mishap is an external event that affects a pod.
 type Mishap string
 
 // The mishaps.
@@ -70,13 +74,13 @@ type Pod struct {
 	Seed       uint64
 	Policy     string // restartPolicy
 	Containers []Container
-	Grace      time.Duration // of its deletion
+	Grace      time.Duration // grace period of its deletion
 	Mishap     Mishap
-	Victim     string        // whose wrapper is killed
-	After      time.Duration // when the mishap comes, from the creation
+	Victim     string        // the container whose wrapper is killed
+	After      time.Duration // time from the creation to the mishap
 }
 
-// New is the pod of a seed.
+// New returns the pod for a seed.
 func New(seed uint64) Pod {
 	r := rand.New(rand.NewPCG(seed, 1))
 	p := Pod{
@@ -98,10 +102,30 @@ func New(seed uint64) Pod {
 		p.Containers[i].StopAll = r.IntN(4) == 0
 	}
 	p.Victim = names[r.IntN(len(names))]
+	p.extend(rand.New(rand.NewPCG(seed, 2)))
 	return p
 }
 
-// random is a container that starts after some of the earlier ones.
+// extend adds features to some pods: a file endpoint, stop dependencies on all other
+// containers, or a container that restarts with another one, which ends repeatedly.
+func (p *Pod) extend(r *rand.Rand) {
+	last, first := &p.Containers[len(p.Containers)-1], &p.Containers[0]
+	if r.IntN(3) == 0 {
+		last.Files = []string{first.Name}
+	}
+	switch {
+	case p.Policy == "Never" && r.IntN(3) == 0:
+		last.AllOthers, last.StopDeps = true, nil
+		for _, other := range p.Containers[:len(p.Containers)-1] {
+			last.StopDeps = append(last.StopDeps, Dep{On: other.Name, Condition: Exited})
+		}
+	case p.Policy == "Always" && r.IntN(2) == 0:
+		last.RestartWith = []string{first.Name}
+		first.Runs, first.Code = time.Duration(2+r.IntN(5))*time.Second, pick(r, 0, 3)
+	}
+}
+
+// random returns a container that starts after some of the earlier ones.
 func random(r *rand.Rand, policy, name string, earlier []string) Container {
 	c := Container{
 		Name: name, Probe: r.IntN(2) == 0, Hook: r.IntN(4) == 0, Lively: r.IntN(3) == 0,
@@ -125,7 +149,7 @@ func random(r *rand.Rand, policy, name string, earlier []string) Container {
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
-// find is the container of that name.
+// find returns the container with a name.
 func (p Pod) find(name string) Container {
 	for _, c := range p.Containers {
 		if c.Name == name {
@@ -135,8 +159,8 @@ func (p Pod) find(name string) Container {
 	return Container{}
 }
 
-// Manifest is the pod as a user applies it. Its containers write what happens to
-// them into the file "log" of a directory of the node.
+// Manifest returns the pod as a user applies it. Its containers append their events to the
+// file "log" in a directory of the node.
 func (p Pod) Manifest(name, directory string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  labels: {chaos: \"\"}\n  annotations:\n", name)
@@ -144,8 +168,14 @@ func (p Pod) Manifest(name, directory string) string {
 		name string
 		of   func(Container) string
 	}{
-		{"start-deps", func(c Container) string { return list(c.StartDeps) }},
-		{"stop-deps", func(c Container) string { return list(c.StopDeps) }},
+		{"start-deps", Container.startDeps},
+		{"stop-deps", func(c Container) string {
+			if c.AllOthers {
+				return `"*"`
+			}
+			return list(c.StopDeps)
+		}},
+		{"restart-with", func(c Container) string { return strings.Join(c.RestartWith, ", ") }},
 		{"stop-when", func(c Container) string {
 			if c.StopAll && len(c.StopDeps) > 0 {
 				return "all"
@@ -171,6 +201,21 @@ func (p Pod) Manifest(name, directory string) string {
 	return b.String()
 }
 
+// startDeps returns the start dependencies in the notation of the annotations.
+func (c Container) startDeps() string {
+	texts := make([]string, 0, 2)
+	if len(c.StartDeps) > 0 {
+		texts = append(texts, list(c.StartDeps))
+	}
+	for _, name := range c.Files {
+		texts = append(texts, "file://"+fileOf(name))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// fileOf returns the path of the file that a container creates when it is ready.
+func fileOf(name string) string { return "/events/" + name + ".up" }
+
 func list(deps []Dep) string {
 	var texts []string
 	for _, d := range deps {
@@ -179,7 +224,7 @@ func list(deps []Dep) string {
 	return strings.Join(texts, ", ")
 }
 
-// manifest is the container, whose command is a shell.
+// manifest returns the container. Its command is a shell script.
 func (c Container) manifest() string {
 	runs := 3600.0
 	if c.Runs > 0 {
@@ -188,10 +233,10 @@ func (c Container) manifest() string {
 	script := fmt.Sprintf(`say() { read at _ </proc/uptime; echo "$at %s $1" >>/events/log; }
 trap 'say term; sleep %.1f; say "ends 0"; exit 0' TERM
 say runs
-(sleep %.1f; say ready; touch /tmp/ready) &
+(sleep %.1f; say ready; touch /tmp/ready %s) &
 sleep %.1f & wait $!
 say "ends %d"
-exit %d`, c.Name, c.Ends.Seconds(), c.Gets.Seconds(), runs, c.Code, c.Code)
+exit %d`, c.Name, c.Ends.Seconds(), c.Gets.Seconds(), fileOf(c.Name), runs, c.Code, c.Code)
 	lines := []string{
 		fmt.Sprintf("    - name: %s", c.Name),
 		"      image: busybox:1.37",

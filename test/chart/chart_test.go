@@ -14,16 +14,16 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// The release's name in these tests is shop, its namespace platform.
+// Objects of the release in these tests, which has the name shop and the namespace platform.
 const (
 	deployment    = "Deployment shop"
 	configuration = "MutatingWebhookConfiguration shop"
 )
 
-// selfSigned has the webhook make its own certificate.
+// selfSigned makes the webhook create its own certificate.
 const selfSigned = "certificates=self-signed"
 
-// certificateObjects are what only cert-manager needs.
+// certificateObjects lists the objects that only cert-manager needs.
 var certificateObjects = []string{"Certificate shop", "Certificate shop-ca", "Issuer shop", "Issuer shop-selfsigned", "Secret shop-ca", "Secret shop-tls"}
 
 func TestWhatAReleaseConsistsOf(t *testing.T) {
@@ -43,23 +43,23 @@ func TestWhatAReleaseConsistsOf(t *testing.T) {
 		args []string
 		more []string
 	}{
-		{"by default", nil, append([]string{"Lease shop-cert-manager", "PodDisruptionBudget shop"}, certificateObjects...)},
+		{"by default", nil, append([]string{"PodDisruptionBudget shop"}, certificateObjects...)},
 		{
 			"with an issuer of the company",
 			[]string{"--set", "certManager.issuerRef.name=company"},
-			[]string{"Lease shop-cert-manager", "PodDisruptionBudget shop", "Certificate shop", "Secret shop-tls"},
+			[]string{"PodDisruptionBudget shop", "Certificate shop", "Secret shop-tls"},
 		},
-		{"self-signed", []string{"--set", selfSigned}, []string{"Lease shop-self-signed", "PodDisruptionBudget shop", "Secret shop-cert"}},
-		{"a single copy", []string{"--set", selfSigned, "--set", "replicas=1"}, []string{"Lease shop-self-signed", "Secret shop-cert"}},
+		{"self-signed", []string{"--set", selfSigned}, []string{"PodDisruptionBudget shop", "Secret shop-cert"}},
+		{"a single copy", []string{"--set", selfSigned, "--set", "replicas=1"}, []string{"Secret shop-cert"}},
 		{
 			"without a disruption budget",
 			[]string{"--set", selfSigned, "--set", "podDisruptionBudget.enabled=false"},
-			[]string{"Lease shop-self-signed", "Secret shop-cert"},
+			[]string{"Secret shop-cert"},
 		},
 		{
 			"with a network policy and a service monitor",
 			[]string{"--set", selfSigned, "--set", "replicas=1,networkPolicy.enabled=true,metrics.serviceMonitor.enabled=true"},
-			[]string{"Lease shop-self-signed", "Secret shop-cert", "NetworkPolicy shop", "ServiceMonitor shop"},
+			[]string{"Secret shop-cert", "NetworkPolicy shop", "ServiceMonitor shop"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestEveryKindOfRenderingIsKnownToKubernetes(t *testing.T) {
 	}
 }
 
-// container is the webhook's.
+// container returns the webhook's container.
 func container(t *testing.T, all objects) (corev1.PodSpec, corev1.Container) {
 	t.Helper()
 	spec := as[appsv1.Deployment](t, all, deployment).Spec.Template.Spec
@@ -212,8 +212,8 @@ func TestCertificateOfOurOwnNeedsOneSecret(t *testing.T) {
 	}
 }
 
-// may is what the webhook's service account is allowed: verbs by resource and,
-// where it is limited to one, name.
+// may returns the permissions of the webhook's service account: verbs by resource and, for
+// a rule that is limited to one object, by name.
 func may(t *testing.T, all objects) map[string][]string {
 	t.Helper()
 	rules := append(as[rbacv1.ClusterRole](t, all, "ClusterRole shop-webhook").Rules, as[rbacv1.Role](t, all, "Role shop-webhook").Rules...)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
@@ -14,7 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// wrapperImage is what the webhook adds to pods.
+// wrapperImage returns the wrapper image that the webhook adds to pods.
 func wrapperImage(c corev1.Container) string {
 	i := slices.IndexFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == "WRAPPER_IMAGE" })
 	if i < 0 {
@@ -30,6 +31,7 @@ func TestB18ImagesByTheirParts(t *testing.T) {
 		{"by default", "replicas=2", "koordinator/webhook:" + version, "koordinator/wrapper:" + version},
 		{"a registry", "image.webhook.registry=a.example,image.wrapper.registry=b.example:5000", "a.example/koordinator/webhook:" + version, "b.example:5000/koordinator/wrapper:" + version},
 		{"a repository and a tag", "image.wrapper.repository=mirror/w,image.wrapper.tag=v2", "koordinator/webhook:" + version, "mirror/w:v2"},
+		{"a registry for all", "global.imageRegistry=g.example,image.webhook.registry=a.example", "g.example/koordinator/webhook:" + version, "g.example/koordinator/wrapper:" + version},
 		{"a digest", "image.webhook.digest=" + digest + ",image.webhook.tag=v2", "koordinator/webhook@" + digest, "koordinator/wrapper:" + version},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -42,6 +44,17 @@ func TestB18ImagesByTheirParts(t *testing.T) {
 				t.Errorf("the check has %s", check)
 			}
 		})
+	}
+}
+
+func TestPullSecretsOfTheParentChart(t *testing.T) {
+	all := render(t, "--set", "imagePullSecrets[0].name=own,global.imagePullSecrets[0]=shared,global.imagePullSecrets[1].name=own,global.imagePullSecrets[2].name=other")
+	spec, _ := container(t, all)
+	want := []corev1.LocalObjectReference{{Name: "own"}, {Name: "shared"}, {Name: "other"}}
+	for name, have := range map[string][]corev1.LocalObjectReference{"webhook": spec.ImagePullSecrets, "check": as[corev1.Pod](t, all, "Pod shop-check").Spec.ImagePullSecrets} {
+		if diff := cmp.Diff(want, have); diff != "" {
+			t.Errorf("%s (-want +have):\n%s", name, diff)
+		}
 	}
 }
 
@@ -100,11 +113,11 @@ func TestB19WhatOperatorsAdd(t *testing.T) {
 	}
 }
 
-// TestB19ValuesThatAreTakenAway: null takes a default away.
+// TestB19ValuesThatAreTakenAway checks that null removes a default.
 func TestB19ValuesThatAreTakenAway(t *testing.T) {
-	all := render(t, "--set", "webhook.lateSidecars=null,webhook.excludedNamespaces=null,commands=null,registry.allowed=null")
+	all := render(t, "--set", "webhook.lateSidecars=null,sidecars=null,webhook.excludedNamespaces=null,commands=null,registry.allowed=null")
 	_, c := container(t, all)
-	if !slices.Contains(c.Args, "--late-sidecars=") {
+	if slices.ContainsFunc(c.Args, func(arg string) bool { return strings.Contains(arg, "sidecars") }) {
 		t.Errorf("args %v", c.Args)
 	}
 	if commands := as[corev1.ConfigMap](t, all, "ConfigMap shop-commands").Data["commands.yaml"]; commands != "{}" {
@@ -112,7 +125,7 @@ func TestB19ValuesThatAreTakenAway(t *testing.T) {
 	}
 }
 
-// TestB19ReleasesWithDotsAndDigits: a release may be called as no Service may.
+// TestB19ReleasesWithDotsAndDigits checks release names that are not valid names of a Service.
 func TestB19ReleasesWithDotsAndDigits(t *testing.T) {
 	for release, want := range map[string]string{"shop.v1": "shop-v1", "1shop": "k1shop", "shop": "shop"} {
 		text, complaint := helmSaysOf(t, release)

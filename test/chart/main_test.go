@@ -1,5 +1,4 @@
-// Package chart tests the templates of charts/koordinator: what helm makes of
-// them, without a cluster.
+// Package chart tests the output of helm for the templates of charts/koordinator, without a cluster.
 package chart
 
 import (
@@ -16,41 +15,54 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// source is the chart.
+// source is the path of the chart.
 const source = "../../charts/koordinator"
 
-// program is helm, of the version that the Makefile pins.
+// program is the package of helm, in the version that the Makefile pins.
 const program = "helm.sh/helm/v4/cmd/helm@v4.3.1"
 
-// helm is the built program. TestMain sets it before the tests run.
+// helm is the path of the built program. TestMain sets it before the tests run.
 var helm string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "helm-")
+	dir, err := programs()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir)
+	helm = filepath.Join(dir, "helm")
+	if _, err := os.Stat(helm); err == nil {
+		return m.Run()
+	}
 	install := exec.Command("go", "install", program)
 	install.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOBIN="+dir)
 	if out, err := install.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build %s: %v\n%s", program, err, out)
 		return 1
 	}
-	helm = filepath.Join(dir, "helm")
 	return m.Run()
 }
 
-// helmSays is what helm template prints, or its complaint.
+// programs returns a directory for this version of helm. It outlives the tests, because
+// linking helm takes longer than they do.
+func programs() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	_, version, _ := strings.Cut(program, "@")
+	return filepath.Join(cache, "koordinator", "helm-"+version), nil
+}
+
+// helmSays returns the output of helm template, or its error.
 func helmSays(t *testing.T, args ...string) (stdout, complaint string) {
 	t.Helper()
 	return helmSaysOf(t, "shop", args...)
 }
 
-// helmSaysOf is that of a release with another name.
+// helmSaysOf returns the same for a release with another name.
 func helmSaysOf(t *testing.T, release string, args ...string) (stdout, complaint string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), helm, append([]string{"template", release, source, "--namespace", "platform"}, args...)...)
@@ -62,10 +74,10 @@ func helmSaysOf(t *testing.T, release string, args ...string) (stdout, complaint
 	return out.String(), ""
 }
 
-// objects are what a release consists of, by kind and name.
+// objects holds the objects of a release, by kind and name.
 type objects map[string]unstructured.Unstructured
 
-// render is the release that these arguments make.
+// render returns the release that helm renders with the arguments.
 func render(t *testing.T, args ...string) objects {
 	t.Helper()
 	text, complaint := helmSays(t, args...)
@@ -91,8 +103,7 @@ func render(t *testing.T, args ...string) objects {
 	return all
 }
 
-// known checks that a document has no field that Kubernetes does not know, as
-// far as its kind is one of Kubernetes' own.
+// known checks that a document has no unknown field, if its kind is one of Kubernetes' own.
 func known(t *testing.T, key, document string) {
 	t.Helper()
 	var kind unstructured.Unstructured
@@ -101,7 +112,7 @@ func known(t *testing.T, key, document string) {
 	}
 	object, err := scheme.Scheme.New(kind.GroupVersionKind())
 	if err != nil {
-		return // cert-manager's and others': the API server knows them
+		return // a kind of cert-manager or of another project; only the API server can check it
 	}
 	if err := yaml.UnmarshalStrict([]byte(document), object); err != nil {
 		t.Errorf("%s: %v", key, err)

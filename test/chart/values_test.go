@@ -25,11 +25,17 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"a number as text", "replicas=many", "got string, want integer"},
 		{"a quantity that is none", "install.memory=much", "install/memory"},
 		{"a pull secret without its name", "imagePullSecrets[0].secret=x", "missing property 'name'"},
+		{"a selector that is none", "webhook.namespaceSelector.matchExpressions[0].key=a", "missing property 'operator'"},
+		{"a port that is none", "webhook.port=0", "webhook/port"},
 		{"B18: an image in one word", "image.webhook=koordinator/webhook:v1", "image/webhook"},
 		{"B18: a digest that is none", "image.wrapper.digest=v1", "image/wrapper/digest"},
 		{"B18: a tag in the repository", "image.wrapper.repository=koordinator/wrapper:v1", "image/wrapper/repository"},
 		{"B19: a flag that is none", "extraArgs={extra}", "extraArgs/0"},
 		{"B19: a variable without a name", "extraEnv[0].value=x", "missing property 'name'"},
+		{"a sidecar's endpoint that is none", "sidecars.mesh.ready=redis://x", "sidecars/mesh/ready"},
+		{"a sidecar's request without a method", "sidecars.mesh.stop=http://127.0.0.1/quit", "sidecars/mesh/stop"},
+		{"a sidecar's setting that is not there", "sidecars.mesh.readiness=x", "'readiness' not allowed"},
+		{"a sidecar that cannot be a container", "sidecars.Mesh.injected=true", "invalid propertyName 'Mesh'"},
 		{"a label that is a number", "podLabels.tier=1", "got number, want string"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -40,7 +46,7 @@ func TestMistakesAreRefused(t *testing.T) {
 	}
 }
 
-// values are a file's, as a tree.
+// values returns the values of a file as a tree.
 func values(t *testing.T, file string) map[string]any {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -54,14 +60,18 @@ func values(t *testing.T, file string) map[string]any {
 	return tree
 }
 
-// schema is as much of a JSON schema as the chart's uses.
+// schema covers the parts of JSON Schema that the chart's schema uses.
 type schema struct {
 	Type                 any               `json:"type"`
+	Description          string            `json:"description"`
 	AdditionalProperties any               `json:"additionalProperties"`
 	Properties           map[string]schema `json:"properties"`
 }
 
-// TestSchemaKnowsExactlyTheValues walks both trees together.
+// kubernetes lists the values with fields or labels of Kubernetes, which the API server checks.
+var kubernetes = []string{".resources", ".strategy", ".nodeSelector", ".podSecurityContext", ".containerSecurityContext", ".metrics.dashboard.labels"}
+
+// TestSchemaKnowsExactlyTheValues compares the trees of the values and of the schema.
 func TestSchemaKnowsExactlyTheValues(t *testing.T) {
 	data, err := os.ReadFile(source + "/values.schema.json")
 	if err != nil {
@@ -71,19 +81,21 @@ func TestSchemaKnowsExactlyTheValues(t *testing.T) {
 	if err := json.Unmarshal(data, &root); err != nil {
 		t.Fatal(err)
 	}
-	delete(root.Properties, "global") // Helm's own
 	var walk func(place string, s schema, tree map[string]any)
 	walk = func(place string, s schema, tree map[string]any) {
-		if s.AdditionalProperties != false {
-			t.Errorf("%s: unknown values are not refused", place)
+		if parents := place == ".global."; s.AdditionalProperties != parents { // parent charts set other values there
+			t.Errorf("%s: unknown values are refused: %v", place, !parents)
 		}
 		have, want := slices.Sorted(maps.Keys(s.Properties)), slices.Sorted(maps.Keys(tree))
 		if diff := cmp.Diff(want, have); diff != "" {
 			t.Errorf("%s: the schema's properties (-values.yaml +schema):\n%s", place, diff)
 		}
 		for key, value := range tree {
+			if s.Properties[key].Description == "" {
+				t.Errorf("%s%s has no description", place, key)
+			}
 			below, isTree := value.(map[string]any)
-			if isTree && len(below) > 0 && place+key != ".resources" {
+			if isTree && len(below) > 0 && !slices.Contains(kubernetes, place+key) {
 				walk(place+key+".", s.Properties[key], below)
 			}
 		}
@@ -91,8 +103,8 @@ func TestSchemaKnowsExactlyTheValues(t *testing.T) {
 	walk(".", root, values(t, source+"/values.yaml"))
 }
 
-// TestEveryValueIsTried: the files in ci/, which are installed for a test on a
-// real API server, give every value another than the default.
+// TestEveryValueIsTried checks that the files in ci/ set every value to another than the
+// default. A test installs them on a real API server.
 func TestEveryValueIsTried(t *testing.T) {
 	tried := map[string]bool{}
 	files, err := filepath.Glob(source + "/ci/*-values.yaml")
@@ -116,7 +128,7 @@ func TestEveryValueIsTried(t *testing.T) {
 	}
 }
 
-// leaves are a tree's values by their places.
+// leaves returns the values of a tree's leaves, by place.
 func leaves(place string, tree map[string]any) map[string]string {
 	all := map[string]string{}
 	for key, value := range tree {

@@ -10,10 +10,10 @@ import (
 	"koordinator.io/koordinator/test/cluster/cluster"
 )
 
-// errNotUp makes status exit with 1; it has said why already.
+// errNotUp makes status exit with 1. status has already printed the reason.
 var errNotUp = errors.New("the cluster is not up")
 
-// commands are what usage lists.
+// commands holds the commands that usage lists.
 var commands = map[string]func(context.Context, *cluster.Cluster, []string) error{
 	"up":         alone(func(ctx context.Context, c *cluster.Cluster) error { return c.Up(ctx) }),
 	"down":       alone(func(ctx context.Context, c *cluster.Cluster) error { return c.Down(ctx) }),
@@ -27,7 +27,7 @@ var commands = map[string]func(context.Context, *cluster.Cluster, []string) erro
 	"restart":    onPart((*cluster.Cluster).Restart),
 }
 
-// alone makes a command of one that takes no arguments.
+// alone wraps a command that takes no arguments.
 func alone(do func(context.Context, *cluster.Cluster) error) func(context.Context, *cluster.Cluster, []string) error {
 	return func(ctx context.Context, c *cluster.Cluster, args []string) error {
 		if len(args) > 0 {
@@ -37,7 +37,7 @@ func alone(do func(context.Context, *cluster.Cluster) error) func(context.Contex
 	}
 }
 
-// onPart makes a command of one that takes [-kill] PART.
+// onPart wraps a command that takes [-kill] PART.
 func onPart(do func(*cluster.Cluster, context.Context, string, bool) error) func(context.Context, *cluster.Cluster, []string) error {
 	return func(ctx context.Context, c *cluster.Cluster, args []string) error {
 		kill := len(args) > 0 && args[0] == "-kill"
@@ -51,7 +51,7 @@ func onPart(do func(*cluster.Cluster, context.Context, string, bool) error) func
 	}
 }
 
-// start is the command start.
+// start implements the command start.
 func start(ctx context.Context, c *cluster.Cluster, args []string) error {
 	if len(args) != 1 {
 		return errUsage
@@ -59,7 +59,7 @@ func start(ctx context.Context, c *cluster.Cluster, args []string) error {
 	return c.Start(ctx, args[0])
 }
 
-// status is the command status.
+// status implements the command status.
 func status(ctx context.Context, c *cluster.Cluster) error {
 	if !c.Status(ctx, os.Stdout) {
 		return errNotUp
@@ -67,7 +67,7 @@ func status(ctx context.Context, c *cluster.Cluster) error {
 	return nil
 }
 
-// kubeconfig is the command kubeconfig.
+// kubeconfig implements the command kubeconfig.
 func kubeconfig(_ context.Context, c *cluster.Cluster) error {
 	path, err := c.Kubeconfig()
 	if err == nil {
@@ -76,7 +76,7 @@ func kubeconfig(_ context.Context, c *cluster.Cluster) error {
 	return err
 }
 
-// bin is the command bin.
+// bin implements the command bin.
 func bin(ctx context.Context, c *cluster.Cluster) error {
 	programs, err := c.Programs(ctx)
 	if err == nil {
@@ -85,13 +85,13 @@ func bin(ctx context.Context, c *cluster.Cluster) error {
 	return err
 }
 
-// audit is the command audit.
+// audit implements the command audit.
 func audit(_ context.Context, c *cluster.Cluster) error {
 	fmt.Fprintln(os.Stdout, c.AuditLog())
 	return nil
 }
 
-// load is the command load.
+// load implements the command load.
 func load(ctx context.Context, c *cluster.Cluster, args []string) error {
 	if len(args) == 0 {
 		return errUsage

@@ -20,13 +20,14 @@ import (
 	"koordinator.io/koordinator/test/cluster/process"
 )
 
-// bench runs the command against a cluster of the test's own.
+// bench runs the command against a separate cluster for the test.
 type bench struct {
 	layout.Layout
 	program string
 }
 
-// newBench builds the command. What an earlier run left is removed, and so is what the test leaves.
+// newBench builds the command. It removes the remains of an earlier run, and at the end
+// those of the test.
 func newBench(t *testing.T) bench {
 	t.Helper()
 	places, err := layout.New("e2e")
@@ -43,7 +44,7 @@ func newBench(t *testing.T) bench {
 	return b
 }
 
-// run runs a command, which must exit with code, and returns all that it writes.
+// run runs a command, which must exit with code, and returns its output.
 func (b bench) run(t *testing.T, code int, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(b.program, args...)
@@ -54,7 +55,7 @@ func (b bench) run(t *testing.T, code int, args ...string) string {
 	return string(output)
 }
 
-// kubectl runs kubectl, which must succeed, from the host, and returns what it writes.
+// kubectl runs kubectl, which must succeed, on the host, and returns its output.
 func (b bench) kubectl(t *testing.T, args ...string) string {
 	t.Helper()
 	bin := strings.TrimSpace(b.run(t, 0, "bin"))
@@ -65,7 +66,7 @@ func (b bench) kubectl(t *testing.T, args ...string) string {
 	return string(output)
 }
 
-// pids reads which processes the command recorded.
+// pids returns the processes that the command has recorded.
 func (b bench) pids(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -80,7 +81,7 @@ func (b bench) pids(t *testing.T) map[string]string {
 	return found
 }
 
-// crash kills the given processes without a word, and returns when they have ended.
+// crash kills the given processes with SIGKILL, and returns when they have ended.
 func crash(t *testing.T, pids ...string) {
 	t.Helper()
 	for _, pid := range pids {
@@ -98,7 +99,7 @@ func crash(t *testing.T, pids ...string) {
 	}
 }
 
-// eventually waits until check says true.
+// eventually waits until check returns true.
 func eventually(t *testing.T, what string, check func() bool) {
 	t.Helper()
 	const wait = 5 * time.Minute
@@ -110,15 +111,17 @@ func eventually(t *testing.T, what string, check func() bool) {
 	t.Fatalf("waited %s for %s", wait, what)
 }
 
-// runPod starts a pod and waits until it runs, so that there are shims, containers, mounts and cgroups of pods.
+// runPod starts a pod and waits until it runs, so that shims, containers, mounts and
+// cgroups of pods exist.
 func (b bench) runPod(t *testing.T) {
 	t.Helper()
 	b.kubectl(t, "run", "web", "--image=busybox:1.37", "--command", "--", "sh", "-c", "echo hello; exec sleep 100000")
 	b.kubectl(t, "wait", "--for=condition=Ready", "pod/web", "--timeout=5m")
 }
 
-// runFeatures runs what samples and tests of this project rest on: native sidecars, probes, image volumes, Services, and an API server
-// that pods can ask with their tokens. kubectl, from the cache, is the client inside.
+// runFeatures uses the features that the project's samples and tests need: native sidecars,
+// probes, image volumes, Services, and an API server that pods can call with their tokens.
+// The client in the pod is kubectl from the cache.
 func (b bench) runFeatures(t *testing.T) {
 	t.Helper()
 	manifest, err := os.ReadFile("testdata/features.yaml")
@@ -139,7 +142,8 @@ func (b bench) runFeatures(t *testing.T) {
 	}
 }
 
-// host is what of the machine must be as before when a cluster is down.
+// host holds the properties of the machine that must be the same after a cluster is removed
+// as before.
 type host struct {
 	mounts, links string
 }
@@ -158,7 +162,7 @@ func observe(t *testing.T) host {
 	return host{mounts: string(mounts), links: strings.Join(links, " ")}
 }
 
-// namespace returns the identity of the cluster's network namespace, as /proc/PID/ns/net has it.
+// namespace returns the identity of the cluster's network namespace, as in /proc/PID/ns/net.
 func (b bench) namespace(t *testing.T) string {
 	t.Helper()
 	name, err := os.Readlink("/proc/" + b.pids(t)[part.Kubelet] + "/ns/net")
@@ -168,7 +172,8 @@ func (b bench) namespace(t *testing.T) string {
 	return name
 }
 
-// assertGone fails for everything that is left of the cluster, whose network namespace was namespace.
+// assertGone reports everything that is left of the cluster. namespace is the identity of
+// its network namespace.
 func (b bench) assertGone(t *testing.T, before host, namespace string) {
 	t.Helper()
 	if now := observe(t); now != before {
@@ -268,7 +273,7 @@ func TestE2EUpAfterUpWasKilled(t *testing.T) {
 	if err := interrupted.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// All parts are started then, and the node is not ready yet.
+	// At that time, all parts are started, and the node is not ready yet.
 	eventually(t, "the kubelet's start", func() bool {
 		_, err := os.Stat(b.Record(part.Kubelet))
 		return err == nil
@@ -366,7 +371,8 @@ func TestE2ETwoClustersSideBySide(t *testing.T) {
 	}
 }
 
-// breakScheduler returns a cache with links to the programs in bin, but for a scheduler that only complains.
+// breakScheduler returns a cache with links to the programs in bin, except for a scheduler
+// that only fails.
 func breakScheduler(t *testing.T, bin string) string {
 	t.Helper()
 	cache := t.TempDir()

@@ -10,13 +10,14 @@ import (
 	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
-// internal are the commands that the parts of a cluster are started through. People have no use for them.
+// internal holds the commands that start the parts of a cluster. They are not meant for users.
 var internal = map[string]func(context.Context, []string) error{
 	"enter":   enter,
 	"forward": forwardPort,
 }
 
-// enter NAME PROGRAM ARG… runs a program in the namespaces and the cgroup of a cluster, in place of this one.
+// enter NAME PROGRAM ARG… replaces itself by a program in the namespaces and the cgroup of
+// a cluster.
 func enter(_ context.Context, args []string) error {
 	if len(args) < 2 {
 		return errUsage
@@ -28,8 +29,9 @@ func enter(_ context.Context, args []string) error {
 	return sandbox.Enter(places, args[1:])
 }
 
-// forwardPort NAME PORT is the part forwarder: it makes the API server reachable at the host's 127.0.0.1:PORT. Like every part it joins the
-// cluster's cgroup, so that it is found when its record is lost.
+// forwardPort NAME PORT implements the part forwarder: it makes the API server reachable at
+// the host's 127.0.0.1:PORT. Like every part, it joins the cluster's cgroup, so that it is
+// found even if its record is lost.
 func forwardPort(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errUsage

@@ -1,5 +1,6 @@
-// Command cluster starts a real Kubernetes of one node on this machine, for tests and for trying things: etcd, the control plane, kubelet,
-// kube-proxy and containerd, all in namespaces of their own. No container engine and no registry is needed. See usage.
+// Command cluster starts a real one-node Kubernetes on this machine, for tests and
+// experiments: etcd, the control plane, kubelet, kube-proxy and containerd, all in separate
+// namespaces. It needs no container engine and no registry. See usage.
 package main
 
 import (
@@ -13,7 +14,7 @@ import (
 	"koordinator.io/koordinator/test/cluster/cluster"
 )
 
-// usage is what help prints.
+// usage is the text that help prints.
 const usage = `usage: go run ./test/cluster COMMAND
 
   up               build what is missing, start the cluster, wait until it can be used
@@ -36,10 +37,11 @@ environment:
   KOORDINATOR_CACHE     where built programs are kept, default koordinator in the user's cache folder
 `
 
-// errUsage is a command line that means nothing.
+// errUsage is the error for an invalid command line.
 var errUsage = errors.New("usage")
 
-// main runs the command and turns its error into the exit code: 2 for a wrong command line, 1 for everything else.
+// main runs the command and turns its error into the exit code: 2 for an invalid command
+// line, 1 for all other errors.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

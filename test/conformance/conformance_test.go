@@ -13,7 +13,7 @@ var sample = []scenario{
 	{ID: "pc-03", Area: "graph", Relevance: "regression", When: "-"},
 }
 
-// results is a file of go test -json.
+// results parses lines of go test -json.
 func results(t *testing.T, lines ...string) tests {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "results")
@@ -40,7 +40,7 @@ func TestProblems(t *testing.T) {
 		name       string
 		results    []string
 		exceptions map[string]string
-		want       []string // one part of each problem
+		want       []string // a part of the text of each problem
 	}{
 		{"every case shown", []string{passed("TestA/own-01_pc-03_both")}, nil, nil},
 		{"one shown, one excepted", []string{passed("TestA/own-01_it")}, map[string]string{"pc-03": "the kubelet's"}, nil},

@@ -20,7 +20,7 @@ type scenario struct {
 	Note       string `json:"note"`
 }
 
-// required tells whether the case has to be shown.
+// required reports whether a test must demonstrate the case.
 func (s scenario) required() bool { return s.Relevance == "must" || s.Relevance == "regression" }
 
 // readCases reads the corpus.
@@ -38,8 +38,8 @@ func readCases(path string) ([]scenario, error) {
 	return file.Scenarios, nil
 }
 
-// readExceptions reads why a case has no test: lines "id: reason", where a line
-// that begins with # is a remark.
+// readExceptions reads the reasons why cases have no test: lines "id: reason". A line that
+// begins with # is a comment.
 func readExceptions(path string) (map[string]string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -1,15 +1,15 @@
-// Command conformance says which test shows which case of the corpus: what an
-// init, a dependency graph or a prober is expected to do. A test shows a case
-// when it passed and has the case's id in its name.
+// Command conformance lists the tests for each case of the corpus, which collects the
+// expected behavior of an init, a dependency graph or a prober. A test demonstrates a case
+// if it passed and its name contains the case's id.
 //
 //	go test -json ./... >results.json
 //	go run ./test/conformance results.json…
 //
-// It is run from the module's directory, reads test/corpus, and writes
-// docs/conformance.md. It fails where that was not what the results say;
-// where a case that must hold, or that somebody
-// shipped as a bug, has neither a test nor an exception; where an exception's
-// case has a test; and where a name holds an id that the corpus does not know.
+// Run it from the module's directory. It reads test/corpus, and writes
+// docs/contributing/conformance.md. It fails if the page did not match the results; if a
+// required case, which must hold or was a bug in a released project, has neither a test nor
+// an exception; if a case with an exception has a test; or if a test's name contains an id
+// that is not in the corpus.
 package main
 
 import (
@@ -18,11 +18,11 @@ import (
 	"strings"
 )
 
-// Where things are, from the module's directory.
+// The paths, relative to the module's directory.
 const (
 	scenariosFile  = "test/corpus/scenarios.json"
 	exceptionsFile = "test/corpus/exceptions.txt"
-	pageFile       = "docs/conformance.md"
+	pageFile       = "docs/contributing/conformance.md"
 )
 
 func main() {
@@ -32,7 +32,7 @@ func main() {
 	}
 }
 
-// run reads the results, writes the page and says what is wrong.
+// run reads the results, writes the page and returns the problems.
 func run(files []string) error {
 	if len(files) == 0 {
 		return fmt.Errorf("no results given: go test -json ./... >FILE, then give FILE")
@@ -51,7 +51,7 @@ func run(files []string) error {
 			return err
 		}
 	}
-	before, _ := os.ReadFile(pageFile) // at first there is none
+	before, _ := os.ReadFile(pageFile) // the page may not exist yet
 	now := page(cases, exceptions, shown)
 	if err := os.WriteFile(pageFile, []byte(now), 0o644); err != nil {
 		return err

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Bounds of a line in the table.
+// Limits for a line in the table.
 const (
 	shownTests = 3
 	textLength = 220
 )
 
-// problems are what keeps the corpus from being shown.
+// problems returns the reasons why the tests do not match the corpus.
 func problems(cases []scenario, exceptions map[string]string, shown tests) []string {
 	var wrong []string
 	known := map[string]bool{}
@@ -39,10 +39,10 @@ func problems(cases []scenario, exceptions map[string]string, shown tests) []str
 	return wrong
 }
 
-// counts says how many cases of each relevance are shown.
+// counts returns how many cases of each relevance have tests.
 func counts(cases []scenario, exceptions map[string]string, shown tests) string {
 	var b strings.Builder
-	b.WriteString("| relevance | cases | shown by tests | exceptions | neither |\n|---|---|---|---|---|\n")
+	b.WriteString("| relevance | cases | with tests | with a reason | with neither |\n|---|---|---|---|---|\n")
 	for _, relevance := range []string{"must", "regression", "choice", "divergent", "reference"} {
 		all, tested, excepted := 0, 0, 0
 		for _, c := range cases {
@@ -61,20 +61,27 @@ func counts(cases []scenario, exceptions map[string]string, shown tests) string 
 	return b.String()
 }
 
-// page is docs/conformance.md. It says nothing that changes from run to run.
+// page returns the text of docs/contributing/conformance.md. It contains nothing that
+// differs between runs.
 func page(cases []scenario, exceptions map[string]string, shown tests) string {
 	var b strings.Builder
-	b.WriteString(`# What is expected of a supervisor, and where it is shown
+	b.WriteString(`# Conformance
 
-Written by ` + "`go run ./test/conformance`" + ` from the results of the tests. The cases are those of
-` + "`test/corpus/scenarios.json`" + `: behaviours that other inits, dependency graphs and probers document or test, and bugs that
-were shipped. *must* and *regression* cases have a test that passed, or a reason why there is none; of *choice*,
-*divergent* and *reference* cases those are named that we took over.
+This page lists the behaviors of similar systems, and the tests that show how koordinator behaves in each case.
+The cases come from ` + "`test/corpus/scenarios.json`" + `: behaviors that other init programs, dependency graphs and probers
+document or test, and bugs that these programs had in a release. ` + "`make conformance`" + ` generates the page from the test results.
+
+Cases with the relevance *must* or *regression* have a test that passed, or a reason why there is none. *choice*,
+*divergent* and *reference* cases have a test only if koordinator behaves like the other system.
+
+Each case has a situation, usually an event, and the expected result, separated by arrows. In most *regression* cases,
+the result is the bug instead. Slashes separate alternatives, and the result contains one value for each of them.
+The last column contains the tests, or the reason why there is none.
 
 `)
 	b.WriteString(counts(cases, exceptions, shown))
 	for _, area := range areas(cases) {
-		fmt.Fprintf(&b, "\n## %s\n\n| case | | what | shown by |\n|---|---|---|---|\n", area)
+		fmt.Fprintf(&b, "\n## %s\n\n| case | relevance | situation → event → result | tests |\n|---|---|---|---|\n", area)
 		for _, c := range cases {
 			if c.Area == area {
 				fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.ID, c.Relevance, escape(text(c)), escape(evidence(c, exceptions, shown)))
@@ -84,7 +91,7 @@ were shipped. *must* and *regression* cases have a test that passed, or a reason
 	return b.String()
 }
 
-// areas are the cases' areas, in order.
+// areas returns the areas of the cases, in order.
 func areas(cases []scenario) []string {
 	var all []string
 	for _, c := range cases {
@@ -94,7 +101,7 @@ func areas(cases []scenario) []string {
 	return slices.Compact(all)
 }
 
-// text is a case in a line.
+// text returns a case in one line.
 func text(c scenario) string {
 	var parts []string
 	for _, part := range []string{c.Given, c.When, c.Expect} {
@@ -112,7 +119,7 @@ func text(c scenario) string {
 	return line
 }
 
-// evidence is the tests that show a case, or why there is none.
+// evidence returns the tests of a case, or the reason why there is none.
 func evidence(c scenario, exceptions map[string]string, shown tests) string {
 	tests := shown.of(c.ID)
 	if len(tests) == 0 {
@@ -125,7 +132,7 @@ func evidence(c scenario, exceptions map[string]string, shown tests) string {
 	return "`" + strings.Join(tests, "`, `") + "`" + more
 }
 
-// escape keeps a text inside its cell.
+// escape escapes a text for a table cell.
 func escape(s string) string {
 	return strings.NewReplacer("|", `\|`, "\n", " ", "<", "&lt;").Replace(s)
 }

@@ -12,13 +12,13 @@ import (
 	"strings"
 )
 
-// id is how a case is called in a test's name.
+// id matches the id of a case in a test's name.
 var id = regexp.MustCompile(`\b(tini|dinit|cata|ecsu|ecsi|pc|comp|kube-term|kube-probe|sysd|tek|argo|kx|hbt|scut|gort|own)-\d\d\b`)
 
-// modulePath begins every package's path.
+// modulePath is the prefix of every package's path.
 const modulePath = "koordinator.io/koordinator/"
 
-// tests are the names of those that passed, by the id of the case they show.
+// tests holds the names of the passed tests, by the id of the case.
 type tests map[string][]string
 
 // event is a line of go test -json (go doc test2json).
@@ -26,7 +26,7 @@ type event struct {
 	Action, Package, Test string
 }
 
-// read adds a file of results.
+// read adds the results of a file.
 func (t tests) read(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -34,7 +34,7 @@ func (t tests) read(path string) error {
 	}
 	defer f.Close()
 	dec := json.NewDecoder(f)
-	begun := map[string]bool{} // every test of the file so far, with its package
+	begun := map[string]bool{} // every test of the file so far, with its package's path
 	for {
 		var e event
 		err := dec.Decode(&e)
@@ -51,7 +51,7 @@ func (t tests) read(path string) error {
 	}
 }
 
-// add notes a test that passed under every id in its own name.
+// add records a passed test under every id in its own name.
 func (t tests) add(e event, begun map[string]bool) {
 	name := strings.TrimPrefix(e.Package, modulePath) + " " + e.Test
 	for _, found := range ids(ownName(e, begun)) {
@@ -61,8 +61,8 @@ func (t tests) add(e event, begun map[string]bool) {
 	}
 }
 
-// ownName is a test's name without that of the test it is part of, which counts
-// for itself. The name may hold slashes of its own.
+// ownName returns a test's name without the name of its parent test, which is counted
+// separately. The name itself may contain slashes.
 func ownName(e event, begun map[string]bool) string {
 	for end := len(e.Test) - 1; end > 0; end-- {
 		if e.Test[end] == '/' && begun[e.Package+" "+e.Test[:end]] {
@@ -72,13 +72,13 @@ func ownName(e event, begun map[string]bool) string {
 	return e.Test
 }
 
-// ids are the ids in a test's name, in which go test has replaced blanks.
+// ids returns the ids in a test's name, in which go test has replaced blanks.
 func ids(name string) []string {
 	return id.FindAllString(strings.ReplaceAll(name, "_", " "), -1)
 }
 
-// of are a case's tests, in order.
+// of returns the tests of a case, in order.
 func (t tests) of(id string) []string { return slices.Sorted(slices.Values(t[id])) }
 
-// known are all ids seen, in order.
+// known returns all ids in the tests' names, in order.
 func (t tests) known() []string { return slices.Sorted(maps.Keys(t)) }

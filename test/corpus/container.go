@@ -9,13 +9,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// trait is something that some of the containers have.
+// trait is a property of some of the containers.
 type trait struct {
 	percent int
 	give    func(*maker, *corev1.Container)
 }
 
-// containerTraits are for every container.
+// containerTraits apply to every container.
 var containerTraits = []trait{
 	{35, (*maker).environment},
 	{25, func(m *maker, c *corev1.Container) { c.EnvFrom = m.envFrom() }},
@@ -32,8 +32,7 @@ var containerTraits = []trait{
 	{45, (*maker).secure},
 }
 
-// supervisedTraits are for containers that go on: not for plain init
-// containers.
+// supervisedTraits apply to all containers except plain init containers.
 var supervisedTraits = []trait{
 	{30, func(m *maker, c *corev1.Container) { c.StartupProbe = m.probe(c); c.StartupProbe.SuccessThreshold = 0 }},
 	{45, func(m *maker, c *corev1.Container) { c.ReadinessProbe = m.probe(c) }},
@@ -47,7 +46,7 @@ var supervisedTraits = []trait{
 	{45, (*maker).hooks},
 }
 
-// dressContainers gives the containers their traits.
+// dressContainers applies traits to the containers.
 func (m *maker) dressContainers() {
 	for i, c := range m.containers() {
 		m.sayCommand(c)
@@ -63,8 +62,9 @@ func (m *maker) dressContainers() {
 	}
 }
 
-// sayCommand leaves some commands to the image, and says them in the annotation
-// then: in the place of nothing, of args alone, or of everything.
+// sayCommand removes some commands, as if the image defined them, and names them in the
+// annotation: for a container without any command, for one with args only, or for one with
+// a complete command.
 func (m *maker) sayCommand(c *corev1.Container) {
 	if len(c.Command) == 0 || !m.asked(c.Name) || !m.chance(22) {
 		return
@@ -82,8 +82,8 @@ func (m *maker) sayCommand(c *corev1.Container) {
 	}
 }
 
-// probe is of any kind. Awaited ones are run by koordinator, which cannot do
-// gRPC with TLS.
+// probe returns a probe of any kind. koordinator itself runs awaited probes, and does not
+// support gRPC with TLS.
 func (m *maker) probe(c *corev1.Container) *corev1.Probe {
 	name, number := m.portOf(c)
 	port := intstr.FromInt32(number)
@@ -91,7 +91,7 @@ func (m *maker) probe(c *corev1.Container) *corev1.Probe {
 		port = intstr.FromString(name)
 	}
 	if name != "" && name[0] >= '0' && name[0] <= '9' {
-		port = intstr.FromInt32(number) // the API takes no number as text
+		port = intstr.FromInt32(number) // the API rejects a number as text
 	}
 	host := ""
 	if !m.restricted {
@@ -113,7 +113,7 @@ func (m *maker) probe(c *corev1.Container) *corev1.Probe {
 	return p
 }
 
-// hooks are of any kind that a kubelet can run.
+// hooks adds hooks of every kind that a kubelet supports.
 func (m *maker) hooks(c *corev1.Container) {
 	if m.story.fixed {
 		return
@@ -121,11 +121,11 @@ func (m *maker) hooks(c *corev1.Container) {
 	c.Lifecycle = &corev1.Lifecycle{PostStart: m.hook(c), PreStop: m.hook(c)}
 	if m.chance(30) || c.Lifecycle.PostStart == nil && c.Lifecycle.PreStop == nil {
 		c.Lifecycle.StopSignal = new(one(m, corev1.SIGINT, corev1.SIGQUIT, corev1.SIGRTMINPLUS3, corev1.SIGTERM))
-		m.pod.Spec.OS = &corev1.PodOS{Name: corev1.Linux} // without it no signal may be named
+		m.pod.Spec.OS = &corev1.PodOS{Name: corev1.Linux} // required for a stop signal
 	}
 }
 
-// sleepSeconds is how long hooks sleep that do.
+// sleepSeconds is the duration of sleep hooks.
 const sleepSeconds = 5
 
 func (m *maker) hook(c *corev1.Container) *corev1.LifecycleHandler {
@@ -137,7 +137,8 @@ func (m *maker) hook(c *corev1.Container) *corev1.LifecycleHandler {
 	)
 }
 
-// environment is written out, and from the pod, its resources and elsewhere.
+// environment adds literal variables, and variables from the pod, from resources and from
+// other sources.
 func (m *maker) environment(c *corev1.Container) {
 	c.Env = append(c.Env, corev1.EnvVar{Name: "REGION", Value: "europe-west1"}, corev1.EnvVar{Name: "DAY", Value: "$(TODAY)-$$1 $REGION"})
 	from := []corev1.EnvVarSource{
@@ -163,7 +164,7 @@ func (m *maker) envFrom() []corev1.EnvFromSource {
 	)}
 }
 
-// morePorts are ports beside the one of the role.
+// morePorts adds ports to that of the role.
 func (m *maker) morePorts(c *corev1.Container) {
 	c.Ports = append(c.Ports,
 		corev1.ContainerPort{Name: "metrics", ContainerPort: 20000 + m.Int32N(1000)},

@@ -1,9 +1,8 @@
-// Package corpus makes up pod templates as people write them: of every kind of
-// workload, with everything that the pod's API has, and with annotations of
-// koordinator's. All of them are right: a cluster takes each, and koordinator
-// injects it. They come out of a grammar, the same in each run: a story (who is
-// in the pod and in which order they start and stop) and traits of the pod and
-// of its containers.
+// Package corpus generates realistic pod templates: from every kind of workload, with all
+// features of the pod API, and with koordinator's annotations. All of them are valid: a
+// cluster accepts each one, and koordinator injects it. A grammar generates the same
+// templates in each run. It combines a story (the containers of a pod and the order in
+// which they start and stop) with traits of the pod and of its containers.
 package corpus
 
 import (
@@ -15,37 +14,35 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Size is how many templates there are.
+// Size is the number of templates.
 const Size = 420
 
 // seed makes the templates the same in each run.
 const seed = 2026
 
-// restrictedEvery says that every third template meets Pod Security
-// "restricted".
+// restrictedEvery is 3, so that every third template meets Pod Security "restricted".
 const restrictedEvery = 3
 
-// Label is on every template, with its name as the value.
+// Label is a label of every template, with the template's name as its value.
 const Label = "corpus"
 
-// ServiceAccount is the one that some templates name. It has to be there, unlike
-// the secrets, config maps and claims that they name.
+// ServiceAccount is the service account of some templates. It must exist, unlike the
+// secrets, config maps and claims in the templates.
 const ServiceAccount = "shop"
 
-// LateSidecar is a container that some templates wait for and do not have:
-// another webhook adds it.
+// LateSidecar is a container that some templates wait for but do not contain: another
+// webhook adds it.
 const LateSidecar = "istio-proxy"
 
-// Template is a pod as it is sent to the API server, for no namespace in
-// particular.
+// Template is a pod in the form that is sent to the API server, without a namespace.
 type Template struct {
 	Name       string
 	Pod        *corev1.Pod
-	Restricted bool // meets Pod Security "restricted"
+	Restricted bool // the pod meets Pod Security "restricted"
 }
 
-// Templates makes all of them, new ones in each call. Every command is known
-// from the template, so that no image is looked up.
+// Templates generates all templates. Each call returns new copies. The templates contain
+// every command, so that no image lookup is needed.
 func Templates() []Template {
 	all := make([]Template, Size)
 	for i := range all {
@@ -54,7 +51,7 @@ func Templates() []Template {
 	return all
 }
 
-// maker makes one template.
+// maker generates one template.
 type maker struct {
 	*rand.Rand
 
@@ -87,12 +84,12 @@ func template(number int) Template {
 	return Template{Name: name, Pod: m.pod, Restricted: m.restricted}
 }
 
-// one is any of the values.
+// one returns a random one of the values.
 func one[T any](m *maker, values ...T) T { return values[m.IntN(len(values))] }
 
 func (m *maker) chance(percent int) bool { return m.IntN(100) < percent }
 
-// containers are all of the pod, init containers first.
+// containers returns all containers of the pod, init containers first.
 func (m *maker) containers() []*corev1.Container {
 	var all []*corev1.Container
 	for i := range m.pod.Spec.InitContainers {
@@ -104,7 +101,7 @@ func (m *maker) containers() []*corev1.Container {
 	return all
 }
 
-// annotate adds an annotation that is not koordinator's.
+// annotate adds an annotation that does not belong to koordinator.
 func (m *maker) annotate(key, value string) {
 	if m.pod.Annotations == nil {
 		m.pod.Annotations = map[string]string{}
@@ -112,5 +109,5 @@ func (m *maker) annotate(key, value string) {
 	m.pod.Annotations[key] = value
 }
 
-// note adds annotations of koordinator's, given without the prefix.
+// note adds koordinator's annotations, whose names are given without the prefix.
 func (m *maker) note(notes map[string]string) { maps.Copy(m.notes, notes) }

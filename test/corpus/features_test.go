@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// patterns are what has to be among the templates, in the words of their JSON.
+// patterns matches features that must occur in the JSON of the templates.
 var patterns = map[string]string{
 	"no service account token":            `"automountServiceAccountToken":false`,
 	"a service account":                   `"serviceAccountName":"shop"`,
@@ -58,13 +58,17 @@ var patterns = map[string]string{
 	"an optional dependency":              `koordinator\.io/start-deps":"[^"]*\?`,
 	"a dependency on a late sidecar":      `koordinator\.io/start-deps":"[^"]*istio-proxy`,
 	"a dependency as an object":           `condition`,
+	"an endpoint":                         `koordinator\.io/start-deps":"[^"]*tcp://`,
+	"an optional endpoint":                `_cluster/health\?`,
+	"every other container":               `istio-proxy: \\"\*\\"`,
+	"restart-with":                        `koordinator\.io/restart-with`,
 	"no gate":                             `koordinator\.io/gate":"[^"]*false`,
 	"exec mode":                           `koordinator\.io/mode":"[^"]*exec`,
 	"facts from records":                  `koordinator\.io/source":"local`,
 	"facts from the status":               `koordinator\.io/source":"pod`,
 }
 
-// shapes are what has to be among the templates and takes more than one look.
+// shapes checks features that must occur in the templates and cannot be matched by a pattern.
 var shapes = map[string]func(*corev1.Pod) bool{
 	"a user of the pod's": func(p *corev1.Pod) bool {
 		s := p.Spec.SecurityContext
@@ -125,21 +129,20 @@ func all(p *corev1.Pod, are func(corev1.Container) bool) bool {
 	return !some(p, func(c corev1.Container) bool { return !are(c) })
 }
 
-// restarts finds containers with that restart policy of their own.
+// restarts returns a function that finds containers with that restart policy of their own.
 func restarts(policy corev1.ContainerRestartPolicy) func(corev1.Container) bool {
 	return func(c corev1.Container) bool { return c.RestartPolicy != nil && *c.RestartPolicy == policy }
 }
 
-// asks reports whether a container has so many requests and limits.
+// asks reports whether a container has these numbers of requests and limits.
 func asks(c corev1.Container, requests, limits int) bool {
 	return len(c.Resources.Requests) == requests && len(c.Resources.Limits) == limits
 }
 
-// keys are lists of what has to be there each: fields by their JSON names, or
-// values.
+// keys holds names that must each occur: fields by their JSON names, or values.
 type keys struct {
 	name    string
-	pattern string // %s stands for the key
+	pattern string // %s is the key
 	of      []string
 }
 
@@ -148,7 +151,7 @@ var lists = []keys{
 	{"startup probe", `"startupProbe":\{"%s"`, names[corev1.ProbeHandler]()},
 	{"readiness probe", `"readinessProbe":\{"%s"`, names[corev1.ProbeHandler]()},
 	{"liveness probe", `"livenessProbe":\{"%s"`, names[corev1.ProbeHandler]()},
-	{"postStart", `"postStart":\{"%s"`, []string{"exec", "httpGet", "sleep"}}, // the kubelet runs no tcpSocket
+	{"postStart", `"postStart":\{"%s"`, []string{"exec", "httpGet", "sleep"}}, // the kubelet does not run tcpSocket
 	{"preStop", `"preStop":\{"%s"`, []string{"exec", "httpGet", "sleep"}},
 	{"env from", `"valueFrom":\{"%s"`, []string{"fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef"}},
 	{"envFrom", `"envFrom":\[\{[^\]]*"%s"`, []string{"configMapRef", "secretRef"}},
@@ -165,11 +168,11 @@ var lists = []keys{
 	{"stop condition", `koordinator\.io/(stop-deps|essential)":"[^"]*=%s`, []string{"succeeded", "failed"}},
 	{"annotation", `koordinator\.io/%s":`, []string{
 		"start-deps", "stop-deps", "essential", "stop-when", "start-timeout", "on-start-timeout", "stop-delay", "stop-signal", "stop-timeout",
-		"stop-http", "exit-http", "stopped-exit-code", "killed-exit-code", "mode", "command", "source", "gate", "log-level", "inject", "spec",
+		"stop-http", "exit-http", "stopped-exit-code", "killed-exit-code", "mode", "command", "source", "gate", "log-level", "inject", "spec", "env-file", "ready-when",
 	}},
 }
 
-// names are the JSON names of a type's members, which are all optional.
+// names returns the JSON names of a type's fields, which are all optional.
 func names[T any]() []string {
 	var all []string
 	for field := range reflect.TypeFor[T]().Fields() {

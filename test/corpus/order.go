@@ -8,14 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// prefix begins koordinator's annotations.
+// prefix is the prefix of koordinator's annotations.
 const prefix = "koordinator.io/"
 
-// quote writes a string in a way that YAML reads as JSON does.
+// quote quotes a string in a form that YAML and JSON read in the same way.
 func quote(s string) string { return strconv.Quote(s) }
 
-// options are annotations that some pods have beside their order, with the
-// percentage of them. Target is a container that takes part.
+// options lists annotations that some pods have in addition to their order, with the
+// percentage of these pods. Target is a participating container.
 var options = []struct {
 	percent int
 	name    string
@@ -36,10 +36,14 @@ var options = []struct {
 	{12, "killed-exit-code", func(m *maker, target string) string { return one(m, "137", target+": child") }},
 	{15, "log-level", func(m *maker, target string) string { return one(m, "debug", "error", target+": info") }},
 	{10, "mode", func(_ *maker, target string) string { return target + ": supervise" }},
+	{10, "env-file", func(m *maker, target string) string {
+		return target + ": " + one(m, "/vault/secrets/env?", `["/a b/c?", {path: /d, optional: true}]`)
+	}},
+	{6, "ready-when", func(*maker, string) string { return "probes" }},
 	{8, "inject", func(*maker, string) string { return "true" }},
 }
 
-// order writes koordinator's annotations.
+// order adds koordinator's annotations.
 func (m *maker) order() {
 	if !m.story.fixed {
 		m.addOptions()
@@ -51,7 +55,7 @@ func (m *maker) order() {
 	}
 }
 
-// addOptions adds some, none that the story has set already.
+// addOptions adds some options that the story has not already set.
 func (m *maker) addOptions() {
 	var taking []string
 	for _, r := range m.story.containers {
@@ -67,8 +71,8 @@ func (m *maker) addOptions() {
 	}
 }
 
-// ungate leaves the probes and hooks of some pods alone, which may have no hook
-// then that would run before the command.
+// ungate leaves the probes and hooks of some pods unchanged. Such a pod may not have a hook
+// that would run before the command.
 func (m *maker) ungate() {
 	switch {
 	case m.chance(6):
@@ -86,8 +90,8 @@ func (m *maker) ungate() {
 	}
 }
 
-// findSource says where facts come from, in some pods and where records alone
-// would not do in a pod that has no token.
+// findSource sets the source of facts in some pods, and in pods without a token for which
+// records alone are not sufficient.
 func (m *maker) findSource() {
 	if strings.Contains(m.notes["spec"], "source") {
 		return

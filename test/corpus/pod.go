@@ -5,7 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// podTraits are what some pods have, with the percentage of them.
+// podTraits lists properties of some pods, with the percentage of these pods.
 var podTraits = []struct {
 	percent int
 	give    func(*maker, *corev1.PodSpec)
@@ -74,7 +74,7 @@ var podTraits = []struct {
 	}},
 }
 
-// dressPod gives the pod its traits.
+// dressPod applies traits to the pod.
 func (m *maker) dressPod() {
 	for _, t := range podTraits {
 		if m.chance(t.percent) {
@@ -84,8 +84,8 @@ func (m *maker) dressPod() {
 	m.securePod()
 }
 
-// sleeps is the shortest grace period that the API server takes: one that is
-// longer than every hook that sleeps, 0 when none does.
+// sleeps returns the shortest grace period that the API server accepts: longer than every
+// sleep hook, or 0 if there is none.
 func (m *maker) sleeps() int64 {
 	for _, c := range m.containers() {
 		if l := c.Lifecycle; l != nil && (l.PostStart != nil && l.PostStart.Sleep != nil || l.PreStop != nil && l.PreStop.Sleep != nil) {
@@ -95,8 +95,9 @@ func (m *maker) sleeps() int64 {
 	return 0
 }
 
-// namespaces of the host, of the pod's own users, or shared. Of the user's own
-// the API server takes neither those of the host, nor block devices.
+// namespaces sets the host's namespaces, a user namespace for the pod, or shared
+// namespaces. With a user namespace, the API server accepts neither the host's namespaces
+// nor block devices.
 func (m *maker) namespaces(s *corev1.PodSpec) {
 	if m.restricted {
 		s.HostUsers = new(m.chance(20))
@@ -114,7 +115,7 @@ func (m *maker) namespaces(s *corev1.PodSpec) {
 	}
 }
 
-// hostNetwork takes the node's network, where every port is the node's.
+// hostNetwork selects the node's network, where every container port is a port of the node.
 func (m *maker) hostNetwork(s *corev1.PodSpec) {
 	s.HostNetwork, s.DNSPolicy = true, corev1.DNSClusterFirstWithHostNet
 	for _, c := range m.containers() {

@@ -6,8 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// restrictedContainer is what Pod Security "restricted" asks of a container,
-// and does not take from the pod.
+// restrictedContainer returns the settings that Pod Security "restricted" requires in a
+// container and cannot take from the pod.
 func restrictedContainer() *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false),
@@ -15,7 +15,7 @@ func restrictedContainer() *corev1.SecurityContext {
 	}
 }
 
-// restrictedPod is what "restricted" asks of the pod, for all its containers.
+// restrictedPod returns the settings that "restricted" requires, at the level of the pod.
 func restrictedPod() *corev1.PodSecurityContext {
 	return &corev1.PodSecurityContext{
 		RunAsNonRoot:   new(true),
@@ -23,7 +23,7 @@ func restrictedPod() *corev1.PodSecurityContext {
 	}
 }
 
-// secure gives a container a security context, or more of one.
+// secure adds a security context to a container, or extends its security context.
 func (m *maker) secure(c *corev1.Container) {
 	if c.SecurityContext == nil {
 		c.SecurityContext = &corev1.SecurityContext{}
@@ -57,7 +57,7 @@ func (m *maker) secure(c *corev1.Container) {
 	}
 }
 
-// secureMore stays within "restricted".
+// secureMore adds settings that "restricted" allows.
 func (m *maker) secureMore(s *corev1.SecurityContext) {
 	switch m.IntN(4) {
 	case 0:
@@ -70,8 +70,8 @@ func (m *maker) secureMore(s *corev1.SecurityContext) {
 	}
 }
 
-// securePod gives the pod a security context. Where it is restricted, the
-// containers say in some pods what the pod could say for all.
+// securePod adds a security context to the pod. In some restricted pods, each container
+// sets what the pod could set for all.
 func (m *maker) securePod() {
 	s := &corev1.PodSecurityContext{}
 	if m.restricted {

@@ -7,21 +7,21 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// story is who is in a pod, and their order.
+// story defines the containers of a pod and their order.
 type story struct {
-	name       string                 // begins the templates' names
-	restart    []corev1.RestartPolicy // any of them
+	name       string                 // prefix of the templates' names
+	restart    []corev1.RestartPolicy // one of these is chosen
 	inits      []role
 	containers []role
 	notes      map[string]string // annotations, without the prefix
 	label      string            // the value of the label essential-containers
 
-	exits bool // an exit is waited for, which records alone forget where containers are restarted
-	late  bool // somebody is waited for who keeps no record
-	fixed bool // no option beside the annotations, no hooks
+	exits bool // a container waits for an exit, which records alone do not keep if containers are restarted
+	late  bool // a container waits for one that keeps no record
+	fixed bool // no options in addition to the annotations, and no hooks
 }
 
-// role is a container of a story.
+// role describes a container of a story.
 type role struct {
 	name    string
 	image   string
@@ -31,7 +31,7 @@ type role struct {
 
 	restart corev1.ContainerRestartPolicy
 	rules   []corev1.ContainerRestartRule
-	unasked bool // takes no part: nobody names it
+	unasked bool // does not participate: no annotation names it
 }
 
 // The restart policies of a story.
@@ -55,16 +55,16 @@ var (
 	migrate = role{name: "migrate", image: "registry.example.com/shop/migrate:2.14.1", command: []string{"/migrate"}, args: []string{"up"}}
 	report  = role{name: "report", image: "python:3.13", command: []string{"python", "-m", "report"}}
 	prepare = role{name: "prepare", image: "busybox:1.37", command: []string{"sh", "-c", "until nslookup db; do sleep 1; done"}}
-	metrics = role{name: "metrics", image: "prom/statsd-exporter:v0.28", port: 9102, unasked: true} // its image knows the command
+	metrics = role{name: "metrics", image: "prom/statsd-exporter:v0.28", port: 9102, unasked: true} // its image defines the command
 )
 
-// as is a role with a restart policy of its own.
+// as returns a role with its own restart policy.
 func (r role) as(policy corev1.ContainerRestartPolicy, rules ...corev1.ContainerRestartRule) role {
 	r.restart, r.rules = policy, rules
 	return r
 }
 
-// on is a rule for an exit with the code.
+// on returns a rule for an exit with a code.
 func on(code int32, action corev1.ContainerRestartRuleAction) corev1.ContainerRestartRule {
 	return corev1.ContainerRestartRule{
 		Action:    action,
@@ -177,12 +177,26 @@ fluent-bit: {stopDeps: "batch, cloud-sql-proxy=failed", stopWhen: any, stopDelay
 		notes: map[string]string{"start-deps": "report: migrate=succeeded", "mode": "report: exec"},
 	},
 	{
+		name: "endpoints", restart: anyhow, containers: []role{app, cache, metrics},
+		notes: map[string]string{
+			"start-deps": "app: [tcp://db.shop:5432, \"http://search.shop:9200/_cluster/health?\", cache]\ncache: \"dns://db.shop, file:///etc/hosts\"",
+		},
+	},
+	{
+		name: "mesh-for-all", restart: once, containers: []role{batch, report}, exits: true, late: true,
+		notes: map[string]string{"start-deps": "batch: istio-proxy", "stop-deps": `istio-proxy: "*"`, "stop-when": "all"},
+	},
+	{
+		name: "restart-together", restart: forEver, containers: []role{app, proxy, metrics},
+		notes: map[string]string{"start-deps": "app: cloud-sql-proxy", "restart-with": "app: cloud-sql-proxy"},
+	},
+	{
 		name: "set", restart: forEver, inits: []role{prepare}, containers: []role{db, app, proxy},
 		notes: map[string]string{"start-deps": "app: db\ndb: cloud-sql-proxy=ready", "stop-deps": "cloud-sql-proxy: db"},
 	},
 }
 
-// tell puts the story's containers and its order into the pod.
+// tell adds the story's containers and its order to the pod.
 func (m *maker) tell() {
 	m.note(m.story.notes)
 	if m.story.label != "" {
@@ -196,7 +210,7 @@ func (m *maker) tell() {
 	}
 }
 
-// act is the container of a role.
+// act returns the container of a role.
 func (m *maker) act(r role) corev1.Container {
 	c := corev1.Container{Name: r.name, Image: r.image, Command: r.command, Args: r.args, RestartPolicyRules: r.rules}
 	if r.restart != "" {
@@ -214,7 +228,7 @@ func (m *maker) act(r role) corev1.Container {
 	return c
 }
 
-// asked reports whether koordinator is to wrap the container of that name.
+// asked reports whether koordinator must wrap the container with a name.
 func (m *maker) asked(name string) bool {
 	for _, r := range m.story.containers {
 		if r.name == name {
@@ -224,7 +238,8 @@ func (m *maker) asked(name string) bool {
 	return true
 }
 
-// portOf writes a container's port as a number or by its name.
+// portOf returns a container's port in the form in which a probe or hook refers to it: as a
+// number or by its name.
 func (m *maker) portOf(c *corev1.Container) (name string, number int32) {
 	if len(c.Ports) == 0 {
 		return "", 1 + m.Int32N(30000)

@@ -7,8 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// restrictedSources are the kinds of volumes that Pod Security "restricted"
-// allows.
+// restrictedSources lists the kinds of volumes that Pod Security "restricted" allows.
 var restrictedSources = []corev1.VolumeSource{
 	{EmptyDir: &corev1.EmptyDirVolumeSource{}},
 	{EmptyDir: &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: new(resource.MustParse("64Mi"))}},
@@ -31,7 +30,7 @@ var restrictedSources = []corev1.VolumeSource{
 	{Image: &corev1.ImageVolumeSource{Reference: "registry.example.com/shop/model:3", PullPolicy: corev1.PullIfNotPresent}},
 }
 
-// otherSources are the rest of what the API has, old ones too.
+// otherSources lists all other kinds of volumes in the API, including deprecated ones.
 var otherSources = []corev1.VolumeSource{
 	{HostPath: &corev1.HostPathVolumeSource{Path: "/var/log", Type: new(corev1.HostPathDirectory)}},
 	{NFS: &corev1.NFSVolumeSource{Server: "nfs.example.com", Path: "/share"}},
@@ -56,8 +55,7 @@ var otherSources = []corev1.VolumeSource{
 	{StorageOS: &corev1.StorageOSVolumeSource{VolumeName: "vol"}},
 }
 
-// mountVolumes mounts up to four volumes into some containers. Every kind comes
-// in its turn.
+// mountVolumes mounts up to four volumes into some containers. It takes the kinds in turn.
 func (m *maker) mountVolumes() {
 	for i := range m.IntN(4) {
 		m.mountVolume(i, restrictedSources[(m.number+i*3)%len(restrictedSources)])
@@ -77,7 +75,7 @@ func (m *maker) addVolume(name string, source corev1.VolumeSource) {
 	m.pod.Spec.Volumes = append(m.pod.Spec.Volumes, corev1.Volume{Name: name, VolumeSource: *source.DeepCopy()})
 }
 
-// mountVolume mounts a volume in any of the ways that its kind allows.
+// mountVolume mounts a volume in a random way that its kind allows.
 func (m *maker) mountVolume(number int, source corev1.VolumeSource) {
 	name := fmt.Sprintf("volume-%d", number)
 	m.addVolume(name, source)
@@ -94,7 +92,7 @@ func (m *maker) mountVolume(number int, source corev1.VolumeSource) {
 		case 3:
 			mount.MountPropagation = new(corev1.MountPropagationHostToContainer)
 		case 4:
-			mount.MountPath = fmt.Sprintf("/koordinator.d/%d-%d", number, len(c.VolumeMounts)) // not ours, though it looks like it
+			mount.MountPath = fmt.Sprintf("/koordinator.d/%d-%d", number, len(c.VolumeMounts)) // similar to koordinator's path, but not the same
 		}
 		c.VolumeMounts = append(c.VolumeMounts, mount)
 	}

@@ -9,14 +9,14 @@ import (
 	"koordinator.io/koordinator/test/setup"
 )
 
-// What the demo makes on the cluster.
+// Objects that the demo creates on the cluster.
 const (
 	namespace = "koordinator-demo"
 	sample    = "config/samples/job-with-sidecar.yaml"
 	job       = "job-with-sidecar"
 )
 
-// up brings everything up, runs the sample and shows it.
+// up sets everything up, runs the sample and shows the results.
 func up(ctx context.Context, kind string) error {
 	began := time.Now()
 	step := func(format string, args ...any) {
@@ -53,16 +53,16 @@ func up(ctx context.Context, kind string) error {
 	}
 	goOn(c)
 	if !completed {
-		return fmt.Errorf("the Job did not complete: kubectl -n %s describe job,pod tells why", namespace)
+		return fmt.Errorf("the Job did not complete: kubectl -n %s describe job,pod shows why", namespace)
 	}
 	return nil
 }
 
-// installedLabel is on the demo's namespace when the demo installed koordinator.
+// installedLabel is a label of the demo's namespace. It marks that the demo installed koordinator.
 const installedLabel = "koordinator-demo-installed"
 
-// install installs koordinator. On a current cluster one that is there is used
-// as it is: it is somebody's.
+// install installs koordinator. On a current cluster, it uses an existing installation
+// unchanged, because that belongs to somebody else.
 func install(ctx context.Context, c *setup.Cluster) error {
 	if c.Kind == setup.Current && c.Helm(ctx, "status", "koordinator", "--namespace", setup.Namespace) == nil {
 		fmt.Println("koordinator is installed already and used as it is")
@@ -74,7 +74,7 @@ func install(ctx context.Context, c *setup.Cluster) error {
 	return c.Install(ctx)
 }
 
-// makeNamespace makes the demo's namespace, without an earlier run's Job.
+// makeNamespace creates the demo's namespace, and removes the Job of an earlier run.
 func makeNamespace(ctx context.Context, c *setup.Cluster) error {
 	manifest := "{apiVersion: v1, kind: Namespace, metadata: {name: " + namespace + ", labels: {koordinator.io/injection: enabled}}}"
 	if _, err := c.Kubectl(ctx, manifest, "apply", "-f", "-"); err != nil {
@@ -84,7 +84,7 @@ func makeNamespace(ctx context.Context, c *setup.Cluster) error {
 	return err
 }
 
-// goOn says how to look around and how to clean up.
+// goOn prints how to inspect the cluster and how to clean up.
 func goOn(c *setup.Cluster) {
 	fmt.Println("\nLook around:")
 	if c.Kubeconfig != "" {
@@ -106,8 +106,8 @@ func suffix(c *setup.Cluster) string {
 	return " CLUSTER=" + c.Kind
 }
 
-// down removes what up made: of the current cluster only what is ours, of the
-// others the whole cluster.
+// down removes everything that up created: on the current cluster only the demo's objects,
+// otherwise the whole cluster.
 func down(ctx context.Context, kind string) error {
 	if kind != setup.Current {
 		return setup.Down(ctx, kind, os.Stdout)

@@ -1,179 +1,97 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
+	"koordinator.io/koordinator/cli/command"
 	"koordinator.io/koordinator/test/setup"
 )
 
-// patience is how long the sample Job may take: seconds, but for pulling images.
+// patience is the timeout for the sample Job. The Job itself takes seconds, but its images
+// may have to be pulled.
 const patience = 5 * time.Minute
 
-// moment is something seen, at the time it was seen.
-type moment struct {
-	at   time.Time
-	who  string
-	what string
-}
+// pictures is the directory for the pictures of the demo.
+const pictures = "bin/demo"
 
-// follow applies the sample and prints what happens to its pod as it happens,
-// until the Job has ended. It tells whether the Job completed.
+// follow applies the sample, shows the state of its containers until the Job has ended, and
+// draws the timeline. It reports whether the Job completed.
 func follow(ctx context.Context, c *setup.Cluster) (completed bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	began := time.Now()
 	if _, err := c.Kubectl(ctx, "", "-n", namespace, "apply", "-f", sample); err != nil {
 		return false, err
 	}
-	moments := make(chan moment)
-	pods := &podStory{cluster: c, moments: moments, seen: map[string]bool{}, logged: map[string]bool{}}
-	go stream(ctx, c, moments, pods.observe, "get", "pod", "-l", "job-name="+job, "--watch", "-o", "json")
-	go stream(ctx, c, moments, jobStory(moments), "get", "job", job, "--watch", "-o", "json")
-
-	fmt.Printf("\n%8s  %-10s %s\n", "seconds", "container", "")
-	var line timeline
-	for {
-		select {
-		case m := <-moments:
-			if m.who == "" {
-				return false, errors.New(m.what)
-			}
-			fmt.Printf("%8.2f  %-10s %s\n", m.at.Sub(began).Seconds(), m.who, m.what)
-			line.add(m, began)
-			if m.who == "Job" {
-				line.print(m.what)
-				return m.what == "Complete", nil
-			}
-		case <-ctx.Done():
-			return false, fmt.Errorf("the Job did not end within %s: kubectl -n %s describe job,pod tells why", patience, namespace)
-		}
+	if err := until(ctx, c, "pod", "-l", "job-name="+job, "-o", "name"); err != nil {
+		return false, err
 	}
+	fmt.Printf("\nkubectl koordinator status job/%s -w\n", job)
+	if err := tool(c, os.Stdout, "status", "job/"+job, "-w"); err != nil {
+		return false, err
+	}
+	conditions := `jsonpath={.status.conditions[?(@.status=="True")].type}`
+	if err := until(ctx, c, "job", job, "-o", conditions); err != nil {
+		return false, err
+	}
+	ended, err := c.Kubectl(ctx, "", "-n", namespace, "get", "job", job, "-o", conditions)
+	if err != nil {
+		return false, err
+	}
+	fmt.Printf("\nkubectl koordinator timeline job/%s\n", job)
+	if err := tool(c, os.Stdout, "timeline", "job/"+job); err != nil {
+		return false, err
+	}
+	return strings.Contains(ended, "Complete"), draw(c)
 }
 
-// stream hands every object that a watching kubectl prints to take.
-func stream(ctx context.Context, c *setup.Cluster, moments chan<- moment, take func(context.Context, []byte), args ...string) {
-	cmd := c.KubectlCommand(ctx, append([]string{"-n", namespace}, args...)...)
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
+// draw writes the timeline as a picture and as a page.
+func draw(c *setup.Cluster) error {
+	if err := os.MkdirAll(pictures, 0o755); err != nil {
+		return err
 	}
-	if err == nil {
-		err = decode(ctx, out, take)
-		cmd.Wait() // it ends with its output
-	}
-	if ctx.Err() == nil {
-		moments <- moment{what: fmt.Sprintf("kubectl %s: %v", strings.Join(args, " "), err)}
-	}
-}
-
-func decode(ctx context.Context, r io.Reader, take func(context.Context, []byte)) error {
-	for dec := json.NewDecoder(r); ; {
-		var object json.RawMessage
-		if err := dec.Decode(&object); err != nil {
+	for _, format := range []string{"svg", "html"} {
+		path := filepath.Join(pictures, "timeline."+format)
+		f, err := os.Create(path)
+		if err != nil {
 			return err
 		}
-		take(ctx, object)
+		err = tool(c, f, "timeline", "job/"+job, "-o", format)
+		if closed := f.Close(); err == nil {
+			err = closed
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Println("written:", path)
 	}
+	return nil
 }
 
-// jobStory reports the Job's end.
-func jobStory(moments chan<- moment) func(context.Context, []byte) {
-	return func(_ context.Context, object []byte) {
-		var j struct {
-			Status struct {
-				Conditions []struct{ Type, Status string }
-			}
-		}
-		if json.Unmarshal(object, &j) != nil {
-			return
-		}
-		for _, cond := range j.Status.Conditions {
-			if cond.Status == "True" && (cond.Type == "Complete" || cond.Type == "Failed") {
-				moments <- moment{time.Now(), "Job", cond.Type}
-			}
-		}
+// tool runs kubectl koordinator.
+func tool(c *setup.Cluster, out *os.File, args ...string) error {
+	args = append(args, "-n", namespace)
+	if c.Kubeconfig != "" {
+		args = append(args, "--kubeconfig", c.Kubeconfig)
 	}
+	if code := command.Main(args, os.Stdin, out, os.Stderr); code != 0 {
+		return fmt.Errorf("kubectl koordinator %s: exit code %d", strings.Join(args, " "), code)
+	}
+	return nil
 }
 
-// podStory reports what changes in the Job's pod.
-type podStory struct {
-	cluster *setup.Cluster
-	moments chan<- moment
-	seen    map[string]bool // what has been reported
-	logged  map[string]bool // containers whose log is followed
-}
-
-// container is the part of a containerStatus that is looked at.
-type container struct {
-	Name  string
-	Ready bool
-	State struct {
-		Running    *struct{}
-		Terminated *struct{ ExitCode int }
-	}
-}
-
-func (p *podStory) observe(ctx context.Context, object []byte) {
-	var pod struct {
-		Metadata struct{ Name string }
-		Status   struct {
-			InitContainerStatuses, ContainerStatuses []container
+// until waits until a kubectl get prints something.
+func until(ctx context.Context, c *setup.Cluster, args ...string) error {
+	for ctx.Err() == nil {
+		out, err := c.Kubectl(ctx, "", append([]string{"-n", namespace, "get"}, args...)...)
+		if err == nil && strings.TrimSpace(out) != "" {
+			return nil
 		}
+		time.Sleep(200 * time.Millisecond)
 	}
-	if json.Unmarshal(object, &pod) != nil {
-		return
-	}
-	p.once("pod", "created")
-	for _, c := range pod.Status.InitContainerStatuses {
-		if t := c.State.Terminated; t != nil {
-			p.once(c.Name, fmt.Sprintf("exited, code %d", t.ExitCode))
-		}
-	}
-	for _, c := range pod.Status.ContainerStatuses {
-		if c.State.Running == nil && c.State.Terminated == nil {
-			continue
-		}
-		p.once(c.Name, "created")
-		if !p.logged[c.Name] {
-			p.logged[c.Name] = true
-			go p.follow(ctx, pod.Metadata.Name, c.Name)
-		}
-		if c.Ready {
-			p.once(c.Name, "ready")
-		}
-		if t := c.State.Terminated; t != nil {
-			p.once(c.Name, fmt.Sprintf("exited, code %d", t.ExitCode))
-		}
-	}
-}
-
-// once reports a thing the first time it is seen.
-func (p *podStory) once(who, what string) {
-	if key := who + what; !p.seen[key] {
-		p.seen[key] = true
-		p.moments <- moment{time.Now(), who, what}
-	}
-}
-
-// follow reports what a container prints: the wrapper's decisions in plain
-// words, the command's own output in quotes.
-func (p *podStory) follow(ctx context.Context, pod, name string) {
-	cmd := p.cluster.KubectlCommand(ctx, "-n", namespace, "logs", "-f", pod, "-c", name)
-	out, err := cmd.StdoutPipe()
-	if err != nil || cmd.Start() != nil {
-		return
-	}
-	defer cmd.Wait()
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if what := plain(lines.Text()); what != "" {
-			p.moments <- moment{time.Now(), name, what}
-		}
-	}
+	return fmt.Errorf("the Job did not end within %s: kubectl -n %s describe job,pod shows the reason", patience, namespace)
 }

@@ -1,5 +1,5 @@
-// Command demo shows koordinator's main job on a real cluster: it builds and
-// installs everything, applies the sample Job and prints what happened when.
+// Command demo shows koordinator's main purpose on a real cluster: it builds and installs
+// everything, applies the sample Job and prints its timeline.
 //
 //	go run ./test/demo [-cluster test|current|kind] up|down
 package main

@@ -1,97 +1,78 @@
-// Package docs reads the commands that the documentation shows, for the tests
-// that run them.
 package docs
 
-import (
-	"io/fs"
-	"os"
-	"slices"
-	"strings"
-)
+import "strings"
 
-// unrun marks, in a comment behind it, a command that the tests do not run. What
-// it needs, or what they do instead, follows.
-const unrun = "# not run by the tests"
+// unrun is the beginning of the comment before a block with commands that the tests do not
+// run. The requirements of the commands, or what the tests do instead, follow.
+const unrun = "not run by the tests"
 
-// Command is one that a page shows in a block of the language "console".
+// Command is a command that a page shows in a block of the language "console".
 type Command struct {
-	Line    int    // in the page, from 1
-	Section string // heading of the second level that it stands under
-	Text    string // as it is typed, without the comment behind it
-	Reason  string // why the tests do not run it, "" where they do
+	Line    int    // line in the page, from 1
+	Section string // heading of the second level above it
+	Text    string // the command line, without a comment at its end
+	Reason  string // why the tests do not run it, "" if they do
 }
 
-// Commands are those of a page, in its order. In a block with a line that
-// begins with "$ " these lines are the commands, and the others are what they
-// print; in any other block every line is a command, but for comments. A
-// command goes on in the next line after a backslash.
+// Commands returns the commands of a page, in order. In a block with a line that begins
+// with "$ ", these lines are the commands, and the others are their output. In any other
+// block, every line except comments is a command. A backslash continues a command on the
+// next line.
 func Commands(page string) ([]Command, error) {
-	text, err := os.ReadFile(page)
-	if err != nil {
-		return nil, err
-	}
+	blocks, err := Blocks(page)
 	var all []Command
-	section := ""
-	lines := strings.Split(string(text), "\n")
-	for i := 0; i < len(lines); i++ {
-		if heading, found := strings.CutPrefix(lines[i], "## "); found {
-			section = heading
+	for _, b := range blocks {
+		if b.Language == "console" {
+			all = append(all, commandsIn(b)...)
 		}
-		if !strings.HasPrefix(lines[i], "```") {
-			continue
-		}
-		end := i + 1 + slices.IndexFunc(lines[i+1:], func(line string) bool { return strings.HasPrefix(line, "```") })
-		if lines[i] == "```console" {
-			all = append(all, block(section, lines[i+1:end], i+2)...)
-		}
-		i = end
 	}
-	return all, nil
+	return all, err
 }
 
-// block are the commands of one block, whose first line has that number.
-func block(section string, lines []string, number int) []Command {
-	isPrompt := func(line string) bool { return strings.HasPrefix(line, "$ ") }
-	prompts := slices.ContainsFunc(lines, isPrompt)
+// commandsIn returns the commands of one block.
+func commandsIn(b Block) []Command {
+	lines := strings.Split(strings.TrimSuffix(b.Text, "\n"), "\n")
+	prompts := strings.HasPrefix(b.Text, "$ ") || strings.Contains(b.Text, "\n$ ")
+	reason := ""
+	if rest, marked := strings.CutPrefix(b.Note, unrun); marked {
+		if reason = strings.TrimSpace(strings.TrimPrefix(rest, ":")); reason == "" {
+			reason = notSaid
+		}
+	}
 	var all []Command
 	for i := 0; i < len(lines); i++ {
 		line := lines[i]
-		if prompts && !isPrompt(line) || strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
+		if prompts && !strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "#") || strings.TrimSpace(line) == "" {
 			continue
 		}
-		c := Command{Line: number + i, Section: section}
+		c := Command{Line: b.Line + i, Section: b.Section, Reason: reason}
 		for strings.HasSuffix(line, "\\") && i+1 < len(lines) {
 			i++
 			line = strings.TrimSuffix(line, "\\") + strings.TrimSpace(lines[i])
 		}
-		c.Text, c.Reason = split(strings.TrimPrefix(line, "$ "))
+		text, _, _ := strings.Cut(strings.TrimPrefix(line, "$ "), "  #")
+		c.Text = strings.TrimSpace(text)
 		all = append(all, c)
 	}
 	return all
 }
 
-// split parts a command from the comment behind it, which begins after two
-// spaces at least.
-func split(line string) (command, reason string) {
-	command, comment, found := strings.Cut(line, "  #")
-	if rest, marked := strings.CutPrefix("#"+comment, unrun); found && marked {
-		reason = strings.TrimSpace(strings.TrimPrefix(rest, ":"))
-		if reason == "" {
-			reason = "not said"
-		}
-	}
-	return strings.TrimSpace(command), reason
+// notSaid is the reason for a mark that gives none.
+const notSaid = "not said"
+
+// Operated lists the pages whose commands TestTheCommandsOfTheDocumentation runs unchanged,
+// on a cluster with koordinator.
+var Operated = []string{
+	"docs/how-to/air-gap.md", "docs/how-to/network-policies.md", "docs/how-to/pod-security.md", "docs/how-to/troubleshoot.md",
+	"docs/explanation/threat-model.md", "docs/reference/metrics.md",
 }
 
-// Pages are the pages with commands, by their paths below the root: the README,
-// the chart's, and those in docs.
-func Pages(root string) ([]string, error) {
-	pages, err := fs.Glob(os.DirFS(root), "docs/*.md")
-	return append(pages, "README.md", "charts/koordinator/README.md"), err
-}
+// Replaced lists the pages whose commands TestUpgradeAndRemovalAsDocumented runs in this
+// order, while no other test runs.
+var Replaced = []string{"docs/how-to/upgrade.md", "docs/how-to/uninstall.md"}
 
-// Runnable reports whether a command can be run as it stands on the cluster of
-// the tests: kubectl and helm can.
+// Runnable reports whether a command can run unchanged on the cluster of the tests. This
+// applies to kubectl and helm.
 func Runnable(c Command) bool {
 	tool, _, _ := strings.Cut(c.Text, " ")
 	return c.Reason == "" && (tool == "kubectl" || tool == "helm")

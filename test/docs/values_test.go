@@ -10,11 +10,11 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// dotted is a value of the chart as pages name it.
+// dotted matches a value of the chart in the pages' notation.
 var dotted = regexp.MustCompile("`([a-z][a-zA-Z]+(?:\\.[a-z][a-zA-Z]+)+)\\b")
 
-// TestPagesNameOnlyValuesThatTheChartHas, wherever they say part.value with a
-// part of the chart's.
+// TestPagesNameOnlyValuesThatTheChartHas checks each part.value in the pages whose part is
+// one of the chart's.
 func TestPagesNameOnlyValuesThatTheChartHas(t *testing.T) {
 	text, err := os.ReadFile("../../charts/koordinator/values.yaml")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestPagesNameOnlyValuesThatTheChartHas(t *testing.T) {
 	}
 }
 
-// holds reports whether values have something at a path.
+// holds reports whether values have an entry at a path.
 func holds(values map[string]any, path []string) bool {
 	value, found := values[path[0]]
 	if !found || len(path) == 1 {

@@ -13,31 +13,32 @@ import (
 )
 
 const (
-	most  = 16 // tests at the same time, where -parallel does not say how many
-	least = 4  // tests at the same time on a machine that is never idle
-	spare = 20 // percent of the processors' time that are free for another one
+	most  = 16 // concurrent tests, unless -parallel is set
+	least = 4  // concurrent tests on a machine that is never idle
+	spare = 20 // idle percentage of the processors' time at which another test may start
 )
 
-// turnstile lets tests in, one after another.
+// turnstile admits tests, one after another.
 var turnstile struct {
-	next sync.Mutex // held by the one that is let in next
+	next sync.Mutex // held by the test that is admitted next
 
 	sync.Mutex
 	inside map[string]bool
 }
 
-// abreast lets a test run beside others. Tests wait most of the time, but need
-// the processors in waves: eight that start pods in the same second on two
-// processors only wait for each other, and eight that wait leave them idle. So
-// another one is let in when the machine was idle for a part of the last second,
-// or hardly any test is running. A test that has parallel tests of its own calls
-// t.Parallel instead: it would keep a place from them.
+// abreast lets a test run in parallel with others. Tests wait most of the time, but need
+// the processors in waves. Eight tests that start pods in the same second on two processors
+// only wait for each other, and eight waiting tests leave the processors idle. So another
+// test is admitted if the machine was idle for a part of the last second, or if hardly any
+// test is running. A test that has parallel subtests must call t.Parallel instead, because
+// it would otherwise occupy a place that its subtests need.
 func abreast(t *testing.T) {
 	t.Helper()
 	t.Parallel()
 	turnstile.next.Lock()
 	defer turnstile.next.Unlock()
-	for running(t) >= least && idle(t) < spare { // idle takes a second
+	for running(t) >= least && idle(t) < spare {
+		continue // idle itself takes a second
 	}
 	turnstile.Lock()
 	defer turnstile.Unlock()
@@ -52,7 +53,7 @@ func abreast(t *testing.T) {
 	})
 }
 
-// running is how many tests have been let in and have not ended.
+// running returns the number of admitted tests that have not ended.
 func running(t *testing.T) int {
 	t.Helper()
 	turnstile.Lock()
@@ -65,7 +66,7 @@ func running(t *testing.T) int {
 	return len(turnstile.inside)
 }
 
-// idle is how many percent of the processors' time nobody needs, for a second.
+// idle measures for a second which percentage of the processors' time is idle.
 func idle(t *testing.T) int {
 	t.Helper()
 	all, unused := processors(t)
@@ -74,8 +75,8 @@ func idle(t *testing.T) int {
 	return 100 * (more - unused) / max(later-all, 1)
 }
 
-// processors is how many ticks of the processors there have been, and how many
-// of them idle (proc_stat(5)).
+// processors returns the number of ticks of all processors, and how many of them were idle
+// (proc_stat(5)).
 func processors(t *testing.T) (all, unused int) {
 	t.Helper()
 	data, err := os.ReadFile("/proc/stat")

@@ -17,7 +17,7 @@ import (
 // ours selects the webhook's pods in their namespace.
 const ours = "app.kubernetes.io/name=koordinator,app.kubernetes.io/component=webhook"
 
-// replicas are the webhook's pods that nobody has asked to end.
+// replicas returns the webhook's pods that are not being deleted.
 func replicas(t *testing.T) []corev1.Pod {
 	t.Helper()
 	var all []corev1.Pod
@@ -35,11 +35,11 @@ func system(t *testing.T, args ...string) string {
 	return kubectl(t, append([]string{"-n", setup.Namespace}, args...)...)
 }
 
-// TestPodsThatAreNotOursNeedNoWebhook takes all replicas away. It is not
-// parallel: nobody else's pods would be injected.
+// TestPodsThatAreNotOursNeedNoWebhook removes all replicas. It is not parallel, because
+// pods of other tests would not be injected.
 func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
 	plain, labelled := namespace(t), namespace(t, enabled)
-	// From here on, replicas must meet Pod Security "restricted".
+	// From here on, the replicas must meet Pod Security "restricted".
 	kubectl(t, "label", "namespace", setup.Namespace, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
 	system(t, "scale", "deployment/koordinator", "--replicas=0")
 	back := func() {
@@ -64,9 +64,9 @@ func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
 	}
 }
 
-// deposed takes the lease away from the leader, as an outage of the API server
-// would. The function it returns waits until there is a leader again, and looks
-// whether all replicas went on.
+// deposed takes the lease from the leader, as an outage of the API server would. The
+// returned function waits until there is a leader again, and checks that all replicas have
+// continued to run.
 func deposed(t *testing.T) func() {
 	t.Helper()
 	leader, _, _ := strings.Cut(holder(t), "_")
@@ -93,13 +93,25 @@ func deposed(t *testing.T) func() {
 	}
 }
 
-// leaseName is the name of the one lease there is.
+// leaseName returns the name of the lease that the replicas use. The lease for another
+// source of certificates may still exist.
 func leaseName(t *testing.T) string {
 	t.Helper()
-	return system(t, "get", "lease", "-o", "jsonpath={.items[*].metadata.name}")
+	args := system(t, "get", "deployment", "koordinator", "-o", "jsonpath={.spec.template.spec.containers[0].args}")
+	var all []string
+	if err := json.Unmarshal([]byte(args), &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, arg := range all {
+		if name, found := strings.CutPrefix(arg, "--lease="); found {
+			return name
+		}
+	}
+	t.Fatalf("no lease in %s", args)
+	return ""
 }
 
-// holder is who leads.
+// holder returns the current leader.
 func holder(t *testing.T) string {
 	t.Helper()
 	var lease coordinationv1.Lease

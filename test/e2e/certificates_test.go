@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TestCertificateOfOurOwnIsRenewedUnderLoad makes the webhook renew its
-// certificate, and then its authority, too. It is not parallel: should a call
-// fail, it would be anybody's.
+// TestCertificateOfOurOwnIsRenewedUnderLoad makes the webhook renew its certificate, and
+// then its CA as well. It is not parallel, because a failing webhook would affect all
+// tests.
 func TestCertificateOfOurOwnIsRenewedUnderLoad(t *testing.T) {
 	ns := namespace(t, enabled)
 	for name, missing := range map[string]string{"the certificate": "tls.crt", "the authority": "ca.crt"} {
@@ -20,13 +20,13 @@ func TestCertificateOfOurOwnIsRenewedUnderLoad(t *testing.T) {
 			s := startStream(t, ns, true)
 			system(t, "patch", "secret", "koordinator-cert", "--type=merge", "-p", `{"data": {"`+missing+`": ""}}`)
 			renewed(t, before)
-			time.Sleep(2 * time.Second) // a call that fails afterwards counts, too
+			time.Sleep(2 * time.Second) // calls that fail after the renewal count, too
 			s.end(t)
 		})
 	}
 }
 
-// served is the fingerprint of the certificate that each replica serves.
+// served returns the fingerprint of the certificate that each replica serves.
 func served(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -41,14 +41,13 @@ func served(t *testing.T) map[string]string {
 	return all
 }
 
-// renewed waits until every replica serves the same certificate, and not the
-// one from before.
+// renewed waits until every replica serves the same certificate, and not the previous one.
 func renewed(t *testing.T, before map[string]string) {
 	t.Helper()
 	var now map[string]string
 	looks := 0
 	eventually(t, "the new certificate", func() (bool, string) {
-		if looks++; looks%20 == 0 { // the kubelet may have looked before it knew of it
+		if looks++; looks%20 == 0 { // the kubelet may have synchronized before it knew the new secret
 			refreshVolumes(t)
 		}
 		now = served(t)
@@ -64,9 +63,9 @@ func renewed(t *testing.T, before map[string]string) {
 	t.Logf("%v -> %v", before, now)
 }
 
-// renewByCertManager has cert-manager issue a certificate again, and waits
-// until it has. cause is what makes it do that; nil: it is asked to, as its own
-// command line tool does.
+// renewByCertManager makes cert-manager issue a certificate again, and waits until it has.
+// cause triggers this. If cause is nil, the test triggers it as cert-manager's own command
+// line tool does.
 func renewByCertManager(t *testing.T, certificate string, cause func()) {
 	t.Helper()
 	revision := func() string {
@@ -83,8 +82,8 @@ func renewByCertManager(t *testing.T, certificate string, cause func()) {
 	eventually(t, "certificate "+certificate, func() (bool, string) { r := revision(); return r != before, r })
 }
 
-// refreshVolumes has the kubelet look at the replicas' volumes now, and not within the
-// next minute and a half.
+// refreshVolumes makes the kubelet synchronize the replicas' volumes immediately, instead
+// of within the next minute and a half.
 func refreshVolumes(t *testing.T) {
 	t.Helper()
 	system(t, "annotate", "pod", "-l", ours, "--overwrite", "e2e="+time.Now().Format("150405.000"))

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,33 +25,34 @@ import (
 	"koordinator.io/koordinator/test/chaos"
 )
 
-// fewest is how many random pods run at the same time on a machine that is never
-// idle.
+// fewest is the number of random pods that run at the same time on a machine that is never idle.
 const fewest = 6
 
-// TestRandomPods runs the pods of seeds one to forty, as many at a time as the
-// machine has room for, while the kubelet and containerd are restarted, and
-// holds what became of each to the documentation. CHAOS names a time, for
-// example 30m, for as many other pods as fit in.
+// TestRandomPods runs the pods for the seeds 1 to 40, as many at a time as the machine
+// allows, while the kubelet and containerd are restarted. It compares the result of each
+// pod with the documentation. CHAOS is a duration, for example 30m, in which the test runs
+// as many other pods as possible.
 func TestRandomPods(t *testing.T) {
 	seeds := make(chan uint64)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go sow(t, ctx, seeds)
+	go sow(ctx, t, seeds)
 	ns := namespace(t, enabled)
 	var restarts, pods sync.WaitGroup
-	restarts.Go(func() { restartParts(t, ctx) })
+	var past outages
+	restarts.Go(func() { restartParts(ctx, t, &past) })
 	var ran, refused, running atomic.Int64
 	var next sync.Mutex // held by the worker that starts the next pod
 	for range most {
 		pods.Go(func() {
 			for seed := range seeds {
 				next.Lock()
-				for running.Load() >= fewest && idle(t) < spare { // idle takes a second
+				for running.Load() >= fewest && idle(t) < spare {
+					continue // idle itself takes a second
 				}
 				running.Add(1)
 				next.Unlock()
-				if randomPod(t, ns, seed) {
+				if randomPod(t, ns, seed, &past) {
 					ran.Add(1)
 				} else {
 					refused.Add(1)
@@ -67,8 +70,8 @@ func TestRandomPods(t *testing.T) {
 	}
 }
 
-// sow gives the seeds.
-func sow(t *testing.T, ctx context.Context, seeds chan<- uint64) {
+// sow sends the seeds.
+func sow(ctx context.Context, t *testing.T, seeds chan<- uint64) {
 	defer close(seeds)
 	first, count, over := uint64(1), 40, (<-chan time.Time)(nil)
 	if text := os.Getenv("CHAOS"); text != "" {
@@ -90,9 +93,34 @@ func sow(t *testing.T, ctx context.Context, seeds chan<- uint64) {
 	}
 }
 
-// restartParts restarts the kubelet and containerd, one after the other, until
-// ctx ends.
-func restartParts(t *testing.T, ctx context.Context) {
+// outages records the restarts of the kubelet and containerd.
+type outages struct {
+	mu    sync.Mutex
+	spans []chaos.Span
+}
+
+// during runs a restart and records its time.
+func (o *outages) during(t *testing.T, restart func() error) error {
+	o.mu.Lock()
+	o.spans = append(o.spans, chaos.Span{Begin: uptime(t), End: math.MaxInt64 / 2})
+	o.mu.Unlock()
+	defer func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.spans[len(o.spans)-1].End = uptime(t)
+	}()
+	return restart()
+}
+
+// all returns the restarts that have begun.
+func (o *outages) all() []chaos.Span {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.spans)
+}
+
+// restartParts restarts the kubelet and containerd, one after another, until ctx ends.
+func restartParts(ctx context.Context, t *testing.T, past *outages) {
 	pace := time.NewTicker(20 * time.Second)
 	defer pace.Stop()
 	for i := 0; ; i++ {
@@ -101,15 +129,17 @@ func restartParts(t *testing.T, ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if err := cluster.Control(context.WithoutCancel(ctx), "restart", []string{"kubelet", "containerd"}[i%2]); err != nil {
+		err := past.during(t, func() error {
+			return cluster.Control(context.WithoutCancel(ctx), "restart", []string{"kubelet", "containerd"}[i%2])
+		})
+		if err != nil {
 			t.Errorf("restart: %v", err)
 		}
 	}
 }
 
-// randomPod runs the pod of a seed and judges it. It is false for one that is
-// refused.
-func randomPod(t *testing.T, ns string, seed uint64) bool {
+// randomPod runs the pod for a seed and checks it. It returns false for a pod that is rejected.
+func randomPod(t *testing.T, ns string, seed uint64, past *outages) bool {
 	p := chaos.New(seed)
 	name := "chaos-" + strconv.FormatUint(seed, 10)
 	directory := filepath.Join(os.TempDir(), "koordinator-"+ns, name)
@@ -123,7 +153,7 @@ func randomPod(t *testing.T, ns string, seed uint64) bool {
 	}
 	s := chaos.Story{Pod: p}
 	happen(t, ns, name, &s)
-	s.Events = events(t, filepath.Join(directory, "log"))
+	s.Events, s.Outages = events(t, filepath.Join(directory, "log")), past.all()
 	if wrong := s.Violations(); len(wrong) > 0 {
 		var lines []string
 		for _, e := range s.Events {
@@ -135,10 +165,10 @@ func randomPod(t *testing.T, ns string, seed uint64) bool {
 	return true
 }
 
-// happen lets the mishap come, and the pod end: by itself, or deleted once
-// nothing more is to be expected.
+// happen waits for the mishap and for the pod's end. A pod that does not end by itself is
+// deleted when no more changes are expected.
 func happen(t *testing.T, ns, name string, s *chaos.Story) {
-	time.Sleep(s.Pod.After) // when it comes is part of the pod
+	time.Sleep(s.Pod.After) // the time of the mishap is a property of the pod
 	if s.Pod.Mishap == chaos.Kill {
 		s.Killed = killWrapper(t, ns, name, s.Pod.Victim)
 	}
@@ -159,8 +189,8 @@ func happen(t *testing.T, ns, name string, s *chaos.Story) {
 	}
 }
 
-// quiet waits until the pod has ended, or has not changed for a while: all that is
-// left runs for ever, or waits for what does.
+// quiet waits until the pod has ended or has not changed for a while. In the latter case,
+// all remaining containers run indefinitely, or wait for one that does.
 func quiet(t *testing.T, ns, name string) corev1.Pod {
 	var last corev1.Pod
 	for same := 0; same < 12; time.Sleep(time.Second) {
@@ -182,7 +212,7 @@ func quiet(t *testing.T, ns, name string) corev1.Pod {
 	return last
 }
 
-// podNamed is a pod by its name.
+// podNamed returns a pod by its name.
 func podNamed(t *testing.T, ns, name string) (pod corev1.Pod, err error) {
 	out, err := try(t, "", "-n", ns, "get", "pod", name, "-o", "json")
 	if err == nil {
@@ -196,15 +226,14 @@ func fates(pod corev1.Pod) map[string]chaos.Fate {
 	for _, c := range pod.Status.ContainerStatuses {
 		f := chaos.Fate{}
 		if e := c.State.Terminated; e != nil {
-			f.Ended, f.Code = true, int(e.ExitCode)
+			f.Ended, f.Code, f.Lost = true, int(e.ExitCode), e.Reason == "Unknown" // containerd's reason for a lost exit code
 		}
 		all[c.Name] = f
 	}
 	return all
 }
 
-// killWrapper kills the first process of a container, where it runs, and returns
-// when.
+// killWrapper kills the first process of a container, if it runs, and returns the time.
 func killWrapper(t *testing.T, ns, name, victim string) time.Duration {
 	pod, err := podNamed(t, ns, name)
 	if err != nil {
@@ -229,12 +258,12 @@ func killWrapper(t *testing.T, ns, name, victim string) time.Duration {
 	return 0
 }
 
-// uptime is the time that the containers' events have.
+// uptime returns the current time in the form of the times in the containers' events.
 func uptime(t *testing.T) time.Duration { return time.Since(machineStart(t)) }
 
 func events(t *testing.T, path string) []chaos.Event {
 	data, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nothing may have run
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // possibly no command has run
 		t.Error(err)
 	}
 	all, err := chaos.Parse(string(data))

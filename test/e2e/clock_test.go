@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// judged are the tests that run whole programs.
+// judged lists the tests that run whole programs.
 var judged = []string{"*_test.go", "../pod/*_test.go", "../images/*_test.go", "../demo/*.go", "../cluster/e2e_test.go"}
 
-// TestNoTestAssertsADuration: how long a thing takes says more of the machine
-// than of the product. A test waits, for minutes where it must, and then looks
-// at what has happened, in which order and why.
+// TestNoTestAssertsADuration finds tests that assert durations. A duration depends more on
+// the machine than on the product. A test must wait, for minutes if needed, and then check
+// what has happened, in which order and why.
 func TestNoTestAssertsADuration(t *testing.T) {
 	for _, pattern := range judged {
 		paths, err := filepath.Glob(pattern)
@@ -41,7 +41,7 @@ func TestNoTestAssertsADuration(t *testing.T) {
 func TestADurationThatIsAssertedIsFound(t *testing.T) {
 	for _, tt := range []struct {
 		code string
-		want int // faults
+		want int // number of faults
 	}{
 		{`if took := time.Since(began); took > 10*time.Second { t.Error(took) }`, 1},
 		{`if late := p.when(t, "a").Sub(m.when(t, "b")); late > most { t.Error(late) }`, 1},
@@ -75,33 +75,33 @@ func TestADurationThatIsAssertedIsFound(t *testing.T) {
 	}
 }
 
-// fault is what a test must not do.
+// fault is a forbidden use of a duration in a test.
 type fault struct {
 	at   token.Pos
 	what string
 }
 
-// mayLook are the functions that compare times: those that wait, the one that
-// checks that something was not too early, and a part of this check.
+// mayLook lists the functions that may compare times: those that wait, the one that checks
+// that something did not happen too early, and a part of this check.
 var mayLook = []string{"eventually", "notBefore", "timeout"}
 
-// faults are those of a file.
+// faults returns the faults of a file.
 func faults(file *ast.File) []fault {
 	c := clocks{names: map[string]bool{}}
 	ast.Inspect(file, c.learn)
-	ast.Inspect(file, c.learn) // what comes of a name that is learnt later
+	ast.Inspect(file, c.learn) // a second pass finds values derived from a name that is learned later
 	ast.Inspect(file, c.judge)
 	return c.found
 }
 
-// clocks finds what asserts a duration. It knows no types: names stand for a
-// time or a duration in the whole file if they do anywhere.
+// clocks finds assertions of durations. It does not know types: a name that stands for a
+// time or a duration anywhere in a file does so in the whole file.
 type clocks struct {
 	names map[string]bool
 	found []fault
 }
 
-// learn notes the names that stand for times and durations.
+// learn records the names that stand for times and durations.
 func (c *clocks) learn(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.Field:
@@ -127,13 +127,13 @@ func (c *clocks) note(names []*ast.Ident, values ...ast.Expr) {
 }
 
 var (
-	// ofTime are names of package time whose values are no numbers.
+	// ofTime lists names of package time whose values are not numbers.
 	ofTime = []string{"Duration", "Time", "Now", "Since", "Until", "Nanosecond", "Microsecond", "Millisecond", "Second", "Minute", "Hour"}
-	// ofTimes are methods and fields of other packages that give times and durations.
+	// ofTimes lists methods and fields of other packages that return times and durations.
 	ofTimes = []string{"Sub", "Seconds", "Milliseconds", "Minutes", "StartedAt", "FinishedAt", "CreationTimestamp", "DeletionTimestamp", "LastTransitionTime"}
 )
 
-// timed tells whether an expression gives a time or a duration, or is of one.
+// timed reports whether an expression results in a time or a duration, or contains one.
 func (c *clocks) timed(e ast.Expr) bool {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -157,7 +157,7 @@ func (c *clocks) timed(e ast.Expr) bool {
 	return false
 }
 
-// judge notes the faults of a function.
+// judge records the faults of a function.
 func (c *clocks) judge(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.FuncDecl:
@@ -172,12 +172,12 @@ func (c *clocks) judge(n ast.Node) bool {
 	return true
 }
 
-// call notes the faults of a call.
+// call records the faults of a call.
 func (c *clocks) call(n *ast.CallExpr) {
 	if f, ok := n.Fun.(*ast.SelectorExpr); ok {
 		_, ofPackage := f.X.(*ast.Ident)
 		switch name := f.Sel.Name; {
-		case slices.Contains([]string{"Before", "After", "Compare"}, name) && !(ofPackage && isPackage(f.X, "time")):
+		case slices.Contains([]string{"Before", "After", "Compare"}, name) && (!ofPackage || !isPackage(f.X, "time")):
 			c.found = append(c.found, fault{n.Pos(), "times are compared: use inOrder or notBefore"})
 		case name == "WithTimeout" || name == "After":
 			if last := n.Args[len(n.Args)-1]; mentions(last, "Second") || mentions(last, "Millisecond") {
@@ -192,13 +192,13 @@ func (c *clocks) call(n *ast.CallExpr) {
 	}
 }
 
-// patience is the least that a program may be told to wait.
+// patience is the shortest allowed timeout for a program.
 const patience = 5 * time.Minute
 
-// option is that of kubectl and helm.
+// option matches the timeout option of kubectl and helm.
 var option = regexp.MustCompile(`^"--timeout(?:=(\w+))?"$`)
 
-// timeout tells whether an argument, with the next, is too short a timeout.
+// timeout reports whether an argument, together with the next one, is a timeout that is too short.
 func timeout(arg ast.Expr, rest []ast.Expr) bool {
 	text, ok := arg.(*ast.BasicLit)
 	if !ok {
@@ -225,7 +225,7 @@ func isPackage(e ast.Expr, name string) bool {
 
 func isNil(e ast.Expr) bool { return isPackage(e, "nil") }
 
-// mentions tells whether an expression has a name of package time in it.
+// mentions reports whether an expression contains a name of package time.
 func mentions(e ast.Expr, name string) bool {
 	found := false
 	ast.Inspect(e, func(n ast.Node) bool {

@@ -18,25 +18,34 @@ import (
 	"koordinator.io/koordinator/test/setup"
 )
 
-// TestTheCommandsOfTheDocumentation types what the README shows for an
-// installation that is there, and docs/operations.md but for what is marked and
-// the removal.
+// TestTheCommandsOfTheDocumentation runs the commands that the pages show for an existing
+// installation: the tutorial, and the pages for operators.
 func TestTheCommandsOfTheDocumentation(t *testing.T) {
 	abreast(t)
 	t.Cleanup(func() { kubectl(t, "delete", "namespace", "shop", "--ignore-not-found", "--wait=false") })
-	for _, c := range newcomer(t) {
+	all := newcomer(t)
+	end := slices.IndexFunc(all, func(c docs.Command) bool { return c.Section == "Clean up" })
+	if end < 0 {
+		t.Fatal("the tutorial does not clean up")
+	}
+	for _, c := range all[:end] {
 		typed(t, c)
 	}
-	for _, c := range commands(t, "docs/operations.md") {
-		if c.Section != "Upgrade and rollback" && c.Section != "Removal" && (docs.Runnable(c) || strings.HasPrefix(c.Text, "make package ")) {
-			t.Run(c.Text, func(t *testing.T) { typed(t, c) })
+	for _, page := range docs.Operated { // these pages use the tutorial's namespace
+		for _, c := range commands(t, page) {
+			if docs.Runnable(c) || strings.HasPrefix(c.Text, "make package ") {
+				t.Run(c.Text, func(t *testing.T) { typed(t, c) })
+			}
 		}
+	}
+	for _, c := range all[end:] {
+		typed(t, c)
 	}
 }
 
-// TestUpgradeAndRemovalAsDocumented types what docs/operations.md shows for
-// both, while no other test runs, and installs koordinator again. A pod that was
-// injected before outlives it all.
+// TestUpgradeAndRemovalAsDocumented runs the commands of the pages on upgrade and removal,
+// while no other test runs, and installs koordinator again. A pod that was injected before
+// must survive all of this.
 func TestUpgradeAndRemovalAsDocumented(t *testing.T) {
 	t.Cleanup(func() { install(t) })
 	ns := namespace(t, enabled)
@@ -45,14 +54,16 @@ func TestUpgradeAndRemovalAsDocumented(t *testing.T) {
 		out, err := try(t, "", "-n", ns, "get", "rolebinding", "koordinator-pod-reader")
 		return err == nil, out
 	})
-	for _, c := range commands(t, "docs/operations.md") {
-		if c.Section == "Removal" && strings.HasPrefix(c.Text, "kubectl delete ") {
-			if pod := onePod(t, ns, "e2e"); pod.Status.Phase != corev1.PodRunning {
-				t.Errorf("the pod is %s after the removal, want %s", pod.Status.Phase, corev1.PodRunning)
+	for _, page := range docs.Replaced {
+		for _, c := range commands(t, page) {
+			if strings.HasPrefix(c.Text, "kubectl delete ") {
+				if pod := onePod(t, ns, "e2e"); pod.Status.Phase != corev1.PodRunning {
+					t.Errorf("the pod is %s after the removal, want %s", pod.Status.Phase, corev1.PodRunning)
+				}
 			}
-		}
-		if c.Section == "Upgrade and rollback" || c.Section == "Removal" {
-			typed(t, c)
+			if docs.Runnable(c) {
+				typed(t, c)
+			}
 		}
 	}
 	left := kubectl(t, "get", "mutatingwebhookconfiguration,clusterrole,clusterrolebinding", "-o", "name") +
@@ -62,7 +73,7 @@ func TestUpgradeAndRemovalAsDocumented(t *testing.T) {
 	}
 }
 
-// commands are those of a page.
+// commands returns the commands of a page.
 func commands(t *testing.T, page string) []docs.Command {
 	t.Helper()
 	all, err := docs.Commands(filepath.Join(cluster.Root, page))
@@ -72,35 +83,30 @@ func commands(t *testing.T, page string) []docs.Command {
 	return all
 }
 
-// newcomer are the README's commands from an installation to a Job that
-// completes.
+// newcomer returns the tutorial's commands, from a namespace to a Job that completes.
 func newcomer(t *testing.T) []docs.Command {
 	t.Helper()
-	all := commands(t, "README.md")
-	all = slices.DeleteFunc(all, func(c docs.Command) bool {
-		return !docs.Runnable(c) || !strings.Contains(c.Text, "shop")
-	})
+	all := slices.DeleteFunc(commands(t, "docs/tutorial.md"), func(c docs.Command) bool { return !docs.Runnable(c) })
 	if len(all) < 4 {
-		t.Fatalf("the README's commands have changed: %v", all)
+		t.Fatalf("the tutorial's commands have changed: %v", all)
 	}
 	return all
 }
 
-// installation is the README's command that installs koordinator, with these
-// words at its end.
+// installation returns the documented command that installs koordinator, with more words at its end.
 func installation(t *testing.T, end string) docs.Command {
 	t.Helper()
-	all := commands(t, "README.md")
+	all := commands(t, "docs/how-to/install.md")
 	i := slices.IndexFunc(all, func(c docs.Command) bool {
 		return strings.HasPrefix(c.Text, "helm install ") && strings.HasSuffix(c.Text, end)
 	})
 	if i < 0 {
-		t.Fatalf("the README has no installation with %s", end)
+		t.Fatalf("no page has an installation with %s", end)
 	}
 	return all[i]
 }
 
-// nextSteps are the commands that the chart's notes show after an installation.
+// nextSteps returns the commands that the chart's notes show after an installation.
 func nextSteps(t *testing.T) []docs.Command {
 	t.Helper()
 	var all []docs.Command
@@ -115,11 +121,11 @@ func nextSteps(t *testing.T) []docs.Command {
 	return all
 }
 
-// timeouts are how long a reader waits, whose machine does nothing else.
+// timeouts matches the timeouts for readers, whose machine does nothing else at the time.
 var timeouts = regexp.MustCompile(`--timeout[= ]\w+`)
 
-// typed runs a command in a shell, from the repository's root, and returns what
-// it prints. It must succeed and print something.
+// typed runs a command in a shell, in the repository's root, and returns its output. The
+// command must succeed and print something.
 func typed(t *testing.T, c docs.Command) string {
 	t.Helper()
 	text := timeouts.ReplaceAllString(c.Text, "--timeout="+wait.String())

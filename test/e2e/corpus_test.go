@@ -22,11 +22,11 @@ import (
 	"koordinator.io/koordinator/test/corpus"
 )
 
-// senders is how many pods are sent to the API server at the same time.
+// senders is the number of pods that are sent to the API server at the same time.
 const senders = 8
 
-// quota is what an administrator puts into a namespace: each container has
-// resources, its own or these, and there is room for one pod of any size.
+// quota is a typical setup of a namespace by an administrator: each container has
+// resources, its own or these defaults, and there is room for one pod of any size.
 const quota = `
 apiVersion: v1
 kind: LimitRange
@@ -45,11 +45,11 @@ spec:
   hard: {pods: "1", requests.cpu: "10", limits.cpu: "10", requests.memory: 10Gi, limits.memory: 10Gi}
 `
 
-// TestCorpus sends every template to the API server in a dry run: it has to
-// take each as it is, and injected, to which it adds its defaults and holds it
-// against Pod Security. What comes back has the same quality of service class,
-// and when it is sent again, as a restored or a copied pod is, it stays as it is.
-// What a namespace with a quota takes it takes injected.
+// TestCorpus sends every template to the API server in a dry run. The API server adds its
+// defaults and applies Pod Security. It must accept each template unchanged and injected.
+// The injected pod must have the same quality of service class. If it is sent again, as a
+// restored or copied pod is, it must not change. If a namespace with a quota accepts a
+// template, it must also accept the injected pod.
 func TestCorpus(t *testing.T) {
 	abreast(t)
 	api := connect(t)
@@ -69,12 +69,12 @@ func TestCorpus(t *testing.T) {
 		if err := compare(t.Context(), api, before, injected[template.Restricted], raw); err != nil {
 			t.Errorf("%s: %v", template.Name, err)
 		}
-		if !template.Restricted { // a third of them is enough here
+		if !template.Restricted { // a third of the templates is enough here
 			return
 		}
 		before, err = dryRun(t.Context(), api, limited[false], raw)
 		if err != nil {
-			return // it does not fit by itself
+			return // the template does not fit into the quota even without injection
 		}
 		fitting.Add(1)
 		if err := compare(t.Context(), api, before, limited[true], raw); err != nil {
@@ -86,8 +86,8 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// compare sends a pod into a namespace with koordinator and says what is wrong
-// with it, beside what came of it in one without.
+// compare sends a pod to a namespace with koordinator. It returns an error if the result is
+// wrong, also in comparison with before, the result in a namespace without koordinator.
 func compare(ctx context.Context, api kubernetes.Interface, before *corev1.Pod, namespace string, raw []byte) error {
 	after, err := dryRun(ctx, api, namespace, raw)
 	if err != nil {
@@ -102,7 +102,7 @@ func compare(ctx context.Context, api kubernetes.Interface, before *corev1.Pod, 
 	return checkAgain(ctx, api, after)
 }
 
-// pairWithQuota makes two namespaces with a quota: true is with koordinator.
+// pairWithQuota creates two namespaces with a quota. The one for true has koordinator enabled.
 func pairWithQuota(t *testing.T) map[bool]string {
 	t.Helper()
 	pair := map[bool]string{false: namespace(t), true: namespace(t, enabled)}
@@ -117,7 +117,7 @@ func pairWithQuota(t *testing.T) map[bool]string {
 	return pair
 }
 
-// connect makes a client that does not hold itself back.
+// connect creates a client without a rate limit.
 func connect(t *testing.T) kubernetes.Interface {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
@@ -133,8 +133,8 @@ func connect(t *testing.T) kubernetes.Interface {
 	return client
 }
 
-// pairOfNamespaces makes two with the labels: false is for any pod, true for
-// those that meet Pod Security "restricted".
+// pairOfNamespaces creates two namespaces with the labels: false accepts any pod, true
+// enforces Pod Security "restricted".
 func pairOfNamespaces(t *testing.T, labels ...string) map[bool]string {
 	t.Helper()
 	pair := map[bool]string{
@@ -147,7 +147,7 @@ func pairOfNamespaces(t *testing.T, labels ...string) map[bool]string {
 	return pair
 }
 
-// each calls for every item, several at a time.
+// each calls call for every item, several at a time.
 func each[T any](items []T, call func(T)) {
 	queue := make(chan T)
 	var all sync.WaitGroup
@@ -165,9 +165,9 @@ func each[T any](items []T, call func(T)) {
 	all.Wait()
 }
 
-// dryRun sends a pod as JSON and returns what the API server would make of it.
-// Fields that it does not know it drops, as it does for any client that does
-// not ask to have them refused.
+// dryRun sends a pod as JSON and returns the pod that the API server would store. The API
+// server drops unknown fields, as it does for every client that does not request strict
+// validation.
 func dryRun(ctx context.Context, api kubernetes.Interface, namespace string, raw []byte) (*corev1.Pod, error) {
 	var pod corev1.Pod
 	err := api.CoreV1().RESTClient().Post().Namespace(namespace).Resource("pods").
@@ -176,7 +176,7 @@ func dryRun(ctx context.Context, api kubernetes.Interface, namespace string, raw
 	return &pod, err
 }
 
-// checkInjected says what a pod that was injected lacks.
+// checkInjected returns an error if a pod is not completely injected.
 func checkInjected(pod *corev1.Pod) error {
 	all := slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers)
 	wrapped := slices.ContainsFunc(all, func(c corev1.Container) bool {
@@ -191,8 +191,8 @@ func checkInjected(pod *corev1.Pod) error {
 	return nil
 }
 
-// checkAgain sends a pod that was injected again, without what the API server
-// alone may write, and says how it has changed.
+// checkAgain sends an injected pod again, without the fields that only the API server may
+// set, and returns an error if the pod has changed.
 func checkAgain(ctx context.Context, api kubernetes.Interface, pod *corev1.Pod) error {
 	copied := pod.DeepCopy()
 	copied.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}

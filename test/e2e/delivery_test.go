@@ -11,8 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestDeliveryByImageVolume runs while no other test does: it changes the one
-// installation there is, and puts it back.
+// TestDeliveryByImageVolume runs while no other test runs, because it changes the only
+// installation, and restores it.
 func TestDeliveryByImageVolume(t *testing.T) {
 	t.Cleanup(func() { install(t) })
 	install(t, "--set", "delivery=image-volume")
@@ -52,7 +52,7 @@ func TestDeliveryByImageVolume(t *testing.T) {
 	})
 }
 
-// TestDeliveryFollowsTheNodes runs while no other test does, as the one before.
+// TestDeliveryFollowsTheNodes runs while no other test runs, for the same reason.
 func TestDeliveryFollowsTheNodes(t *testing.T) {
 	t.Cleanup(func() { install(t) })
 	install(t, "--set", "delivery=auto")
@@ -70,7 +70,7 @@ func TestDeliveryFollowsTheNodes(t *testing.T) {
 	t.Run("nothing is scheduled to it any more", func(t *testing.T) { delivered(t, ns, "image") })
 }
 
-// delivered waits until pods get the wrapper from a volume of this kind.
+// delivered waits until new pods get the wrapper from a volume of this kind.
 func delivered(t *testing.T, ns, kind string) {
 	t.Helper()
 	eventually(t, "delivery by "+kind, func() (bool, string) {
@@ -79,7 +79,7 @@ func delivered(t *testing.T, ns, kind string) {
 	})
 }
 
-// byImage fails unless the wrapper came into a pod as a volume.
+// byImage fails unless a pod gets the wrapper from an image volume.
 func byImage(t *testing.T, pod corev1.Pod) {
 	t.Helper()
 	if len(pod.Spec.InitContainers) > 0 {
@@ -93,7 +93,7 @@ func byImage(t *testing.T, pod corev1.Pod) {
 	t.Errorf("no image volume among %+v", pod.Spec.Volumes)
 }
 
-// stateOf is what koordinator status says of a container, asked in another.
+// stateOf returns the state of a container that koordinator status prints in another container.
 func stateOf(t *testing.T, ns, pod, in, of string) string {
 	t.Helper()
 	var all []struct{ Container, State string }

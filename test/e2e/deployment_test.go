@@ -31,8 +31,8 @@ spec:
           readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 2, timeoutSeconds: 60}
 `
 
-// TestADeploymentRollsOutInOrder sees a rollout wait for the order, and a
-// stopped pod keep its stop request back for the stop delay.
+// TestADeploymentRollsOutInOrder checks that a rollout waits for the order, and that a
+// stopped pod holds its stop request for the stop delay.
 func TestADeploymentRollsOutInOrder(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)

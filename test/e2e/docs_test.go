@@ -3,39 +3,45 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"koordinator.io/koordinator/test/docs"
 )
 
-// manifest is the first YAML block of a page of the documentation.
-func manifest(t *testing.T, page string) string {
+// examples returns the YAML blocks of a page of the documentation under a heading of the
+// second level. "" selects those before the first such heading.
+func examples(t *testing.T, page, section string) []string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(cluster.Root, page))
+	blocks, err := docs.Blocks(filepath.Join(cluster.Root, page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, found := strings.Cut(string(data), "```yaml\n")
-	block, _, closed := strings.Cut(rest, "```\n")
-	if !found || !closed {
-		t.Fatalf("%s has no YAML block", page)
+	var all []string
+	for _, b := range blocks {
+		if b.Section == section && b.Language == "yaml" {
+			all = append(all, b.Text)
+		}
 	}
-	return block
+	if len(all) == 0 {
+		t.Fatalf("%s has no YAML block under the heading %q", page, section)
+	}
+	return all
 }
 
-// TestThePodWrittenByHandOfTheDocumentation runs docs/wrapper.md's pod in a
-// namespace without the label, with a role made by hand.
+// TestThePodWrittenByHandOfTheDocumentation runs the pod of docs/reference/wrapper.md in a
+// namespace without the label, with a role that the test creates.
 func TestThePodWrittenByHandOfTheDocumentation(t *testing.T) {
 	abreast(t)
 	ns := namespace(t)
 	kubectl(t, "-n", ns, "create", "serviceaccount", "pod-reader")
 	kubectl(t, "-n", ns, "create", "role", "pod-reader", "--verb=list,watch", "--resource=pods")
 	kubectl(t, "-n", ns, "create", "rolebinding", "pod-reader", "--role=pod-reader", "--serviceaccount="+ns+":pod-reader")
-	ready := strings.Replace(manifest(t, "docs/wrapper.md"), "trap 'exit 0' TERM;", "trap 'echo got SIGTERM; exit 0' TERM; echo proxy runs;", 1)
+	ready := strings.Replace(examples(t, "docs/reference/wrapper.md", "Without the webhook")[0], "trap 'exit 0' TERM;", "trap 'echo got SIGTERM; exit 0' TERM; echo proxy runs;", 1)
 	apply(t, ns, voiced(ready))
 	eventually(t, "the pod's end", func() (bool, string) {
 		phase := kubectl(t, "-n", ns, "get", "pod", "by-hand", "-o", "jsonpath={.status.phase}")
@@ -49,8 +55,8 @@ func TestThePodWrittenByHandOfTheDocumentation(t *testing.T) {
 	)
 }
 
-// TestALabelAloneGrantsNothing: anybody may label a pod, but only enabled
-// namespaces get grants.
+// TestALabelAloneGrantsNothing labels a pod in a namespace that is not enabled. The pod
+// must not get a grant.
 func TestALabelAloneGrantsNothing(t *testing.T) {
 	abreast(t)
 	ns := namespace(t)
@@ -61,8 +67,8 @@ func TestALabelAloneGrantsNothing(t *testing.T) {
 	}
 }
 
-// TestAGrantComesAndGoesWithThePodsThatNeedIt watches the reconciler's role
-// binding through a pod's life.
+// TestAGrantComesAndGoesWithThePodsThatNeedIt checks the reconciler's role binding over the
+// life of a pod.
 func TestAGrantComesAndGoesWithThePodsThatNeedIt(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -84,7 +90,7 @@ func TestAGrantComesAndGoesWithThePodsThatNeedIt(t *testing.T) {
 		t.Errorf("the pod failed: %+v", pod.Status)
 	}
 	if s := subjects(); s != "runner" {
-		t.Errorf("the grant went with the label: %s", s)
+		t.Errorf("the grant was removed with the label: %s", s)
 	}
 	kubectl(t, "-n", ns, "delete", "pod", "waits")
 	eventually(t, "the end of the grant", func() (bool, string) {

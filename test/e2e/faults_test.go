@@ -9,11 +9,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// These are reports of other people's trouble, each as a pod in which the wrong
-// outcome was seen.
+// These tests reproduce faults that others reported, each with a pod that showed the wrong outcome.
 
-// deleted applies a pod, waits until every one of its containers says that it
-// runs, and returns their logs after it was deleted.
+// deleted applies a pod, waits until each of its containers has logged that it runs,
+// deletes the pod and returns the logs.
 func deleted(t *testing.T, manifest string, containers ...string) map[string]output {
 	t.Helper()
 	ns := namespace(t, enabled)
@@ -124,7 +123,7 @@ func TestA4AThreadDumpLeavesNoTrace(t *testing.T) {
 	})
 	proxy := follow(t, ns, "dump", "proxy")
 	kubectl(t, "-n", ns, "exec", "dump", "-c", "proxy", "--", "kill", "1")
-	if out := proxy(); !out.has("got SIGTERM") { // a hold would last for the grace period
+	if out := proxy(); !out.has("got SIGTERM") { // otherwise, the proxy would be held for the whole grace period
 		t.Errorf("proxy ended without a signal:\n%s", out)
 	}
 }
@@ -249,9 +248,9 @@ func TestA10ContainersThatRestartTogetherStartInOrderAgain(t *testing.T) {
 	restartedTogether(t)
 }
 
-// restartedTogether is a pod whose main container restarts all of them once. Its
-// second run fails unless migrate has run again, and the pod ends only where the
-// proxy is stopped after the second run and not after the first.
+// restartedTogether runs a pod whose main container restarts all containers once. Its
+// second run fails unless migrate has run again, and the pod ends only if the proxy is
+// stopped after the second run and not after the first.
 func restartedTogether(t *testing.T) corev1.Pod {
 	t.Helper()
 	ns := namespace(t, enabled)
@@ -287,8 +286,8 @@ func restartedTogether(t *testing.T) corev1.Pod {
 	return pod
 }
 
-// TestA1AWaitingContainerSurvivesTheKubeletsRestart: witness is probed as often as
-// main, and says when the kubelet has done so after its restart.
+// TestA1AWaitingContainerSurvivesTheKubeletsRestart uses a container witness that is probed
+// as often as main. Its log shows when the kubelet has probed it after the restart.
 func TestA1AWaitingContainerSurvivesTheKubeletsRestart(t *testing.T) {
 	ns := namespace(t, enabled)
 	apply(t, ns, podOf("survives", notes{"start-deps": "main: proxy\nreport: main", "source": "report: pod"}, `

@@ -14,8 +14,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// TestKubernetesSeesTheTruthWhileAContainerWaits watches a container until it
-// has waited for half a minute, whose liveness probe would kill it after a second.
+// TestKubernetesSeesTheTruthWhileAContainerWaits observes a container until it has waited
+// for half a minute. Its liveness probe would otherwise kill it after a second.
 func TestKubernetesSeesTheTruthWhileAContainerWaits(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -35,7 +35,7 @@ func TestKubernetesSeesTheTruthWhileAContainerWaits(t *testing.T) {
 `))
 	eventually(t, "an event that says what is waited for", func() (bool, string) {
 		out := kubectl(t, "-n", ns, "describe", "pod", "waits")
-		return strings.Contains(out, "waiting for beside to be ready"), out
+		return strings.Contains(out, "for: beside to be ready"), out
 	})
 	if n := unhealthy(t, ns, "main"); n > 5 {
 		t.Errorf("%d events about probes, want one after half a minute: there are few to give", n)
@@ -64,8 +64,8 @@ func TestKubernetesSeesTheTruthWhileAContainerWaits(t *testing.T) {
 	})
 }
 
-// untilServed reads a watch of endpoint slices until one has a ready address:
-// how many addresses that were not ready came before, and when the ready one did.
+// untilServed reads a watch of endpoint slices until one has a ready address. It returns
+// the number of addresses that were not ready before, and the time of the first ready one.
 func untilServed(t *testing.T, events *json.Decoder) (before int, first time.Time) {
 	t.Helper()
 	for {
@@ -82,8 +82,8 @@ func untilServed(t *testing.T, events *json.Decoder) (before int, first time.Tim
 	}
 }
 
-// unhealthy is how many events the kubelet has sent about failed probes of these
-// containers, or of all where none is named.
+// unhealthy returns the number of events from the kubelet about failed probes of these
+// containers, or of all containers if none is given.
 func unhealthy(t *testing.T, ns string, containers ...string) int32 {
 	t.Helper()
 	var list corev1.EventList
@@ -101,8 +101,8 @@ func unhealthy(t *testing.T, ns string, containers ...string) int32 {
 	return n
 }
 
-// TestAStartupProbeOfTheContainersOwnIsTakenOver has a dependency that takes
-// longer than any of the startup probes would allow, which is half a minute.
+// TestAStartupProbeOfTheContainersOwnIsTakenOver uses a dependency that takes longer than
+// half a minute, which is the limit of each startup probe.
 func TestAStartupProbeOfTheContainersOwnIsTakenOver(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -142,14 +142,14 @@ func TestAStartupProbeOfTheContainersOwnIsTakenOver(t *testing.T) {
 			t.Errorf("broken exited with %d, want its own 9", code)
 		}
 		ready, asked := logs(t, ns, "startup", "slow").when(t, " ready"), logs(t, ns, "startup", "broken").when(t, "got SIGTERM")
-		// Three failures, two seconds apart.
+		// The probe fails three times, at intervals of two seconds.
 		notBefore(t, moment{"slow is ready", ready}, 4*time.Second, moment{"broken gets SIGTERM", asked})
 	})
 }
 
-// TestAPostStartHookOfAWaitingContainerIsTakenOver has a hook that waits for
-// its command: the kubelet, which starts the later containers after the hook,
-// would wait for ever.
+// TestAPostStartHookOfAWaitingContainerIsTakenOver uses a hook that waits for its command.
+// The kubelet starts the later containers after the hook, so it would otherwise wait
+// indefinitely.
 func TestAPostStartHookOfAWaitingContainerIsTakenOver(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -184,8 +184,8 @@ func TestAPostStartHookOfAWaitingContainerIsTakenOver(t *testing.T) {
 	}
 }
 
-// TestALateStartDoesNotEatTheLivenessDelay: the delay of a container that
-// starts as many seconds after its wrapper is counted from its start.
+// TestALateStartDoesNotEatTheLivenessDelay checks that the delay counts from the start of
+// the command, which is as many seconds after the start of its wrapper.
 func TestALateStartDoesNotEatTheLivenessDelay(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)

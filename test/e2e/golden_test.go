@@ -16,20 +16,20 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// goldens are the cases of the injector.
+// goldens matches the injector's cases.
 const goldens = "../../webhook/admission/testdata/inject/*.txtar"
 
-// neverSent are cases whose pod no API server takes as it is, and why. They have
-// to be refused.
+// neverSent maps cases whose pod the API server rejects even without koordinator to the
+// reason. They must be rejected.
 var neverSent = map[string]string{
 	"kube-probe-28-named-ports": "a port that is a number as text, which the kubelet reads and the API refuses",
 	"partly-there":              "some of our mounts without our volumes, which nobody leaves behind",
 }
 
-// TestGoldens sends the cases that are injected to the API server, in a dry run:
-// the pod into a namespace with koordinator, Pod Security "restricted" enforced
-// where the pod meets it, and what the case says comes of it into one without,
-// where nobody touches it.
+// TestGoldens sends the injected cases to the API server in a dry run. It sends the pod to
+// a namespace with koordinator, which enforces Pod Security "restricted" if the pod
+// complies with it. It sends the expected result to a namespace without koordinator, where
+// it is not changed.
 func TestGoldens(t *testing.T) {
 	abreast(t)
 	paths, err := filepath.Glob(goldens)
@@ -45,7 +45,7 @@ func TestGoldens(t *testing.T) {
 	each(paths, func(path string) {
 		pod, result := caseOf(t, path)
 		if result == nil {
-			return // refused, or left alone
+			return // rejected, or not injected
 		}
 		name := strings.TrimSuffix(filepath.Base(path), ".txtar")
 		if err := g.send(pod, result); (err != nil) != (neverSent[name] != "") {
@@ -61,8 +61,8 @@ type senderOfGoldens struct {
 	plain, injected map[bool]string
 }
 
-// send says what is wrong with a case: its pod has to be taken and injected, and
-// what comes of it has to be taken by Pod Security as the pod is.
+// send returns an error if the API server does not accept and inject the pod, or does not
+// accept the expected result under the same Pod Security level.
 func (g senderOfGoldens) send(pod, result []byte) error {
 	ctx := g.t.Context()
 	_, err := dryRun(ctx, g.api, g.plain[true], pod)
@@ -80,8 +80,8 @@ func (g senderOfGoldens) send(pod, result []byte) error {
 	return checkInjected(after)
 }
 
-// caseOf reads the pod of a case and what comes of it, nil when nothing does,
-// as JSON.
+// caseOf returns the pod of a case and its expected result as JSON. The result is nil if
+// the pod is not injected.
 func caseOf(t *testing.T, path string) (pod, result []byte) {
 	t.Helper()
 	archive, err := txtar.ParseFile(path)
@@ -94,7 +94,7 @@ func caseOf(t *testing.T, path string) (pod, result []byte) {
 		case "pod.yaml":
 			pod = withToken(t, f.Data)
 		case "patched.yaml":
-			if strings.Contains(string(f.Data), "koordinator.io/injected") { // else it is marked and left alone
+			if strings.Contains(string(f.Data), "koordinator.io/injected") { // otherwise, the pod is marked and not injected
 				result = withToken(t, f.Data)
 			}
 		}
@@ -102,9 +102,8 @@ func caseOf(t *testing.T, path string) (pod, result []byte) {
 	return pod, result
 }
 
-// withToken is a pod as JSON, with the volume of the service account's token where
-// a container mounts it: in the cases only the mount stands for what the API
-// server adds.
+// withToken returns a pod as JSON, with the volume of the service account's token if a
+// container mounts it. In the cases, only the mount stands for the API server's additions.
 func withToken(t *testing.T, manifest []byte) []byte {
 	t.Helper()
 	var pod struct {

@@ -4,9 +4,9 @@ package e2e
 
 import "testing"
 
-// hbtJob has the form of HBT koordinator's documentation: the image's args are
-// where to copy to, the spec's variable is misspelt as there, the command is
-// koordinator's argument list, and the names come from /etc/podinfo.
+// hbtJob has the form of the Job in HBT koordinator's documentation: the image's args are
+// the destination of the copy, the spec's variable has the same spelling mistake, the
+// command is the argument list of koordinator, and the names come from /etc/podinfo.
 const hbtJob = `
 apiVersion: batch/v1
 kind: Job

@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// held is the spec of a pod whose main takes its time to end, and which is gone
-// before its grace period is over, or a part of it. PRESTOP stands for its
-// preStop hook.
+// held is the spec of a pod whose main takes time to end. PRESTOP stands for its preStop
+// hook. The pod must be gone before its grace period, or a part of it, is over.
 const held = `
   terminationGracePeriodSeconds: 3600
   containers:
@@ -23,14 +22,14 @@ const held = `
       command: [sh, -c, "trap 'SAY got SIGTERM; exit 0' TERM; echo proxy runs; sleep 3600 & wait $!"]
 `
 
-// TestADependencyIsStoppedAfterItsDependants: they take longer, and so do their
-// hooks, than a stop request is held for a container that is restarted alone.
+// TestADependencyIsStoppedAfterItsDependants uses dependents, and hooks, that take longer
+// than a stop request is held for a container that is restarted alone.
 func TestADependencyIsStoppedAfterItsDependants(t *testing.T) {
 	t.Parallel()
 	start := notes{"start-deps": "main: proxy"}
 	for name, tt := range map[string]struct {
 		manifest string
-		preStop  string // to put for PRESTOP
+		preStop  string // replaces PRESTOP
 		sleeps   time.Duration
 	}{
 		"of a pod": {podOf("held", start, held), "", 0},
@@ -62,15 +61,14 @@ func TestADependencyIsStoppedAfterItsDependants(t *testing.T) {
 	}
 }
 
-// deploymentOf is a Deployment of one such pod.
+// deploymentOf returns a Deployment with one such pod.
 func deploymentOf(name string, n notes, spec string) string {
 	d := jobOf(name, n, "selector: {matchLabels: {e2e: ''}}", spec)
 	return strings.Replace(d, "apiVersion: batch/v1\nkind: Job", "apiVersion: apps/v1\nkind: Deployment", 1)
 }
 
-// TestAContainerRestartedAloneIsNotHeldForLong fails the liveness probe of a
-// container that another one depends on: it ends before the grace period leaves
-// no more time to hold it.
+// TestAContainerRestartedAloneIsNotHeldForLong makes the liveness probe of a dependency
+// fail. The hold of its stop request must end long before the grace period would end it.
 func TestAContainerRestartedAloneIsNotHeldForLong(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -106,8 +104,8 @@ func TestAContainerRestartedAloneIsNotHeldForLong(t *testing.T) {
 	}
 }
 
-// TestTheContainersOwnStopSignalIsUsed for the pod's stop request and, by
-// koordinator, when a stop dependency holds.
+// TestTheContainersOwnStopSignalIsUsed checks this for the pod's stop request and for
+// koordinator's own, after a stop dependency is met.
 func TestTheContainersOwnStopSignalIsUsed(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)

@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// registryHost is where the registry of test/e2e/shop serves. The cluster's
-// settings list it as one without TLS.
+// registryHost is the address of the registry in test/e2e/shop. The cluster's settings list
+// it as a registry without TLS.
 const registryHost = "10.96.77.77:5000"
 
-// shopImages brings the images of test/e2e/shop to the node.
+// shopImages loads the images of test/e2e/shop on the node.
 func shopImages(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,8 +36,8 @@ func shopImages(t *testing.T) {
 	}
 }
 
-// TestCommandsOfImages has a private registry in the cluster, containers that
-// leave what they run to their images, and then no registry any more.
+// TestCommandsOfImages uses a private registry in the cluster, containers whose commands
+// are defined by their images, and finally no registry.
 func TestCommandsOfImages(t *testing.T) {
 	abreast(t)
 	shopImages(t)
@@ -81,11 +81,10 @@ imagePullSecrets: [{name: pull}]
     - {name: multi, image: "`+registryHost+`/team/multi:1", imagePullPolicy: IfNotPresent, args: ["$(MINE)"], env: [{name: MINE, value: expanded}]}
     - {name: side, image: "`+registryHost+`/team/app:1", imagePullPolicy: IfNotPresent, args: [wait], readinessProbe: {tcpSocket: {port: 5001}}}
 `)
-	eventually(t, "the registry to be reached", func() (bool, string) { // nothing else tells when the node forwards to it
-		_, err := try(t, images, "-n", ns, "create", "--dry-run=server", "-f", "-")
+	eventually(t, "the registry to be reached", func() (bool, string) { // only a lookup shows when the node forwards to the registry, and each replica caches a failure for a while
+		_, err := try(t, images, "-n", ns, "apply", "-f", "-")
 		return err == nil, fmt.Sprint(err)
 	})
-	apply(t, ns, images)
 	ends(t, ns, "main", "multi", "side")
 	for name, want := range map[string]string{
 		"main":  `runs ["$(HOME)" "$$" "of" "the" "image"]`,
@@ -125,7 +124,7 @@ imagePullSecrets: [{name: pull}]
 		if err == nil {
 			t.Fatal("allowed")
 		}
-		for _, part := range []string{"spec.containers[1]", "the command is not known", registryHost, "set command: in the pod", "command index"} {
+		for _, part := range []string{"spec.containers[side]", "koordinator needs the container's command", registryHost, "set command or the annotation", "command index"} {
 			if !strings.Contains(err.Error(), part) {
 				t.Errorf("no %q in %v", part, err)
 			}

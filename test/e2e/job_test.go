@@ -15,7 +15,7 @@ import (
 // jobSample is the Job of the demo and the README.
 const jobSample = "job-with-sidecar"
 
-// sample is one of config/samples, whose commands say when.
+// sample returns one of config/samples, with commands that print times.
 func sample(t *testing.T, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(cluster.Root, "config/samples", name+".yaml"))
@@ -62,7 +62,7 @@ func TestTheSampleJobFailsWhenMainFails(t *testing.T) {
 	}
 }
 
-// inJobOrder checks the sample's order by what the containers themselves said.
+// inJobOrder checks the sample's order by the output of the containers.
 func inJobOrder(t *testing.T, ns string, pod corev1.Pod, last string) {
 	t.Helper()
 	main, proxy := logs(t, ns, pod.Name, "main"), logs(t, ns, pod.Name, "proxy")

@@ -4,9 +4,9 @@ package e2e
 
 import "testing"
 
-// killed is the spec of a Job's pod that goes on when files let it: proxy is
-// ready when there is one, main ends when there is, and proxy does not end when
-// there is one that says so. Nothing else ends before the test gives up.
+// killed is the spec of a Job's pod that files control: proxy is ready if /shared/ready
+// exists, main ends if /shared/end exists, and proxy ignores its stop request if
+// /shared/stuck exists. No other event ends a container before the test gives up.
 const killed = `
   terminationGracePeriodSeconds: 3600
   containers:
@@ -22,13 +22,13 @@ const killed = `
   volumes: [{name: shared, emptyDir: {}}]
   restartPolicy: `
 
-// stages are those at which a container of such a Job is killed.
+// stages lists the stages at which a container of such a Job is killed.
 var stages = []struct {
 	name        string
 	victim      string
-	files       []string          // that bring the pod to this stage
-	when, says  string            // the container that says that it is there
-	release     map[string]string // by restart policy, the container in which the rest of the files are made
+	files       []string          // files that bring the pod to this stage
+	when, says  string            // the container whose log shows that the stage is reached, and the text
+	release     map[string]string // by restart policy, the container in which the remaining files are created
 	main, proxy int32             // their exit codes under restartPolicy Never
 }{
 	{"main while it waits", "main", nil, "main", "waiting", map[string]string{"OnFailure": "proxy"}, 137, 0},
@@ -38,8 +38,8 @@ var stages = []struct {
 	{"proxy while it is being stopped", "proxy", []string{"/shared/stuck", "/shared/ready", "/shared/end"}, "proxy", "proxy is stopping", nil, 0, 137},
 }
 
-// TestAKilledWrapperNeverLeavesThePodHanging kills the first process of each
-// container at each stage of a Job, which ends although no timeout ends it.
+// TestAKilledWrapperNeverLeavesThePodHanging kills the first process of each container at
+// each stage of a Job. The Job must end, although no timeout ends it.
 func TestAKilledWrapperNeverLeavesThePodHanging(t *testing.T) {
 	t.Parallel()
 	for _, tt := range stages {
@@ -61,7 +61,7 @@ func TestAKilledWrapperNeverLeavesThePodHanging(t *testing.T) {
 					t.Errorf("Job %s, want %s", condition, ending)
 				}
 				if policy == "OnFailure" {
-					return // those codes are of later incarnations
+					return // under OnFailure, the codes are from later incarnations
 				}
 				for name, want := range map[string]int32{"main": tt.main, "proxy": tt.proxy} {
 					if e := terminated(t, pod, name); e.ExitCode != want {
@@ -73,9 +73,9 @@ func TestAKilledWrapperNeverLeavesThePodHanging(t *testing.T) {
 	}
 }
 
-// TestAWrapperKilledWhileThePodStopsHoldsNothingUp kills main, which proxy holds
-// for, and proxy while it holds: the pod is gone long before the end of its grace
-// period.
+// TestAWrapperKilledWhileThePodStopsHoldsNothingUp kills main, for which proxy holds, and
+// in another run proxy while it holds. The pod must be gone long before the end of its
+// grace period.
 func TestAWrapperKilledWhileThePodStopsHoldsNothingUp(t *testing.T) {
 	t.Parallel()
 	for _, victim := range []string{"main", "proxy"} {
@@ -116,10 +116,10 @@ func TestAWrapperKilledWhileThePodStopsHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// backoff is the backoffLimit for a restart policy.
+// backoff maps restart policies to backoffLimit.
 var backoff = map[string]string{"Never": "0", "OnFailure": "6"}
 
-// hungry is a Job's pod whose main eats all of its memory the first time.
+// hungry is the spec of a Job's pod whose main uses up its memory the first time.
 const hungry = `
   terminationGracePeriodSeconds: 3600
   containers:
@@ -134,9 +134,8 @@ const hungry = `
   volumes: [{name: once, emptyDir: {}}]
   restartPolicy: `
 
-// TestAContainerOutOfMemoryNeverLeavesThePodHanging has the command alone
-// killed, or with it, in mode exec, the container's first process. No timeout
-// ends the Job.
+// TestAContainerOutOfMemoryNeverLeavesThePodHanging lets the kernel kill the command alone
+// or, in exec mode, the container's first process with it. No timeout ends the Job.
 func TestAContainerOutOfMemoryNeverLeavesThePodHanging(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, mode string }{
@@ -145,7 +144,7 @@ func TestAContainerOutOfMemoryNeverLeavesThePodHanging(t *testing.T) {
 	} {
 		for policy, ending := range map[string]string{"Never": "Failed", "OnFailure": "Complete"} {
 			if tt.mode == "exec" && policy == "OnFailure" {
-				continue // refused: there the exit code says whether the exit is for good
+				continue // rejected: in this mode, the exit code decides whether the exit is permanent
 			}
 			t.Run(tt.name+" under "+policy, func(t *testing.T) {
 				abreast(t)

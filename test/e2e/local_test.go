@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestTheSampleJobNeedsNoAPIServerWithSourceLocal proves it by the API server's
-// audit log, which has the requests of the same Job with source pod.
+// TestTheSampleJobNeedsNoAPIServerWithSourceLocal uses the API server's audit log as
+// evidence. For comparison, the log must contain requests of the same Job with source pod.
 func TestTheSampleJobNeedsNoAPIServerWithSourceLocal(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -46,12 +46,14 @@ func TestTheSampleJobNeedsNoAPIServerWithSourceLocal(t *testing.T) {
 
 // request is an event of the audit log (audit.k8s.io/v1).
 type request struct {
-	User       struct{ Username string }
-	SourceIPs  []string
-	RequestURI string
+	User        struct{ Username string }
+	SourceIPs   []string
+	RequestURI  string
+	ObjectRef   struct{ Resource, Namespace, Name string }
+	Annotations map[string]string
 }
 
-// audited are the requests of the audit log that want picks.
+// audited returns the requests in the audit log that want selects.
 func audited(t *testing.T, want func(request) bool) []request {
 	t.Helper()
 	path, err := cluster.AuditLog(t.Context())
@@ -69,7 +71,7 @@ func audited(t *testing.T, want func(request) bool) []request {
 	for lines.Scan() {
 		var r request
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			continue // being written
+			continue // a line that is still being written
 		}
 		if want(r) {
 			found = append(found, r)

@@ -11,10 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// notes are annotations, their names without koordinator.io/.
+// notes holds annotations, their names without koordinator.io/.
 type notes map[string]string
 
-// metadata is a pod's metadata as JSON, which is YAML as well.
+// metadata returns a pod's metadata as JSON, which is YAML as well.
 func (n notes) metadata(name string) string {
 	annotations := map[string]string{}
 	for key, value := range n {
@@ -27,14 +27,13 @@ func (n notes) metadata(name string) string {
 	return string(data)
 }
 
-// podOf is the manifest of a pod with the label e2e. Spec is YAML, indented by
-// two, and begins with a new line.
+// podOf returns the manifest of a pod with the label e2e. spec is YAML, indented by two,
+// and begins with a newline.
 func podOf(name string, n notes, spec string) string {
 	return "apiVersion: v1\nkind: Pod\nmetadata: " + n.metadata(name) + "\nspec:" + spec
 }
 
-// jobOf is the manifest of a Job of such a pod. Own is a line of the Job's own
-// spec.
+// jobOf returns the manifest of a Job with such a pod. own is a line of the Job's own spec.
 func jobOf(name string, n notes, own, spec string) string {
 	return fmt.Sprintf("apiVersion: batch/v1\nkind: Job\nmetadata: {name: %s}\nspec:\n  %s\n  template:\n    metadata: %s\n    spec:%s",
 		name, own, n.metadata(name), strings.ReplaceAll(spec, "\n", "\n    "))
@@ -55,7 +54,7 @@ data:
     printf 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n'
 `
 
-// inside runs a command in a container, as soon as it is there.
+// inside runs a command in a container, as soon as the container runs.
 func inside(t *testing.T, ns, pod, container string, command ...string) {
 	t.Helper()
 	eventually(t, "container "+container, func() (bool, string) {
@@ -64,7 +63,7 @@ func inside(t *testing.T, ns, pod, container string, command ...string) {
 	})
 }
 
-// says waits until a container's log holds text. Pod is a name, or job/NAME.
+// says waits until a container's log contains text. pod is a name, or job/NAME.
 func says(t *testing.T, ns, pod, container, text string) {
 	t.Helper()
 	eventually(t, container+" to say "+text, func() (bool, string) {

@@ -1,13 +1,13 @@
 //go:build e2e
 
-// Package e2e tests koordinator on a real cluster: a real API server, kubelet
-// and containers, with the images of the Dockerfiles and the chart, used by
-// kubectl as a user would.
+// Package e2e tests koordinator on a real cluster, with a real API server, a kubelet and
+// containers. It uses the images of the Dockerfiles and the chart, and calls kubectl as a
+// user would.
 //
 //	go test -tags e2e ./test/e2e
 //
-// KOORDINATOR_CLUSTER names the cluster of test/cluster it makes and removes
-// ("koordinator-e2e" by default); KEEP=1 leaves it up.
+// KOORDINATOR_CLUSTER is the name of the cluster of test/cluster that the tests create and
+// remove ("koordinator-e2e" by default). KEEP=1 keeps it running.
 package e2e
 
 import (
@@ -31,7 +31,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// cluster is what all tests run on. TestMain sets it before they do.
+// cluster is the cluster of all tests. TestMain sets it before they run.
 var cluster *setup.Cluster
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -40,7 +40,7 @@ func run(m *testing.M) int {
 	if os.Getenv("KOORDINATOR_CLUSTER") == "" {
 		os.Setenv("KOORDINATOR_CLUSTER", "koordinator-e2e")
 	}
-	if err := flag.Set("test.parallel", strconv.Itoa(most)); err != nil { // the command line still has the last word
+	if err := flag.Set("test.parallel", strconv.Itoa(most)); err != nil { // the command line overrides this
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		return 1
 	}
@@ -60,8 +60,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// forTests are settings of the chart: replicas that go sooner, a registry of the
-// tests' own, and the init container, which works everywhere.
+// forTests are settings of the chart: replicas with a shorter drain time, the tests' own
+// registry, and the init container, which works everywhere.
 var forTests = []string{"--set", "webhook.drainSeconds=3", "--set", "registry.plainHTTP={" + registryHost + "}", "--set", "delivery=init-container"}
 
 func prepare(ctx context.Context) error {
@@ -79,9 +79,9 @@ func prepare(ctx context.Context) error {
 	return nil
 }
 
-// install installs koordinator, or changes the installation's settings, and waits
-// until the replicas that were there before answer no more and the others do: it
-// takes the node a while to know a new service's address.
+// install installs koordinator, or changes the settings of the installation. It waits until
+// only the new replicas run and the webhook answers, because the node needs a while to
+// route to a new Service's address.
 func install(t *testing.T, more ...string) {
 	t.Helper()
 	if err := cluster.Install(context.Background(), slices.Concat(forTests, more)...); err != nil {
@@ -102,21 +102,21 @@ func install(t *testing.T, more ...string) {
 	})
 }
 
-// enabled is the label that opts a namespace in.
+// enabled is the label that enables a namespace.
 const enabled = "koordinator.io/injection=enabled"
 
-// unfit is what a namespace's name cannot have.
+// unfit matches characters that are not allowed in a namespace's name.
 var unfit = regexp.MustCompile(`[^a-z0-9]+`)
 
-// namespace makes one for a test, with the labels given, and removes it
-// afterwards. What it held is shown when the test failed.
+// namespace creates a namespace for a test, with the given labels, and removes it at the
+// end. If the test failed, it prints the namespace's contents.
 func namespace(t *testing.T, labels ...string) string {
 	t.Helper()
 	name := unfit.ReplaceAllString(strings.ToLower(t.Name()), "-")
 	if len(name) > 50 {
 		name = name[:50]
 	}
-	name += fmt.Sprintf("-%04x", rand.N(1<<16)) // an earlier run's may still be going
+	name += fmt.Sprintf("-%04x", rand.N(1<<16)) // the namespace of an earlier run may still be terminating
 	kubectl(t, "create", "namespace", name)
 	for _, l := range labels {
 		kubectl(t, "label", "namespace", name, l)
@@ -146,11 +146,11 @@ func show(t *testing.T, ns string) {
 	}
 }
 
-// wait is how long anything may take: its end shows that something is wrong, and
-// never that the machine is slow.
+// wait is the timeout for each step. It is so long that only a fault exceeds it, and never
+// a slow machine.
 const wait = 5 * time.Minute
 
-// try runs kubectl with a manifest on its standard input.
+// try runs kubectl with a manifest on standard input.
 func try(t *testing.T, manifest string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), wait)
@@ -168,8 +168,7 @@ func kubectl(t *testing.T, args ...string) string {
 	return out
 }
 
-// apply applies a manifest as a user does. Its commands may SAY something
-// (order_test.go).
+// apply applies a manifest as a user does. Commands in it may use SAY (order_test.go).
 func apply(t *testing.T, ns, manifest string) {
 	t.Helper()
 	if _, err := try(t, spoken(manifest), "-n", ns, "apply", "-f", "-"); err != nil {
@@ -177,7 +176,7 @@ func apply(t *testing.T, ns, manifest string) {
 	}
 }
 
-// eventually polls until check says true; what it says last explains a failure.
+// eventually polls until check returns true. The last text that check returned explains a failure.
 func eventually(t *testing.T, what string, check func() (bool, string)) {
 	t.Helper()
 	var last string
@@ -190,7 +189,7 @@ func eventually(t *testing.T, what string, check func() (bool, string)) {
 	t.Fatalf("waited %s for %s; last: %s", wait, what, last)
 }
 
-// pods are the pods that a selector finds.
+// pods returns the pods that match a selector.
 func pods(t *testing.T, ns, selector string) []corev1.Pod {
 	t.Helper()
 	var list corev1.PodList
@@ -218,7 +217,7 @@ func job(t *testing.T, ns, name string) (corev1.Pod, string) {
 	return found[0], "Failed"
 }
 
-// status is a container's status in a pod.
+// status returns a container's status in a pod.
 func status(t *testing.T, pod corev1.Pod, name string) corev1.ContainerStatus {
 	t.Helper()
 	s := seen(pod, name)
@@ -228,8 +227,8 @@ func status(t *testing.T, pod corev1.Pod, name string) corev1.ContainerStatus {
 	return s
 }
 
-// seen is a container's status in a pod, or nothing while the kubelet has not
-// told of it, which may be after the container has run for a while.
+// seen returns a container's status in a pod, or an empty one if the kubelet has not
+// reported it yet. That can be the case after the container has run for a while.
 func seen(pod corev1.Pod, name string) corev1.ContainerStatus {
 	for _, s := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
 		if s.Name == name {
@@ -239,7 +238,7 @@ func seen(pod corev1.Pod, name string) corev1.ContainerStatus {
 	return corev1.ContainerStatus{}
 }
 
-// terminated is how a container ended, which it must have.
+// terminated returns the end of a container, which must have ended.
 func terminated(t *testing.T, pod corev1.Pod, name string) corev1.ContainerStateTerminated {
 	t.Helper()
 	s := status(t, pod, name)

@@ -6,63 +6,68 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"koordinator.io/koordinator/test/docs"
 )
 
-// change is one section of docs/migration.md.
+// change is one section of docs/how-to/migrate.md.
 type change struct{ before, after string }
 
-// changes are the sections by their titles: each has two YAML blocks.
+// changes returns the sections by their titles: each has two YAML blocks.
 func changes(t *testing.T) map[string]change {
 	t.Helper()
-	page, err := os.ReadFile(filepath.Join(cluster.Root, "docs", "migration.md"))
+	const page = "docs/how-to/migrate.md"
+	blocks, err := docs.Blocks(filepath.Join(cluster.Root, page))
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := map[string]change{}
-	for _, section := range strings.Split(string(page), "\n## ")[1:] {
-		title, text, _ := strings.Cut(section, "\n")
-		var blocks []string
-		for _, part := range strings.Split(text, "```yaml\n")[1:] {
-			block, _, _ := strings.Cut(part, "```")
-			blocks = append(blocks, block)
+	for _, b := range blocks {
+		if _, done := all[b.Section]; done || b.Language != "yaml" {
+			continue
 		}
-		if len(blocks) != 2 {
-			t.Fatalf("%s has %d YAML blocks, want a before and an after", title, len(blocks))
+		pair := examples(t, page, b.Section)
+		if len(pair) != 2 {
+			t.Fatalf("%s has %d YAML blocks, want a before and an after", b.Section, len(pair))
 		}
-		all[title] = change{blocks[0], blocks[1]}
+		all[b.Section] = change{pair[0], pair[1]}
 	}
 	return all
 }
 
-// TestMigration runs the examples of docs/migration.md: what is not here is not
-// in it.
+// TestMigration runs the examples of docs/how-to/migrate.md. Every example of the page must
+// have a test here.
 func TestMigration(t *testing.T) {
 	t.Parallel()
 	all := changes(t)
 	for title, run := range map[string]func(t *testing.T, c change){
-		"From kubexit":              testBoth,
-		"From HBT koordinator":      testBoth,
-		"From proa":                 testBoth,
-		"From essential-containers": testBoth,
-		"From scuttle":              testScuttle,
-		"From native sidecars":      testBoth,
-		"Back to native sidecars":   testBoth,
-		"From Compose":              testCompose,
-		"From ECS task definitions": testTaskDefinition,
+		"From kubexit":                      testBoth,
+		"From HBT koordinator":              testBoth,
+		"From proa":                         testBoth,
+		"From essential-containers":         testBoth,
+		"From scuttle":                      testScuttle,
+		"From native sidecars":              testBoth,
+		"From wait-for-it and k8s-wait-for": testAdmitted,
+		"From a proxy that the app stops":   testAdmitted,
+		"Back to native sidecars":           testBoth,
+		"From Compose":                      testCompose,
+		"From Compose's restart: true":      testComposeRestart,
+		"From sourced files":                testBoth,
+		"From ECS task definitions":         testTaskDefinition,
 	} {
 		c, found := all[title]
 		if !found {
-			t.Errorf("docs/migration.md has no section %q", title)
+			t.Errorf("docs/how-to/migrate.md has no section %q", title)
 			continue
 		}
 		delete(all, title)
@@ -73,7 +78,20 @@ func TestMigration(t *testing.T) {
 	}
 }
 
-// testBoth runs a Job before and after.
+// testAdmitted checks that the API server admits both manifests without a warning. The
+// tests' registries do not have their images.
+func testAdmitted(t *testing.T, c change) {
+	abreast(t)
+	ns := namespace(t, enabled)
+	for name, manifest := range map[string]string{"before": c.before, "after": c.after} {
+		out, err := try(t, manifest, "-n", ns, "apply", "--dry-run=server", "-f", "-")
+		if err != nil || strings.Contains(out, "Warning") {
+			t.Errorf("%s: %v: %s", name, err, out)
+		}
+	}
+}
+
+// testBoth runs the Job of both versions.
 func testBoth(t *testing.T, c change) {
 	t.Parallel()
 	for name, manifest := range map[string]string{"before": c.before, "after": c.after} {
@@ -84,9 +102,9 @@ func testBoth(t *testing.T, c change) {
 	}
 }
 
-// testCompletes runs a Job in an enabled namespace, where pods may be read as
-// the predecessors need it. It completes, every container of it reports 0, and
-// main has seen the proxy.
+// testCompletes runs a Job in an enabled namespace in which the Job may read pods, because
+// the predecessors need this. The Job must complete, every container must report 0, and
+// main must have connected to the proxy.
 func testCompletes(t *testing.T, manifest string) {
 	var wanted batchv1.Job
 	strictly(t, manifest, &wanted)
@@ -108,7 +126,7 @@ func testCompletes(t *testing.T, manifest string) {
 	}
 }
 
-// strictly reads a manifest as kubectl does with --validate=strict.
+// strictly parses a manifest as kubectl does with --validate=strict.
 func strictly(t *testing.T, manifest string, object any) {
 	t.Helper()
 	if err := yaml.UnmarshalStrict([]byte(manifest), object); err != nil {
@@ -116,33 +134,34 @@ func strictly(t *testing.T, manifest string, object any) {
 	}
 }
 
-// istio stands in for Istio's proxy: the readiness, the port and the way to
-// quit are the real one's, and an app's traffic passes once it is ready.
+// istio replaces Istio's proxy. It has the readiness, the port and the way to quit of the
+// real one, and lets an app's traffic pass as soon as it is ready.
 const istio = `
 name: istio-proxy
 image: busybox:1.37
 command: [sh, -c]
 args:
   - |
-    mkdir -p /tmp/www && echo rows >/tmp/www/rows
+    mkdir -p /tmp/www/healthz && echo rows >/tmp/www/rows && echo ok >/tmp/www/healthz/ready
     printf 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n' >/tmp/answer
     printf 'read line; echo "$line" >>/tmp/asked; cat /tmp/answer' >/tmp/serve
     sleep 2
     httpd -p 8080 -h /tmp/www
+    httpd -p 15021 -h /tmp/www
     nc -ll -p 15020 -e sh /tmp/serve &
     until grep -q 'POST /quitquitquit' /tmp/asked; do sleep 0.1; done
     echo was asked to quit
 readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
 `
 
-// testScuttle has only its after run, with the proxy that Istio would add.
+// testScuttle runs only the new version, with the proxy that Istio would add.
 func testScuttle(t *testing.T, c change) {
 	abreast(t)
 	var before, after batchv1.Job
 	strictly(t, c.before, &before)
 	strictly(t, c.after, &after)
 	quit := before.Spec.Template.Spec.Containers[0].Env[1]
-	if want := "POST " + quit.Value + "/quitquitquit"; quit.Name != "ISTIO_QUIT_API" || !strings.Contains(after.Spec.Template.Annotations["koordinator.io/exit-http"], want) {
+	if quit.Name != "ISTIO_QUIT_API" || after.Spec.Template.Annotations["koordinator.io/stop-deps"] != "istio-proxy: main" {
 		t.Errorf("scuttle asks %s=%s, the annotation does not", quit.Name, quit.Value)
 	}
 	var proxy corev1.Container
@@ -155,7 +174,34 @@ func testScuttle(t *testing.T, c change) {
 	testCompletes(t, string(manifest))
 }
 
-// testCompose compares the conditions and runs the after.
+// testComposeRestart compares the restart dependencies and runs the new version.
+func testComposeRestart(t *testing.T, c change) {
+	abreast(t)
+	var before struct {
+		Services map[string]struct {
+			Image, Command, Restart string
+			Healthcheck             map[string]any `json:"healthcheck"`
+			DependsOn               map[string]struct {
+				Condition string
+				Restart   bool
+			} `json:"depends_on"`
+		}
+	}
+	strictly(t, c.before, &before)
+	var after appsv1.Deployment
+	strictly(t, c.after, &after)
+	for name, service := range before.Services {
+		for on, dependency := range service.DependsOn {
+			want := name + ": " + on
+			if have := after.Spec.Template.Annotations["koordinator.io/restart-with"]; dependency.Restart && have != want {
+				t.Errorf("restart-with is %q, want %q", have, want)
+			}
+		}
+	}
+	restartTogether(t, c.after, "deployment/"+after.Name, "app="+after.Name, "proxy", "main", "killall", "-9", "nc")
+}
+
+// testCompose compares the conditions and runs the new version.
 func testCompose(t *testing.T, c change) {
 	abreast(t)
 	var before struct {
@@ -196,7 +242,7 @@ func testCompose(t *testing.T, c change) {
 	testCompletes(t, c.after)
 }
 
-// testTaskDefinition compares the conditions and runs the after.
+// testTaskDefinition compares the conditions and runs the new version.
 func testTaskDefinition(t *testing.T, c change) {
 	abreast(t)
 	var before struct {
@@ -213,7 +259,7 @@ func testTaskDefinition(t *testing.T, c change) {
 	strictly(t, c.before, &before)
 	conditions := map[string]string{"START": "=started", "HEALTHY": "", "COMPLETE": "=exited", "SUCCESS": "=succeeded"}
 	want, timeouts, essential := map[string]map[string]bool{}, map[string]string{}, ""
-	waits, late := map[string]string{}, map[string]string{} // until it gives up, by who is waited for and by who waits
+	waits, late := map[string]string{}, map[string]string{} // timeouts by the awaited and by the waiting container
 	for _, definition := range before.ContainerDefinitions {
 		if definition.StartTimeout > 0 {
 			waits[definition.Name] = fmt.Sprintf("%ds", definition.StartTimeout)
@@ -268,7 +314,7 @@ func testTaskDefinition(t *testing.T, c change) {
 	)
 }
 
-// put adds a dependency to a container's.
+// put adds a dependency to those of a container.
 func put(all map[string]map[string]bool, container, dependency string) {
 	if all[container] == nil {
 		all[container] = map[string]bool{}
@@ -276,7 +322,7 @@ func put(all map[string]map[string]bool, container, dependency string) {
 	all[container][dependency] = true
 }
 
-// sameOrder compares the annotations of an after with what its before says.
+// sameOrder compares the annotations of the new version with the order of the old one.
 func sameOrder(t *testing.T, meta metav1.ObjectMeta, want map[string]map[string]bool, timeouts map[string]string, essential string) {
 	t.Helper()
 	got := map[string]map[string]bool{}
@@ -296,7 +342,7 @@ func sameOrder(t *testing.T, meta metav1.ObjectMeta, want map[string]map[string]
 	}
 }
 
-// values are an annotation's, by container.
+// values returns the values of an annotation, by container.
 func values(t *testing.T, meta metav1.ObjectMeta, annotation string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

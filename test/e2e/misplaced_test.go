@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// misplaced are workloads with their annotations in the wrong place, by the
-// place that the warning must name.
+// misplaced lists workloads with their annotations in the wrong place, by the place that
+// the warning must name.
 var misplaced = map[string]string{
-	"koordinator.io/start-deps: has no effect here. koordinator reads annotations of the pod: write it in spec.template.metadata.annotations": `
+	"koordinator.io/start-deps: this annotation has no effect here, because koordinator reads annotations of the pod. Write it in spec.template.metadata.annotations [KO603]": `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: x, annotations: {koordinator.io/start-deps: "main: proxy"}}
@@ -21,7 +21,7 @@ spec:
     metadata: {labels: {app: x}}
     spec: {containers: [{name: main, image: x}]}
 `,
-	"koordinator.io/stop-deps: has no effect here. koordinator reads annotations of the pod: write it in spec.jobTemplate.spec.template.metadata.annotations": `
+	"koordinator.io/stop-deps: this annotation has no effect here, because koordinator reads annotations of the pod. Write it in spec.jobTemplate.spec.template.metadata.annotations [KO603]": `
 apiVersion: batch/v1
 kind: CronJob
 metadata: {name: x}
@@ -34,7 +34,7 @@ spec:
       template:
         spec: {restartPolicy: Never, containers: [{name: main, image: x}]}
 `,
-	"essential-containers: has no effect here. koordinator reads this label of the pod: write it in spec.template.metadata.labels": `
+	"essential-containers: this label has no effect here, because koordinator reads it on the pod. Write it in spec.template.metadata.labels [KO603]": `
 apiVersion: batch/v1
 kind: Job
 metadata: {name: x, labels: {essential-containers: main}}
@@ -43,18 +43,18 @@ spec:
   template:
     spec: {restartPolicy: Never, containers: [{name: main, image: x}]}
 `,
-	"koordinator.io/start-deps: has no effect here. koordinator reads annotations of the pod: write it in metadata.annotations": `
+	"koordinator.io/start-deps: this annotation has no effect here, because koordinator reads annotations of the pod. Write it in metadata.annotations [KO603]": `
 apiVersion: v1
 kind: Pod
 metadata: {name: x, labels: {koordinator.io/start-deps: proxy}}
 spec: {containers: [{name: main, image: x}]}
 `,
-	"label koordinator.io/inject: has no effect on a namespace. To enable koordinator: kubectl label namespace b1-typo koordinator.io/injection=enabled": `
+	"metadata.labels[koordinator.io/inject]: this has no effect on a namespace. To enable koordinator: kubectl label namespace b1-typo koordinator.io/injection=enabled [KO604]": `
 apiVersion: v1
 kind: Namespace
 metadata: {name: b1-typo, labels: {koordinator.io/inject: enabled}}
 `,
-	"annotation koordinator.io/injection: has no effect on a namespace. To enable koordinator: kubectl label namespace b1-annotation koordinator.io/injection=enabled": `
+	"metadata.annotations[koordinator.io/injection]: this has no effect on a namespace. To enable koordinator: kubectl label namespace b1-annotation koordinator.io/injection=enabled [KO604]": `
 apiVersion: v1
 kind: Namespace
 metadata: {name: b1-annotation, annotations: {koordinator.io/injection: enabled}}

@@ -15,15 +15,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// process is one of the node, which is this machine.
+// process is a process of the node, which is this machine.
 type process struct {
 	pid   int
 	inner int    // its PID in its container
-	name  string // of its program
+	name  string // name of its program
 }
 
-// processes are those whose cgroup's path holds text: a pod's UID or a
-// container's ID.
+// processes returns the processes whose cgroup path contains text: a pod's UID or a container's ID.
 func processes(t *testing.T, text string) []process {
 	t.Helper()
 	if text == "" {
@@ -37,7 +36,7 @@ func processes(t *testing.T, text string) []process {
 	for _, path := range cgroups {
 		groups, err := os.ReadFile(path)
 		if err != nil || !strings.Contains(string(groups), text) {
-			continue // gone, or another's
+			continue // the process has ended, or has another owner
 		}
 		status, err := os.ReadFile(filepath.Join(filepath.Dir(path), "status"))
 		if err != nil {
@@ -60,12 +59,12 @@ func processes(t *testing.T, text string) []process {
 	return found
 }
 
-// killFirst kills the first process of a container, its wrapper, which runs or
-// is about to be seen running. It returns the container's ID, when the process is
-// gone.
+// killFirst kills the first process of a container, its wrapper. The container runs,
+// although its status may not show this yet. It returns the container's ID after the
+// process has ended.
 func killFirst(t *testing.T, ns, container string) (id string) {
 	t.Helper()
-	eventually(t, container+" running", func() (bool, string) { // its log may be seen before its status
+	eventually(t, container+" running", func() (bool, string) { // the log may be visible before the status
 		s := seen(onePod(t, ns, "e2e"), container)
 		_, id, _ = strings.Cut(s.ContainerID, "://")
 		return s.State.Running != nil && id != "", fmt.Sprintf("%+v", s)
@@ -76,7 +75,7 @@ func killFirst(t *testing.T, ns, container string) (id string) {
 		t.Fatal(err)
 	}
 	defer unix.Close(handle)
-	if again := firstOf(t, id); again != first { // the handle may be of a process that has got its number
+	if again := firstOf(t, id); again != first { // the handle may refer to a process that has reused the PID
 		t.Fatalf("container %s had %+v as its first process, and has %+v", container, first, again)
 	}
 	if err := unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0); err != nil {
@@ -90,7 +89,7 @@ func killFirst(t *testing.T, ns, container string) (id string) {
 	return id
 }
 
-// firstOf is the wrapper that is a container's first process.
+// firstOf returns the wrapper that is the first process of a container.
 func firstOf(t *testing.T, id string) process {
 	t.Helper()
 	all := processes(t, id)
@@ -103,8 +102,8 @@ func firstOf(t *testing.T, id string) process {
 	return process{}
 }
 
-// killedIn waits until the kubelet has seen that a container was killed, and
-// that it was the one with this ID.
+// killedIn waits until the kubelet has reported that a container was killed, and that it
+// was the one with this ID.
 func killedIn(t *testing.T, ns, container, id string) {
 	t.Helper()
 	eventually(t, container+" to be seen as killed", func() (bool, string) {

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// sidecar is a container that runs until it is asked to stop.
+// sidecar is a container that runs until it receives a stop request.
 const sidecar = `
     - {name: sidecar, image: "busybox:1.37", command: [sh, -c, "trap 'SAY got SIGTERM; exit 0' TERM; echo sidecar runs; sleep 3600 & wait $!"]}`
 
@@ -74,7 +74,7 @@ func TestWhatFollowsTheStartTimeout(t *testing.T) {
 	}
 }
 
-// TestSidecarsAreAskedToEndByRequest has one that is wrapped and one that is not;
+// TestSidecarsAreAskedToEndByRequest uses a wrapped sidecar and one that is not wrapped;
 // main runs until both listen.
 func TestSidecarsAreAskedToEndByRequest(t *testing.T) {
 	abreast(t)
@@ -114,7 +114,7 @@ func TestSidecarsAreAskedToEndByRequest(t *testing.T) {
 	}
 }
 
-// container is a container of a pod's spec.
+// container returns a container of a pod's spec.
 func container(t *testing.T, pod corev1.Pod, name string) corev1.Container {
 	t.Helper()
 	for _, c := range pod.Spec.Containers {
@@ -150,7 +150,8 @@ func TestAnEssentialContainerEndsThePod(t *testing.T) {
 	}
 }
 
-// TestInModeExecTheCommandIsPID1 and those that hold for it still see its end.
+// TestInModeExecTheCommandIsPID1 also checks that containers that hold for the command
+// still see its end.
 func TestInModeExecTheCommandIsPID1(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -171,7 +172,7 @@ func TestInModeExecTheCommandIsPID1(t *testing.T) {
 	})
 }
 
-// TestTheStatusCommandTellsOfThePod in a wrapped container.
+// TestTheStatusCommandTellsOfThePod runs koordinator status in a wrapped container.
 func TestTheStatusCommandTellsOfThePod(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)

@@ -19,26 +19,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The order of events is read from the times that the processes themselves put
-// into their lines, when they write them: the wrapper into its log, and a
-// container's command in front of what it SAYs. Each event and its consequence
-// are read in this order however busy the machine is. The time at which the
-// container runtime reads a line says nothing: it gets a processor when it does.
+// The tests derive the order of events from the times that the processes write into their
+// own lines: the wrapper into its log, and a container's command in front of each text that
+// it SAYs. An event and its consequence have this order however busy the machine is. The
+// time at which the container runtime reads a line is not reliable, because it depends on
+// when the runtime gets a processor.
 
-// spoken is a manifest for a shell: SAY stands for an echo with the seconds
-// since the machine was started in front, which a shell reads without another
-// process. It stands at the beginning of a command, or after && or ;.
+// spoken replaces SAY in a manifest's shell commands by an echo of the seconds since the
+// machine's start and the text. The shell reads the time without another process. SAY must
+// be at the beginning of a command, or after && or ;.
 func spoken(manifest string) string {
 	return strings.ReplaceAll(manifest, "SAY ", "read at _ </proc/uptime && echo $at ")
 }
 
-// voiced is a manifest that was not written for these tests, whose commands SAY
-// what they echo.
+// voiced replaces echo by SAY in a manifest that was not written for these tests.
 func voiced(manifest string) string { return strings.ReplaceAll(manifest, "echo ", "SAY ") }
 
-// grain is how far the times of two lines may be wrong beside each other: one
-// that is said has hundredths of a second, and one of the wrapper's log
-// thousandths. Both are cut off, not rounded.
+// grain is the possible error in a comparison of the times of two lines. Times from SAY are
+// in hundredths of a second, and those in the wrapper's log in thousandths. Both are
+// truncated, not rounded.
 const grain = 11 * time.Millisecond
 
 // output is a container's log.
@@ -47,7 +46,7 @@ type output struct {
 	lines     []line
 }
 
-// line is a line of a log, with the time that its writer put in, or none.
+// line is a line of a log, with the time that its writer added, if any.
 type line struct {
 	at   time.Time
 	text string
@@ -58,8 +57,8 @@ func logs(t *testing.T, ns, pod, container string) output {
 	return parseLogs(t, container, kubectl(t, "-n", ns, "logs", pod, "-c", container))
 }
 
-// follow reads a container's log from now to its end, which the function it
-// returns waits for. It has the beginning of the log when it returns.
+// follow reads a container's log from now to its end. The returned function waits for the
+// end and returns the log. When follow returns, it has read the beginning of the log.
 func follow(t *testing.T, ns, pod, container string) func() output {
 	t.Helper()
 	cmd, stdout := streaming(t, "-n", ns, "logs", "-f", pod, "-c", container)
@@ -78,8 +77,7 @@ func follow(t *testing.T, ns, pod, container string) func() output {
 	}
 }
 
-// streaming starts a kubectl that goes on until it is killed, at the latest
-// when the test ends or nothing ends it.
+// streaming starts a kubectl that runs until it is killed, at the latest at the end of the test.
 func streaming(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
@@ -95,7 +93,7 @@ func streaming(t *testing.T, args ...string) (*exec.Cmd, io.Reader) {
 	return cmd, stdout
 }
 
-// said is a line of a command that SAYs something, and logged one of the wrapper.
+// said matches a line of a command that SAYs something, and logged a line of the wrapper.
 var (
 	said   = regexp.MustCompile(`^(\d+\.\d\d) `)
 	logged = regexp.MustCompile(`^time=(\S+) `)
@@ -125,7 +123,7 @@ func parseLogs(t *testing.T, container, text string) output {
 	return o
 }
 
-// machineStart is when the machine was started.
+// machineStart returns the time of the machine's start.
 func machineStart(t *testing.T) time.Time {
 	t.Helper()
 	var up unix.Timespec
@@ -135,7 +133,7 @@ func machineStart(t *testing.T) time.Time {
 	return time.Now().Add(-time.Duration(up.Nano()))
 }
 
-// when is the time of the first line that holds text; there must be one.
+// when returns the time of the first line that contains text. There must be such a line.
 func (o output) when(t *testing.T, text string) time.Time {
 	t.Helper()
 	for _, l := range o.lines {
@@ -161,13 +159,13 @@ func (o output) String() string {
 	return b.String()
 }
 
-// moment is something that happened.
+// moment is an event at a time.
 type moment struct {
 	what string
 	at   time.Time
 }
 
-// inOrder checks that times ascend.
+// inOrder checks that the moments are in ascending order.
 func inOrder(t *testing.T, moments ...moment) {
 	t.Helper()
 	for i := 1; i < len(moments); i++ {
@@ -175,10 +173,10 @@ func inOrder(t *testing.T, moments ...moment) {
 	}
 }
 
-// notBefore checks that something happened no earlier than that long after
-// something else, which a slow machine cannot break when the time is counted
-// from the later of the two, or from something later. The other way round
-// nothing may be checked: how late something happens is the machine's business.
+// notBefore checks that then happened at least the duration least after from. A slow
+// machine cannot break this check if from is not earlier than the event from which the
+// duration counts. The opposite must not be checked, because an upper limit depends on the
+// machine.
 func notBefore(t *testing.T, from moment, least time.Duration, then moment) {
 	t.Helper()
 	if then.at.Before(from.at.Add(least - grain)) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestTheOrderHoldsWhileTheAPIServerRestarts is not parallel: it takes the API
-// server from everybody.
+// TestTheOrderHoldsWhileTheAPIServerRestarts is not parallel, because it stops the API
+// server for all tests.
 func TestTheOrderHoldsWhileTheAPIServerRestarts(t *testing.T) {
 	ns := namespace(t, enabled)
 	apply(t, ns, `
@@ -66,9 +66,8 @@ spec:
 	}
 }
 
-// restart restarts the API server and waits until it answers again. The
-// controllers and the scheduler, which would be back only after half a minute,
-// start afresh.
+// restart restarts the API server and waits until it answers again. It also restarts the
+// controllers and the scheduler, which otherwise would need half a minute to resume.
 func restart(t *testing.T) {
 	t.Helper()
 	for _, part := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {

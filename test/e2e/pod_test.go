@@ -21,8 +21,8 @@ func onePod(t *testing.T, ns, selector string) corev1.Pod {
 	return found[0]
 }
 
-// waitingPod has a container that waits as long as the pod is there. Nothing
-// waits for its grace period.
+// waitingPod has a container that waits as long as the pod exists. No test waits for its
+// grace period.
 const waitingPod = `
 apiVersion: v1
 kind: Pod
@@ -58,7 +58,7 @@ func TestAPodDeletedWhileWaitingStartsNothingAndIsGoneAtOnce(t *testing.T) {
 	watch, stdout := streaming(t, "-n", ns, "get", "pod", "waits", "--watch", "--output-watch-events", "-o", "json")
 	whole := follow(t, ns, "waits", "main")
 	events := json.NewDecoder(stdout)
-	next(t, events) // the watch is on
+	next(t, events) // the watch has begun
 
 	kubectl(t, "-n", ns, "delete", "pod", "waits", "--wait=false")
 	last := untilDeleted(t, events) // long before the end of its grace period
@@ -87,7 +87,7 @@ func next(t *testing.T, events *json.Decoder) event {
 	return e
 }
 
-// untilDeleted reads events until the pod is gone and returns its last state.
+// untilDeleted reads events until the pod is deleted and returns its last state.
 func untilDeleted(t *testing.T, events *json.Decoder) corev1.Pod {
 	t.Helper()
 	var last corev1.Pod
@@ -103,7 +103,7 @@ func untilDeleted(t *testing.T, events *json.Decoder) corev1.Pod {
 	}
 }
 
-// wrong are annotations with several mistakes, and what must be said of each.
+// wrong holds annotations with several mistakes, and the expected message for each.
 const wrong = `
     koordinator.io/start-deps: "{main: cloudsql, proxy: main=redy}"
     koordinator.io/stop-delay: "10"
@@ -111,12 +111,12 @@ const wrong = `
 
 var complaints = []string{
 	"koordinator.io/start-deps",
-	`container "main": no container "cloudsql" in this pod (has: "main", "proxy")`,
-	`unknown condition "redy" (one of started, ready, exited, succeeded)`,
+	`[main]: this pod has no container "cloudsql" (it has "main", "proxy")`,
+	`"redy" is not a valid condition. Use one of started, ready, exited, succeeded`,
 	"koordinator.io/stop-delay",
 	`"10" is not a duration`,
 	"koordinator.io/stop-dep",
-	`did you mean "stop-deps"?`,
+	`Did you mean "koordinator.io/stop-deps"?`,
 }
 
 const twoContainers = `
@@ -136,7 +136,7 @@ func TestAPodWithWrongAnnotationsIsRefusedWithEverythingThatIsWrong(t *testing.T
 	complained(t, err.Error())
 }
 
-// TestAJobWithWrongAnnotationsSaysSoInItsEvents: it was there before the
+// TestAJobWithWrongAnnotationsSaysSoInItsEvents uses a Job that existed before the
 // namespace was enabled.
 func TestAJobWithWrongAnnotationsSaysSoInItsEvents(t *testing.T) {
 	abreast(t)

@@ -16,8 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// policies are the release's ValidatingAdmissionPolicies, as the API server
-// has them.
+// policies holds the release's ValidatingAdmissionPolicies, as read from the API server.
 type policies struct {
 	Items []struct {
 		Metadata struct{ Name string }
@@ -52,15 +51,16 @@ func TestThePoliciesAreSoundForTheAPIServer(t *testing.T) {
 	})
 }
 
-// unread is the beginning of the warning about annotations that nobody reads.
-const unread = "nobody reads this here"
+// unread is the code of the warning about annotations in a namespace that is not
+// enabled.
+const unread = "[KO602]"
 
 func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
 	abreast(t)
 	off, on := namespace(t), namespace(t, enabled)
 	n := notes{"start-deps": "main: proxy=started", "stop-timeout": "main: 5s"}
 	all, each := podOf("x", n, twoContainers), podOf("x", notes{"x-pod": ""}, twoContainers)
-	warnedBy := map[string]string{"x-pod": "pods"} // by an annotation that one kind has; kubectl shows the same text once
+	warnedBy := map[string]string{"x-pod": "pods"} // by an annotation that only one kind has, because kubectl prints the same text only once
 	for kind, manifest := range workloads(n) {
 		all += "\n---\n" + manifest
 		own := "x-" + strings.ToLower(kind)
@@ -71,8 +71,9 @@ func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
 	}
 	said := told(t, each, "-n", off, "create", "--dry-run=server", "-f", "-")
 	for annotation, policy := range warnedBy {
-		warning := "'koordinator-warn-unlabelled-" + policy + "': koordinator.io/" + annotation + ": " + unread +
-			", the containers start unordered: koordinator is on only in namespaces with its label: kubectl label namespace " + off + " koordinator.io/injection=enabled\n"
+		place := map[string]string{"pods": "", "workloads": "spec.template.", "cronjobs": "spec.jobTemplate.spec.template."}[policy]
+		warning := "'koordinator-warn-unlabelled-" + policy + "': " + place + "metadata.annotations[koordinator.io/" + annotation + "]: koordinator ignores annotations in namespace \"" + off +
+			"\", because the namespace is not enabled. To enable it: kubectl label namespace " + off + " koordinator.io/injection=enabled " + unread + "\n"
 		if !strings.Contains(said, warning) {
 			t.Errorf("want %q: said %q", warning, said)
 		}
@@ -81,9 +82,9 @@ func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
 		t.Errorf("in an enabled namespace: said %q", said)
 	}
 	for ns, manifest := range map[string]string{
-		"kube-system":        podOf("x", n, twoContainers),
-		"koordinator-system": workloads(n)["Job"],
-		off:                  podOf("x", notes{"start-deps": "main: proxy", "inject": "false"}, twoContainers),
+		"kube-system":    podOf("x", n, twoContainers),
+		"koordinator-io": workloads(n)["Job"],
+		off:              podOf("x", notes{"start-deps": "main: proxy", "inject": "false"}, twoContainers),
 	} {
 		if said := told(t, manifest, "-n", ns, "create", "--dry-run=server", "-f", "-"); strings.Contains(said, unread) {
 			t.Errorf("namespace %s: said %q", ns, said)
@@ -104,9 +105,9 @@ func TestAnnotationsInANamespaceThatIsNotEnabledAreWarnedOf(t *testing.T) {
 // refusesUninjected is the name of the policy.
 const refusesUninjected = "koordinator-refuse-uninjected"
 
-// unguarded makes a namespace that the webhook is not called for, and has the
-// policy watch over it all the same, as it does over an enabled one whose
-// webhook has gone.
+// unguarded creates a namespace for which the API server does not call the webhook, and
+// applies the policy to it. This has the same effect as an enabled namespace whose webhook
+// is gone.
 func unguarded(t *testing.T) string {
 	t.Helper()
 	ns := namespace(t)
@@ -137,15 +138,15 @@ func unguarded(t *testing.T) string {
 	return ns
 }
 
-// TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused has each pod judged by the
-// policy alone, and by the webhook and the policy together. The webhook's own
-// tests evaluate the same expressions; this is what the API server makes of them.
+// TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused sends each pod to the policy alone,
+// and to the webhook and the policy together. The webhook's own tests evaluate the same
+// expressions; this test uses the API server's evaluation.
 func TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused(t *testing.T) {
 	abreast(t)
 	without, with := unguarded(t), namespace(t, enabled)
 	const one = "\n  restartPolicy: Never\n  containers:\n    - {name: main, image: \"busybox:1.37\", command: [\"true\"]}\n"
 	label := "apiVersion: v1\nkind: Pod\nmetadata: {name: x, labels: {essential-containers: main}}\nspec:" + twoContainers
-	large := strings.Builder{} // as large as the webhook reads
+	large := strings.Builder{} // the maximum size that the webhook reads
 	large.WriteString("\n  restartPolicy: Never\n  containers:\n")
 	for i := range 199 {
 		fmt.Fprintf(&large, "    - {name: c%d, image: \"busybox:1.37\", command: [%q], env: [", i, strings.Repeat("x", 1000))
@@ -157,16 +158,16 @@ func TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused(t *testing.T) {
 	windows := twoContainers + "  os: {name: windows}\n"
 	cases := []struct {
 		name, pod string
-		has       string // what the refusal names; "" when it passes
+		has       string // text in the rejection; "" if the pod is accepted
 	}{
-		{"a start dependency", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers), "koordinator.io/start-deps"},
-		{"behind a comment", podOf("x", notes{"spec": "# comment\nmain: {startDeps: [proxy]}"}, twoContainers), "koordinator.io/spec"},
-		{"a complex key", podOf("x", notes{"start-deps": "? main\n: proxy"}, twoContainers), "koordinator.io/start-deps"},
-		{"an escaped key", podOf("x", notes{"start-deps": `"\x6dain": proxy`}, twoContainers), "koordinator.io/start-deps"},
-		{"the older label", label, "label essential-containers"},
-		{"nothing to wrap", podOf("x", notes{"log-level": "debug"}, one), "koordinator.io/log-level"},
-		{"Windows", podOf("x", notes{"start-deps": "main: proxy"}, windows), "koordinator.io/start-deps"},
-		{"a very large pod", podOf("x", notes{"start-deps": "# " + strings.Repeat("x", 60<<10) + "\nc0: c1"}, large.String()), "koordinator.io/start-deps"},
+		{"a start dependency", podOf("x", notes{"start-deps": "main: proxy"}, twoContainers), "metadata.annotations[koordinator.io/start-deps]"},
+		{"behind a comment", podOf("x", notes{"spec": "# comment\nmain: {startDeps: [proxy]}"}, twoContainers), "metadata.annotations[koordinator.io/spec]"},
+		{"a complex key", podOf("x", notes{"start-deps": "? main\n: proxy"}, twoContainers), "metadata.annotations[koordinator.io/start-deps]"},
+		{"an escaped key", podOf("x", notes{"start-deps": `"\x6dain": proxy`}, twoContainers), "metadata.annotations[koordinator.io/start-deps]"},
+		{"the older label", label, "metadata.labels[essential-containers]"},
+		{"nothing to wrap", podOf("x", notes{"log-level": "debug"}, one), "metadata.annotations[koordinator.io/log-level]"},
+		{"Windows", podOf("x", notes{"start-deps": "main: proxy"}, windows), "metadata.annotations[koordinator.io/start-deps]"},
+		{"a very large pod", podOf("x", notes{"start-deps": "# " + strings.Repeat("x", 60<<10) + "\nc0: c1"}, large.String()), "metadata.annotations[koordinator.io/start-deps]"},
 
 		{"nothing asked", podOf("x", notes{}, twoContainers), ""},
 		{"inject false", podOf("x", notes{"start-deps": "main: proxy", "inject": " false\n"}, twoContainers), ""},
@@ -181,7 +182,7 @@ func TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused(t *testing.T) {
 	both, err := try(t, all.String(), "-n", with, "create", "--dry-run=server", "-f", "-", "-o", marked)
 	for i, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
-			refusal := fmt.Sprintf("pods %q is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' denied request: this pod has %s", fmt.Sprintf("x%d", i), without, without, tt.has)
+			refusal := fmt.Sprintf("pods %q is forbidden: ValidatingAdmissionPolicy '%s' with binding '%s' denied request: %s: the koordinator webhook did not process this pod", fmt.Sprintf("x%d", i), without, without, tt.has)
 			if strings.Contains(alone, refusal) != (tt.has != "") {
 				t.Errorf("without the webhook, want %q: %s", refusal, alone)
 			}
@@ -195,8 +196,8 @@ func TestB8OnlyPodsThatTheWebhookDidNotProcessAreRefused(t *testing.T) {
 	}
 }
 
-// TestWhatTheWebhookAcceptsIsNotRefusedAfterwards sends every pod of the
-// injector's own tests through the webhook and the policy.
+// TestWhatTheWebhookAcceptsIsNotRefusedAfterwards sends every pod of the injector's own
+// tests to the webhook and the policy.
 func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -225,8 +226,8 @@ func TestWhatTheWebhookAcceptsIsNotRefusedAfterwards(t *testing.T) {
 	}
 }
 
-// creatable is a pod as somebody could create it who is not the API server:
-// without the token's mounts, the service account or fields of no version.
+// creatable returns a pod in the form in which a user could create it: without the token's
+// mounts and the service account, which the API server adds, and without unknown fields.
 func creatable(t *testing.T, manifest []byte) []byte {
 	t.Helper()
 	var pod corev1.Pod

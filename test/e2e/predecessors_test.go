@@ -10,14 +10,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestTheManifestsOfPredecessorsRunUnchanged on our image.
+// TestTheManifestsOfPredecessorsRunUnchanged runs them with koordinator's image.
 func TestTheManifestsOfPredecessorsRunUnchanged(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		file, job string
-		speaks    string // the container whose log holds says
+		speaks    string // the container whose log contains says
 		says      string
-		zero      []string // containers that report 0
+		zero      []string // containers that exit with 0
 	}{
 		{"kubexit", "client-server-job", "client", "hello from the server", []string{"client", "server"}},
 		{"proa", "proa", "main", "still here", []string{"main", "sidecar-1"}},
@@ -52,7 +52,7 @@ func TestTheManifestsOfPredecessorsRunUnchanged(t *testing.T) {
 	})
 }
 
-// predecessor is a manifest of another system.
+// predecessor returns a manifest of another system.
 func predecessor(t *testing.T, name string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join("testdata", "predecessors", name+".yaml"))

@@ -11,15 +11,15 @@ import (
 	"koordinator.io/koordinator/test/setup"
 )
 
-// webhookAccount is the service account the webhook runs with.
+// webhookAccount is the service account of the webhook.
 const webhookAccount = "system:serviceaccount:" + setup.Namespace + ":koordinator"
 
-// deed is something an account may do or not. Resource is as "group/resource"
-// or "group/resource/subresource"; without a name it is every object of the
-// namespace, and without a namespace in every one.
+// deed is an action that an account may or may not be allowed to perform. resource has the
+// form "group/resource" or "group/resource/subresource". Without a name, it stands for
+// every object of the namespace, and without a namespace for every namespace.
 type deed struct{ verb, resource, name, namespace string }
 
-// may is what an account may do of all this.
+// may reports which of these actions an account is allowed to perform.
 func may(t *testing.T, account string, deeds ...deed) []bool {
 	t.Helper()
 	var reviews strings.Builder
@@ -50,8 +50,7 @@ func may(t *testing.T, account string, deeds ...deed) []bool {
 	return answers
 }
 
-// The webhook's account may do what it needs, and nothing else that would be
-// worth having.
+// The webhook's account may do what it needs, and nothing else that would be useful to an attacker.
 func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 	abreast(t)
 	const (
@@ -79,8 +78,9 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 		{"update", validating, "koordinator", ""},
 		{"get", "/secrets", "koordinator-cert", own},
 		{"update", "/secrets", "koordinator-cert", own},
+		{"create", lease, "", own},
 		{"update", lease, "koordinator-self-signed", own},
-		{"get", "/secrets", "pull", "default"}, // the pull secrets that pods name
+		{"get", "/secrets", "pull", "default"}, // for the pull secrets of pods
 	}
 	mustNot := []deed{
 		{"create", "/pods", "", "default"},
@@ -94,7 +94,7 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 		{"create", "apps/deployments", "", own},
 		{"update", "/namespaces", "", ""},
 		{"patch", "/namespaces", "", ""},
-		{"list", rolebinding, "", ""}, // only those of that one name
+		{"list", rolebinding, "", ""}, // only those with this name
 		{"patch", rolebinding, reader, "default"},
 		{"update", rolebinding, "other", "default"},
 		{"delete", rolebinding, "other", "default"},
@@ -125,6 +125,8 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 		{"update", "admissionregistration.k8s.io/validatingadmissionpolicies", "koordinator-refuse-uninjected", ""},
 		{"delete", "admissionregistration.k8s.io/validatingadmissionpolicybindings", "koordinator-refuse-uninjected", ""},
 		{"update", lease, "other", own},
+		{"delete", lease, "koordinator-self-signed", own},
+		{"create", lease, "", "kube-system"},
 		{"update", lease, "koordinator-self-signed", "kube-system"},
 		{"get", "/nodes", "", ""},
 	}
@@ -135,10 +137,10 @@ func TestTheWebhookMayDoWhatItNeedsAndNoMore(t *testing.T) {
 	}
 }
 
-// TestB9TheWebhookCannotBindAnotherRole tries what the rules of RBAC do not
-// show: the webhook's account can create RoleBindings, but only one of its own
-// form. It holds the rules of the role koordinator-webhook, so RBAC alone would
-// let it bind that one.
+// TestB9TheWebhookCannotBindAnotherRole checks a restriction that is not visible in the
+// RBAC rules: the webhook's account can create RoleBindings, but only in the form that
+// koordinator uses. The account holds the rules of the role koordinator-webhook, so RBAC
+// alone would let it bind that role.
 func TestB9TheWebhookCannotBindAnotherRole(t *testing.T) {
 	abreast(t)
 	ns := namespace(t)
@@ -169,8 +171,8 @@ func TestB9TheWebhookCannotBindAnotherRole(t *testing.T) {
 	}
 }
 
-// asking is a pod whose main asks the API server for the readiness of its
-// proxy, which comes when the file /shared/ready is there.
+// asking is a pod whose main gets the readiness of its proxy from the API server. The proxy
+// is ready when the file /shared/ready exists.
 const asking = `
 apiVersion: v1
 kind: Pod
@@ -193,8 +195,8 @@ spec:
   volumes: [{name: shared, emptyDir: {}}]
 `
 
-// asker makes the pod and its service account, and returns whether the account
-// may watch pods.
+// asker creates the pod and its service account. The returned function reports whether the
+// account may watch pods.
 func asker(t *testing.T, ns string) func() bool {
 	t.Helper()
 	kubectl(t, "-n", ns, "create", "serviceaccount", "asker")
@@ -204,7 +206,7 @@ func asker(t *testing.T, ns string) func() bool {
 	}
 }
 
-// touch makes a file in the proxy.
+// touch creates a file in the proxy.
 func touch(t *testing.T, ns, file string) {
 	t.Helper()
 	kubectl(t, "-n", ns, "exec", "asks", "-c", "proxy", "--", "touch", "/shared/"+file)
@@ -213,7 +215,7 @@ func touch(t *testing.T, ns, file string) {
 func TestAWrapperWithoutItsGrantWaitsAndSaysWhatFor(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
-	// A RoleBinding of that name that is somebody else's keeps the grant away.
+	// A RoleBinding with this name that does not belong to koordinator prevents the grant.
 	kubectl(t, "-n", ns, "create", "rolebinding", "koordinator-pod-reader", "--clusterrole=koordinator-pod-reader", "--serviceaccount="+ns+":other")
 	granted := asker(t, ns)
 	says(t, ns, "asks", "main", "403 Forbidden")
@@ -253,8 +255,7 @@ func TestAGrantOutlivesTheLabel(t *testing.T) {
 	eventually(t, "the end of the grant with the pod", func() (bool, string) { return !granted(), "yes" })
 }
 
-// TestRunningPodsOutliveTheRelease is not parallel: it takes koordinator from
-// everybody.
+// TestRunningPodsOutliveTheRelease is not parallel, because it removes koordinator for all tests.
 func TestRunningPodsOutliveTheRelease(t *testing.T) {
 	ns := namespace(t, enabled)
 	granted := asker(t, ns)
@@ -266,7 +267,7 @@ func TestRunningPodsOutliveTheRelease(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if !t.Failed() {
-			return // it is there again
+			return // the release is installed again
 		}
 		install(t)
 	})

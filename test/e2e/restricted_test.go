@@ -14,9 +14,9 @@ func TestRestrictedContainersOfDifferentUsers(t *testing.T) {
 	restricted(t)
 }
 
-// restricted runs containers that keep records under everything that Pod
-// Security "restricted" asks for, on read-only root file systems; none of them
-// can write another's. It returns the pod as it ended.
+// restricted runs containers that keep records and comply with Pod Security "restricted",
+// on read-only root file systems. No container may be able to write the record of another
+// one. restricted returns the pod after its end.
 func restricted(t *testing.T) corev1.Pod {
 	t.Helper()
 	ns := namespace(t, enabled, "pod-security.kubernetes.io/enforce=restricted")

@@ -16,11 +16,11 @@ import (
 	"koordinator.io/koordinator/test/setup"
 )
 
-// TestLifeOfARelease removes koordinator and goes the way of a newcomer whose
-// cluster has cert-manager, by the README's own commands: install it with
-// nothing set, use it, renew certificates, upgrade, roll back, remove it. Then
-// it installs it as where there is no cert-manager. It is not parallel, and
-// leaves koordinator as it was.
+// TestLifeOfARelease removes koordinator and runs the commands of the pages for a new user
+// whose cluster has cert-manager: install it with default values, use it, renew
+// certificates, upgrade, roll back, remove it. Then it installs koordinator in the form for
+// clusters without cert-manager. It is not parallel, and restores the original
+// installation.
 func TestLifeOfARelease(t *testing.T) {
 	stop, err := cluster.CertManager(t.Context())
 	if err != nil {
@@ -42,6 +42,7 @@ func TestLifeOfARelease(t *testing.T) {
 		run  func(*testing.T, string)
 	}{
 		{"use", used},
+		{"check", checkedWithCertManager},
 		{"renew certificates", renewedByCertManager},
 		{"upgrade and roll back", upgraded},
 		{"B7 an issuer whose authority is an intermediate", issuedByAnIntermediate},
@@ -54,8 +55,8 @@ func TestLifeOfARelease(t *testing.T) {
 	typed(t, installation(t, setup.SelfSigned))
 }
 
-// used types what the chart's notes and the README show next: the chart's own
-// test among it, and a Job that completes.
+// used runs the next commands of the chart's notes and of the tutorial, including the
+// chart's own test and a Job that completes.
 func used(t *testing.T, _ string) {
 	defer kubectl(t, "label", "namespace", "default", "koordinator.io/injection-")
 	defer kubectl(t, "delete", "namespace", "shop", "--ignore-not-found")
@@ -68,10 +69,9 @@ func used(t *testing.T, _ string) {
 	}
 }
 
-// renewedByCertManager renews the certificate, then the authority, then the
-// authority with another key, with pods being created all the time. Meanwhile
-// the leader, which has no part in it, loses its lease: that must not end
-// admission.
+// renewedByCertManager renews the certificate, then the CA, then the CA with another key,
+// while pods are created all the time. Meanwhile, the leader loses its lease. The leader is
+// not involved in the renewal, and the loss must not interrupt admission.
 func renewedByCertManager(t *testing.T, ns string) {
 	s := startStream(t, ns, true)
 	leaderAgain := deposed(t)
@@ -85,12 +85,12 @@ func renewedByCertManager(t *testing.T, ns string) {
 		before := served(t)
 		authority()
 		renewByCertManager(t, "koordinator", nil)
-		time.Sleep(3 * time.Second) // the kubelet takes longer than the CA injector
+		time.Sleep(3 * time.Second) // a kubelet normally takes longer than the CA injector
 		refreshVolumes(t)
 		renewed(t, before)
 	}
 	leaderAgain()
-	time.Sleep(2 * time.Second) // a call that fails afterwards counts, too
+	time.Sleep(2 * time.Second) // calls that fail after the renewal count, too
 	s.end(t)
 }
 
@@ -122,8 +122,8 @@ func upgraded(t *testing.T, ns string) {
 	s.endReal(t)
 }
 
-// intermediate is an issuer whose certificate another authority signed, as those
-// of Vault, step-ca and the cloud providers are.
+// intermediate is an issuer with an intermediate CA, as those of Vault, step-ca and the
+// cloud providers are.
 const intermediate = `
 apiVersion: cert-manager.io/v1
 kind: Issuer
@@ -151,8 +151,7 @@ metadata: {name: e2e-intermediate}
 spec: {ca: {secretName: e2e-intermediate}}
 `
 
-// issuedByAnIntermediate upgrades the release to an issuer of the user's own and
-// uses it.
+// issuedByAnIntermediate upgrades the release to the user's own issuer and uses it.
 func issuedByAnIntermediate(t *testing.T, _ string) {
 	apply(t, setup.Namespace, intermediate)
 	defer func() {
@@ -182,8 +181,8 @@ func issuedByAnIntermediate(t *testing.T, _ string) {
 	}
 }
 
-// removed uninstalls the release while a pod of ours runs, which goes on, and
-// looks for what is left.
+// removed uninstalls the release while an injected pod runs, which must continue, and
+// checks what is left.
 func removed(t *testing.T, ns string) {
 	apply(t, ns, podOf("stays", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main", "source": "pod"}, `
   restartPolicy: Never
@@ -214,8 +213,9 @@ func removed(t *testing.T, ns string) {
 	kubectl(t, "-n", ns, "delete", "pod", "stays", "--now")
 }
 
-// nothingLeft waits until all that is left of an installation are the grants:
-// among everything with its label, and everything in its namespace.
+// nothingLeft waits until only the grants and the leaders' Leases are left of an
+// installation. It searches everything with the installation's label, and everything in its
+// namespace.
 func nothingLeft(t *testing.T) {
 	t.Helper()
 	kinds := func(more ...string) string {
@@ -235,7 +235,8 @@ func nothingLeft(t *testing.T) {
 		}
 		have := strings.Fields(labelled)
 		for name := range strings.FieldsSeq(inside) {
-			if !strings.HasPrefix(name, "event") && !slices.Contains(have, name) {
+			isKept := strings.HasPrefix(name, "event") || strings.HasPrefix(name, "lease.coordination.k8s.io/koordinator-")
+			if !isKept && !slices.Contains(have, name) {
 				have = append(have, name)
 			}
 		}

@@ -13,9 +13,10 @@ func TestANewSandboxForgetsNoSuccess(t *testing.T) {
 	inANewSandbox(t)
 }
 
-// inANewSandbox kills the pod's sandbox while main waits. In the new one the
-// init containers run again, and what has succeeded does not: its record is none
-// any more, and only the pod's status knows of it. It returns the pod as it ended.
+// inANewSandbox kills the pod's sandbox while main waits. In the new sandbox, the init
+// containers run again, but the container that has succeeded does not. Its record no longer
+// counts, and only the pod's status shows its success. inANewSandbox returns the pod after
+// its end.
 func inANewSandbox(t *testing.T) corev1.Pod {
 	t.Helper()
 	ns := namespace(t, enabled)

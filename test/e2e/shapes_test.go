@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// limits is what an administrator puts into a namespace: a container has small
-// resources unless it says otherwise, and none may go without.
+// limits is a typical setup of a namespace by an administrator: a container has small
+// default resources, and none may run without resources.
 const limits = `
 apiVersion: v1
 kind: LimitRange
@@ -31,8 +31,8 @@ spec:
   hard: {pods: "1", requests.cpu: 200m, limits.cpu: 200m, requests.memory: 128Mi, limits.memory: 128Mi}
 `
 
-// TestARestrictedNamespaceWithAQuota lets a pod in that just fits, and what
-// koordinator adds fits with it.
+// TestARestrictedNamespaceWithAQuota creates a pod that uses the whole quota. koordinator's
+// additions must fit, too.
 func TestARestrictedNamespaceWithAQuota(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled, "pod-security.kubernetes.io/enforce=restricted")
@@ -69,7 +69,7 @@ func TestARestrictedNamespaceWithAQuota(t *testing.T) {
 	}
 }
 
-// pair is main, which waits for the proxy, which stops after it.
+// pair has a main that waits for the proxy, and a proxy that stops after main.
 const pair = `
     - {name: main, image: "busybox:1.37", command: [sh, -c, "SAY main runs"]}
     - name: proxy
@@ -77,7 +77,7 @@ const pair = `
       command: [sh, -c, "trap 'SAY got SIGTERM; exit 0' TERM; SAY proxy runs; touch /tmp/ready; sleep 3600 & wait $!"]
       readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, timeoutSeconds: 60}`
 
-// proxyFirst checks the order of such a pair in a pod that has ended well.
+// proxyFirst checks the order of such a pair in a pod that has succeeded.
 func proxyFirst(t *testing.T, ns string, pod corev1.Pod) {
 	t.Helper()
 	for _, name := range []string{"main", "proxy"} {
@@ -92,7 +92,7 @@ func proxyFirst(t *testing.T, ns string, pod corev1.Pod) {
 	)
 }
 
-// ended waits until a pod has, and returns it.
+// ended waits until a pod has ended, and returns it.
 func ended(t *testing.T, ns, name string) corev1.Pod {
 	t.Helper()
 	var pod corev1.Pod
@@ -124,7 +124,7 @@ func TestPodsInNamespacesOfOthers(t *testing.T) {
 	}
 }
 
-// TestCopiesOfInjectedPods makes new pods of what koordinator has made of one.
+// TestCopiesOfInjectedPods creates new pods from injected ones.
 func TestCopiesOfInjectedPods(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -146,8 +146,8 @@ func TestCopiesOfInjectedPods(t *testing.T) {
 	}
 }
 
-// restore deletes a pod and makes it again of what was saved of it, as a backup
-// does. It returns its name.
+// restore deletes a pod and creates it again from its saved manifest, as a backup does. It
+// returns the pod's name.
 func restore(t *testing.T, ns, name string) string {
 	t.Helper()
 	var pod map[string]any

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestAChainWithoutAnyProbeStartsInOrder has a first that keeps the chain
-// waiting: who waits is not taken for one that is ready.
+// TestAChainWithoutAnyProbeStartsInOrder uses a first container that makes the whole chain
+// wait: a waiting container must not count as ready.
 func TestAChainWithoutAnyProbeStartsInOrder(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -28,7 +28,7 @@ func TestAChainWithoutAnyProbeStartsInOrder(t *testing.T) {
 	inside(t, ns, "chain", "first", "touch", "/shared/go")
 	pod := ends(t, ns, "a", "b", "c")
 	first := logs(t, ns, "chain", "first").when(t, "first ends")
-	// A command counts as started before it can say so: the wrappers know.
+	// A command counts as started before it can print anything, so the test uses the wrappers' logs.
 	a, b, c := logs(t, ns, "chain", "a"), logs(t, ns, "chain", "b"), logs(t, ns, "chain", "c")
 	inOrder(t,
 		moment{"first ends", first},
@@ -43,8 +43,8 @@ func TestAChainWithoutAnyProbeStartsInOrder(t *testing.T) {
 	}
 }
 
-// TestReadinessIsSeenBeforeTheKubeletAsks has probes that the kubelet asks once,
-// before they can pass, and again after an hour.
+// TestReadinessIsSeenBeforeTheKubeletAsks uses probes that the kubelet runs once, before
+// they can pass, and again after an hour.
 func TestReadinessIsSeenBeforeTheKubeletAsks(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
@@ -101,8 +101,8 @@ func TestAFailureIsPassedOnAlongTheChain(t *testing.T) {
 	})
 }
 
-// TestTheOrderHoldsAcrossRestarts has a dependency that fails before it is
-// ready, and a dependant that fails the first time.
+// TestTheOrderHoldsAcrossRestarts uses a dependency that fails before it is ready, and a
+// dependent that fails the first time.
 func TestTheOrderHoldsAcrossRestarts(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)

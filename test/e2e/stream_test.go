@@ -15,15 +15,15 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// rate is how many pods a stream creates in a second, where the machine can.
+// rate is the number of pods that a stream creates per second, if the machine is fast enough.
 const rate = 20
 
-// injectedLabel is on every injected pod.
+// injectedLabel is the label of every injected pod.
 const injectedLabel = "koordinator.io/injected=true"
 
-// stream is annotated pods being created at a steady rate, whatever happens to
-// the webhook meanwhile: each in a goroutine of its own, so that a slow one
-// does not keep the others.
+// stream creates annotated pods at a steady rate, whatever happens to the webhook
+// meanwhile. Each pod has its own goroutine, so that a slow request does not delay the
+// others.
 type stream struct {
 	api   kubernetes.Interface
 	ns    string
@@ -38,15 +38,15 @@ type stream struct {
 	problems []string
 }
 
-// startStream begins to create pods in a namespace, which must be enabled; only
-// in a dry run if dry is set.
+// startStream begins to create pods in a namespace, which must be enabled. If dry is set,
+// it uses dry runs.
 func startStream(t *testing.T, ns string, dry bool) *stream {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", cluster.Kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.QPS = -1 // no limit of the client's own
+	config.QPS = -1 // no client-side limit
 	api, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +61,8 @@ func startStream(t *testing.T, ns string, dry bool) *stream {
 	return s
 }
 
-// answers waits until the Service leads to nobody but replicas that answer, which
-// the API server is not told of: a second's worth of pods passes in a dry run.
+// answers waits until the Service routes only to replicas that answer, which the API server
+// does not report. A second's worth of pods must pass in a dry run.
 func answers(t *testing.T, s *stream) {
 	t.Helper()
 	eventually(t, "the webhook to answer", func() (bool, string) {
@@ -89,7 +89,7 @@ func (s *stream) run() {
 	}
 }
 
-// create creates a pod and judges the answer.
+// create creates a pod and checks the response.
 func (s *stream) create() {
 	began := time.Now()
 	pod, err := s.api.CoreV1().Pods(s.ns).Create(context.Background(), heldPod(), s.mode)
@@ -107,7 +107,7 @@ func (s *stream) create() {
 	}
 }
 
-// heldPod is an annotated pod that no node is looked for.
+// heldPod returns an annotated pod that is never scheduled.
 func heldPod() *corev1.Pod {
 	container := func(name string) corev1.Container {
 		return corev1.Container{Name: name, Image: "busybox:1.37", Command: []string{"sleep", "1"}}
@@ -143,8 +143,7 @@ func (s *stream) end(t *testing.T) {
 	}
 }
 
-// endReal stops a stream that is no dry run, looks at all its pods as they are
-// stored, and removes them.
+// endReal stops a stream that uses no dry run, checks all its pods as stored, and removes them.
 func (s *stream) endReal(t *testing.T) {
 	t.Helper()
 	s.end(t)

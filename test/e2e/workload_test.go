@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// told runs kubectl with a manifest and returns what it says on stderr,
-// warnings included. A failure is only said.
+// told runs kubectl with a manifest and returns the text on stderr, including warnings. It
+// does not fail the test if kubectl fails.
 func told(t *testing.T, manifest string, args ...string) string {
 	t.Helper()
 	cmd := cluster.KubectlCommand(t.Context(), args...)
@@ -23,8 +23,8 @@ func told(t *testing.T, manifest string, args ...string) string {
 	return stderr.String()
 }
 
-// workloads are the manifests of one workload of each kind, none of which
-// makes a pod, with the annotations given.
+// workloads returns the manifests of one workload of each kind, with the given annotations.
+// None of them creates a pod.
 func workloads(n notes) map[string]string {
 	restarts := strings.Replace(twoContainers, "restartPolicy: Never", "restartPolicy: Always", 1)
 	template := func(spec string, by int) string {
@@ -46,7 +46,7 @@ func workloads(n notes) map[string]string {
 	}
 }
 
-// place is the path of the pod template in a workload of that kind.
+// place returns the path of the pod template in a workload of that kind.
 func place(kind string) string {
 	if kind == "CronJob" {
 		return "spec.jobTemplate.spec.template"
@@ -67,7 +67,7 @@ func TestAWorkloadWithWrongAnnotationsIsRefusedAsItIsApplied(t *testing.T) {
 			complained(t, err.Error())
 			for _, want := range []string{
 				fmt.Sprintf("The %s %q is invalid", kind, "x"),
-				"* " + place(kind) + ".metadata.annotations[koordinator.io/start-deps]: ",
+				"* " + place(kind) + ".metadata.annotations[koordinator.io/start-deps][main]: ",
 			} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q is not said: %v", want, err)
@@ -88,13 +88,13 @@ func TestAWorkloadsWarningsAreShown(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
 	said := told(t, workloads(notes{"stop-deps": "proxy: main"})["Deployment"], "-n", ns, "apply", "-f", "-")
-	if want := `Warning: spec.template: koordinator.io/stop-deps: container "proxy": "main=exited" only orders the shutdown`; !strings.Contains(said, want) {
+	if want := `Warning: spec.template.metadata.annotations[koordinator.io/stop-deps][proxy]: "main=exited" does not stop "proxy" at run time`; !strings.Contains(said, want) {
 		t.Errorf("said %q, want %s", said, want)
 	}
 }
 
-// TestOnlyAChangedTemplateIsRefused: what was there before the namespace was
-// enabled can be scaled and labelled as ever.
+// TestOnlyAChangedTemplateIsRefused checks that a workload that existed before the
+// namespace was enabled can still be scaled and labeled.
 func TestOnlyAChangedTemplateIsRefused(t *testing.T) {
 	abreast(t)
 	ns := namespace(t)

@@ -1,11 +1,10 @@
-// Command fuzz runs every fuzz target of the module for a while, one after the
-// other.
+// Command fuzz runs every fuzz target of the module for some time, one after another.
 //
 //	go run ./test/fuzz -time 10s
 //
-// A finding always leaves an input in testdata/fuzz. A target that fails without
-// one, only because the time was over while the machine was busy, has found
-// nothing: Go before 1.27 reports that as a failure (go.dev/issue/75804).
+// A finding always leaves an input in testdata/fuzz. If a target fails without such an
+// input, only because the time ended while the machine was busy, it has found nothing. Go
+// before 1.27 reports this as a failure (go.dev/issue/75804).
 package main
 
 import (
@@ -57,7 +56,7 @@ func run(lasts time.Duration) error {
 	return nil
 }
 
-// declared is the declaration of a fuzz target.
+// declared matches the declaration of a fuzz target.
 var declared = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(`)
 
 // find lists the fuzz targets below a directory.
@@ -75,11 +74,10 @@ func find(root string) (targets []target, err error) {
 	return targets, err
 }
 
-// late is what a target prints whose time was over while it was busy.
+// late matches the output of a target whose time ended while it was busy.
 var late = regexp.MustCompile(`(?m)^--- FAIL: Fuzz\w+ \([0-9.]+s\)\n {4}context deadline exceeded\nFAIL\n`)
 
-// onlyLate reports whether the output of a failed target has nothing else than
-// that in it.
+// onlyLate reports whether the output of a failed target contains no other failure than late.
 func onlyLate(output string) bool {
 	rest := late.ReplaceAllString(output, "")
 	return rest != output && !strings.Contains(rest, "--- FAIL") && !strings.Contains(rest, "Failing input") && !strings.Contains(rest, "panic")

@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// modules is where a build finds the modules this machine has downloaded.
+// modules is the path in a build of the modules that this machine has downloaded.
 const modules = "/modules"
 
-// buildah builds in a storage of its own, so that nothing it does shows in, or
-// depends on, the one that the user's own buildah keeps.
+// buildah builds in a separate storage. Its builds neither affect nor depend on the storage
+// of the user's own buildah.
 type buildah struct {
-	dir   string // storage, the Dockerfiles' cache mounts, temporary files
+	dir   string // directory for the storage, the Dockerfiles' cache mounts and temporary files
 	tools toolchain
-	lock  *os.File // held from prepare to close: there is one build at a time
+	lock  *os.File // held from prepare to close, so that only one build runs at a time
 }
 
-// newBuildah makes the directories: $KOORDINATOR_CACHE/buildah, or
-// koordinator/buildah in the user's cache directory.
+// newBuildah creates the directories: $KOORDINATOR_CACHE/buildah, or koordinator/buildah in
+// the user's cache directory.
 func newBuildah(c *console, tools toolchain) (*buildah, error) {
 	cache := os.Getenv("KOORDINATOR_CACHE")
 	if cache == "" {
@@ -39,13 +39,13 @@ func newBuildah(c *console, tools toolchain) (*buildah, error) {
 			return nil, err
 		}
 	}
-	c.env = append(c.env, "TMPDIR="+b.temp()) // the cache mounts live there, too
+	c.env = append(c.env, "TMPDIR="+b.temp()) // buildah also keeps the cache mounts there
 	return b, nil
 }
 
 func (b *buildah) temp() string { return filepath.Join(b.dir, "tmp") }
 
-// command is a call of buildah on our storage.
+// command returns a call of buildah on this storage.
 func (b *buildah) command(args ...string) []string {
 	return append([]string{
 		"buildah", "--storage-driver", "vfs",
@@ -53,8 +53,9 @@ func (b *buildah) command(args ...string) []string {
 	}, args...)
 }
 
-// steps is one build straight into the archive, with this machine's toolchain.
-// Its modules are a proxy before the usual one: nothing is downloaded twice.
+// steps returns a build that writes directly into the archive, with this machine's
+// toolchain. The build uses this machine's modules as the first proxy, so that no module is
+// downloaded twice.
 func (b *buildah) steps(i image) [][]string {
 	argv := b.command("bud", "--isolation", "chroot", "--pull-never", "--timestamp", i.epoch(), "--identity-label=false",
 		"--volume", b.tools.GOROOT+":/usr/local/go:ro",
@@ -65,8 +66,8 @@ func (b *buildah) steps(i image) [][]string {
 	return [][]string{append(argv, "-t", "docker-archive:"+i.archive+":"+i.tag(), ".")}
 }
 
-// prepare waits for its turn, then makes the stand-in for the base image
-// unless the one in the storage is as it should be.
+// prepare waits for the lock, then creates the stand-in for the base image unless the
+// storage has an up-to-date one.
 func (b *buildah) prepare(ctx context.Context, c *console) error {
 	if err := b.acquire(ctx, c); err != nil {
 		return err
@@ -77,7 +78,7 @@ func (b *buildah) prepare(ctx context.Context, c *console) error {
 	return b.ensureStandIn(ctx, c)
 }
 
-// acquire takes the lock, waiting for another build to end.
+// acquire takes the lock, and waits for another build to end.
 func (b *buildah) acquire(ctx context.Context, c *console) error {
 	lock, err := os.Create(filepath.Join(b.dir, "lock"))
 	if err != nil {
@@ -103,8 +104,8 @@ func (b *buildah) acquire(ctx context.Context, c *console) error {
 	}
 }
 
-// close removes working containers, which only an interrupted build leaves.
-// Without the lock they are another build's.
+// close removes working containers, which exist only after an interrupted build. Without
+// the lock, they belong to another build.
 func (b *buildah) close(ctx context.Context, c *console) error {
 	if b.lock == nil {
 		return nil

@@ -12,12 +12,12 @@ import (
 )
 
 const (
-	heartbeat = 10 * time.Second // how often a long step says that it is alive
-	tailLines = 30               // lines of output shown of a step that failed
-	tailBytes = 16 << 10         // output kept for them
+	heartbeat = 10 * time.Second // interval of the progress messages of a long step
+	tailLines = 30               // lines of output shown for a failed step
+	tailBytes = 16 << 10         // bytes of output kept for these lines
 )
 
-// console runs commands and tells the user what takes so long.
+// console runs commands and reports long steps to the user.
 type console struct {
 	out   io.Writer
 	dir   string   // working directory of every command
@@ -25,18 +25,18 @@ type console struct {
 	start time.Time
 }
 
-// newConsole starts the clock that every line shows.
+// newConsole returns a console and starts its clock, which every line shows.
 func newConsole(out io.Writer, dir string) *console {
 	return &console{out: out, dir: dir, env: os.Environ(), start: time.Now()}
 }
 
-// say prints one line behind the time since the start.
+// say prints one line after the time since the start.
 func (c *console) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(c.out, "%5.0fs  %s\n", time.Since(c.start).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// run executes argv, silently unless it takes long. Its error ends with the
-// last lines of the command's output. An interrupt reaches it as SIGTERM.
+// run executes argv, silently unless it takes long. Its error ends with the last lines of
+// the command's output. On an interrupt, the command receives SIGTERM.
 func (c *console) run(ctx context.Context, label string, argv ...string) error {
 	var output tail
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
@@ -53,7 +53,7 @@ func (c *console) run(ctx context.Context, label string, argv ...string) error {
 	return nil
 }
 
-// during calls f, and says at each heartbeat that it still runs.
+// during calls f, and reports at each heartbeat that f still runs.
 func (c *console) during(label string, f func() error) error {
 	c.say("%s", label)
 	done := make(chan error, 1)
@@ -70,7 +70,7 @@ func (c *console) during(label string, f func() error) error {
 	}
 }
 
-// tail is a writer that remembers the end of what was written.
+// tail is a writer that keeps the end of the written data.
 type tail struct{ kept []byte }
 
 // Write never fails.

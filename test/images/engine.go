@@ -15,36 +15,35 @@ import (
 // image is one image to build, for one platform.
 type image struct {
 	options
-	name     string // builds Dockerfile.NAME
+	name     string // the image is built from Dockerfile.NAME
 	platform v1.Platform
-	archive  string // absolute path; nothing exists there yet
+	archive  string // absolute path of a file that does not exist yet
 	tools    toolchain
 }
 
-// tag is the image's name inside the engine's archive.
+// tag returns the image's name in the engine's archive.
 func (i image) tag() string { return "koordinator/" + i.name + ":dev-" + i.platform.Architecture }
 
-// epoch is when the image was made, in seconds since 1970.
+// epoch returns the image's creation time in seconds since 1970.
 func (i image) epoch() string { return strconv.FormatInt(i.created.Unix(), 10) }
 
 // engine builds images.
 type engine interface {
-	// prepare does what comes before the first build.
+	// prepare runs before the first build.
 	prepare(ctx context.Context, c *console) error
-	// steps are the commands that write i.archive, run in the module's root.
+	// steps returns the commands that write i.archive. They run in the module's root.
 	steps(i image) [][]string
-	// close gives back what prepare and unfinished builds hold.
+	// close releases the resources of prepare and of unfinished builds.
 	close(ctx context.Context, c *console) error
 }
 
-// host is what the choice of an engine depends on.
+// host holds the properties of the machine on which the choice of an engine depends.
 type host struct {
-	answers func(name string, args ...string) bool // the command runs and succeeds
+	answers func(name string, args ...string) bool // reports whether a command runs and succeeds
 	apt     bool                                   // packages can be installed
 }
 
-// choose prefers an engine that runs already to buildah, for which Debian
-// packages may have to be installed first.
+// choose prefers a running engine to buildah, which may require the installation of Debian packages.
 func choose(h host) (engine string, packages []string, err error) {
 	for _, name := range []string{"docker", "podman"} {
 		if h.answers(name, "info") {
@@ -64,7 +63,7 @@ func choose(h host) (engine string, packages []string, err error) {
 	return "buildah", packages, nil
 }
 
-// newEngine chooses an engine and installs it if need be.
+// newEngine chooses an engine and installs it if needed.
 func newEngine(ctx context.Context, c *console, tools toolchain) (engine, error) {
 	_, err := exec.LookPath("apt-get")
 	name, packages, err := choose(host{
@@ -85,7 +84,7 @@ func newEngine(ctx context.Context, c *console, tools toolchain) (engine, error)
 	return client(name), nil
 }
 
-// install adds Debian packages. It waits for another package manager to end.
+// install installs Debian packages. It waits for other package managers to end.
 func install(ctx context.Context, c *console, packages []string) error {
 	if err := c.run(ctx, "update the package lists", "apt-get", "update", "-q"); err != nil {
 		return err
@@ -98,7 +97,7 @@ func install(ctx context.Context, c *console, packages []string) error {
 	return c.run(ctx, label, append(argv, packages...)...)
 }
 
-// arguments are those that every builder understands.
+// arguments returns the arguments that every builder supports.
 func (i image) arguments() []string {
 	return []string{
 		"--platform", i.platform.String(),

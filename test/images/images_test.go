@@ -108,8 +108,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// The stand-in replaces the base image only under the name that the
-// Dockerfiles give it.
+// The stand-in replaces the base image only if its name is the one in the Dockerfiles.
 func TestDockerfilesBuildFromTheStandIn(t *testing.T) {
 	from := regexp.MustCompile(`(?m)^FROM --platform=\$BUILDPLATFORM (\S+) AS build$`)
 	all, err := parse(nil, io.Discard)

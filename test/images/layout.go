@@ -28,10 +28,10 @@ type platformImage struct {
 	image    v1.Image
 }
 
-// canonical is the image in an engine's archive, written down in the one way
-// that depends on nothing but what is in it: one layer, files in the order of
-// their names, owned by root, all of one time, modes that no umask has touched.
-// Engines differ in all of that, and in what they note as history.
+// canonical returns the image in an engine's archive in a canonical form, which depends
+// only on its contents: one layer, files in the order of their names, owned by root, with
+// one time, and with modes that no umask has changed. Engines differ in all these points,
+// and in the history that they record.
 func canonical(i image) (v1.Image, error) {
 	built, err := tarball.ImageFromPath(i.archive, nil)
 	if err != nil {
@@ -58,8 +58,7 @@ func canonical(i image) (v1.Image, error) {
 	return assemble(i, config.Config, layer)
 }
 
-// assemble is an image of one layer with as much of the configuration as the
-// Dockerfiles set.
+// assemble returns an image of one layer, with the configuration fields that the Dockerfiles set.
 func assemble(i image, set v1.Config, layer v1.Layer) (v1.Image, error) {
 	base := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
 	made, err := mutate.Append(base, mutate.Addendum{
@@ -80,13 +79,13 @@ func assemble(i image, set v1.Config, layer v1.Layer) (v1.Image, error) {
 	return mutate.ConfigFile(made, config)
 }
 
-// file is one file of an image, or a link.
+// file is a file or a link in an image.
 type file struct {
 	header  tar.Header
 	content []byte
 }
 
-// readFiles are an image's files by name. Directories end with a slash.
+// readFiles returns an image's files by name. Directories end with a slash.
 func readFiles(built v1.Image) (map[string]file, error) {
 	flat := mutate.Extract(built)
 	defer func() { _ = flat.Close() }()
@@ -117,7 +116,7 @@ func readFiles(built v1.Image) (map[string]file, error) {
 	}
 }
 
-// pack is the tar archive of files and the directories they need.
+// pack returns the tar archive of files and of the directories that they need.
 func pack(files map[string]file, created time.Time) ([]byte, error) {
 	entries := map[string]file{}
 	for name, f := range files {
@@ -156,9 +155,9 @@ func sortedKeys(entries map[string]file) []string {
 	return names
 }
 
-// write writes an image of several platforms as the layout dir and, for one of
-// them, the archive dir.tar, and says in a line what it is. That platform is
-// this machine's, or else the first.
+// write writes an image of several platforms as the layout dir, and the image of one
+// platform as the archive dir.tar. This is the host's platform or, if it is missing, the
+// first. write returns a description in one line.
 func write(dir, name string, o options, host v1.Platform, built []platformImage) (string, error) {
 	index, err := indexOf(built)
 	if err != nil {
@@ -187,8 +186,8 @@ func write(dir, name string, o options, host v1.Platform, built []platformImage)
 	return fmt.Sprintf("%s  %s  %.1f MB", filepath.Join(o.out, name), digest, float64(info.Size())/1e6), nil
 }
 
-// indexOf is the index of images that differ in their platform only. Their
-// labels are its annotations, where registries look for them.
+// indexOf returns the index of images that differ only in their platform. The index has
+// their labels as annotations, where registries look for them.
 func indexOf(built []platformImage) (v1.ImageIndex, error) {
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, b := range built {

@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// layered is an archive of an image with a layer for each list of entries, as
-// an engine leaves it.
+// layered writes the archive of an image, with a layer for each list of entries, in the
+// form that an engine writes.
 func layered(t *testing.T, config v1.Config, layers ...[]tar.Header) string {
 	t.Helper()
 	made := empty.Image
@@ -67,7 +67,7 @@ var (
 	then = time.Unix(1800000000, 0).UTC()
 )
 
-// TestTheSameFilesMakeTheSameImage, however an engine wrote them down.
+// TestTheSameFilesMakeTheSameImage checks this for different archives of different engines.
 func TestTheSameFilesMakeTheSameImage(t *testing.T) {
 	config := v1.Config{User: "65532:65532", Entrypoint: []string{"/bin/program"}, Labels: map[string]string{"a": "b"}}
 	noisy := config
@@ -105,7 +105,7 @@ func TestTheSameFilesMakeTheSameImage(t *testing.T) {
 	}
 }
 
-// TestTheLayoutHoldsEveryPlatformAndTheArchiveOne of them, which is the host's.
+// TestTheLayoutHoldsEveryPlatformAndTheArchiveOne checks that the one platform is the host's.
 func TestTheLayoutHoldsEveryPlatformAndTheArchiveOne(t *testing.T) {
 	archive := layered(t, v1.Config{Labels: map[string]string{"org.opencontainers.image.version": "v1"}},
 		[]tar.Header{{Typeflag: tar.TypeReg, Name: "etc/deep/file", Mode: 0o640}})
@@ -152,7 +152,7 @@ func TestTheLayoutHoldsEveryPlatformAndTheArchiveOne(t *testing.T) {
 	}
 }
 
-// openIndex is the one index in a layout.
+// openIndex returns the only index in a layout.
 func openIndex(t *testing.T, dir string) v1.ImageIndex {
 	t.Helper()
 	top, err := layout.ImageIndexFromPath(dir)
@@ -173,7 +173,7 @@ func openIndex(t *testing.T, dir string) v1.ImageIndex {
 	return index
 }
 
-// indexAt is what that index says.
+// indexAt returns the manifest of that index.
 func indexAt(t *testing.T, dir string) *v1.IndexManifest {
 	t.Helper()
 	manifest, err := openIndex(t, dir).IndexManifest()

@@ -2,14 +2,13 @@
 //
 //	go run ./test/images [-o bin/images] [-version dev] [-platforms linux/amd64,linux/arm64] [wrapper webhook …]
 //
-// For each it writes NAME.tar, an archive for one platform that docker load and
-// ctr images import read, and NAME, an OCI image layout with an index of all
-// platforms, to be pushed. The same source gives the same digests: see
-// canonical.
+// For each image it writes NAME.tar, an archive for one platform that docker load and ctr
+// images import accept, and NAME, an OCI image layout with an index of all platforms, which
+// can be pushed. The same source results in the same digests: see canonical.
 //
-// It uses docker or podman where one answers. Elsewhere it uses buildah, which
-// needs neither a daemon nor a registry: a stand-in made from this machine's
-// Go toolchain takes the base image's place.
+// It uses docker or podman if one of them runs. Otherwise it uses buildah, which needs
+// neither a daemon nor a registry. Then, a stand-in made from this machine's Go toolchain
+// replaces the base image.
 package main
 
 import (
@@ -41,19 +40,19 @@ func main() {
 	}
 }
 
-// options is what the command line says.
+// options holds the options of the command line.
 type options struct {
 	out       string        // directory of the results
-	version   string        // what the binaries call themselves
-	revision  string        // commit they are made from, for a label
+	version   string        // version that the binaries report
+	revision  string        // commit of the source, for a label
 	source    string        // URL of the repository, for a label
-	created   time.Time     // of the image and every file in it
-	platforms []v1.Platform // none: this machine's
+	created   time.Time     // creation time of the image and of every file in it
+	platforms []v1.Platform // empty for this machine's platform
 	images    []string      // each has a Dockerfile.NAME
 }
 
-// parse reads the command line. Without names it means every image. What is
-// not about the arguments goes to stderr.
+// parse parses the command line. Without names, it selects every image. It prints help
+// texts and errors to stderr.
 func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{images: []string{"wrapper", "webhook"}}
 	flags := flag.NewFlagSet("images", flag.ContinueOnError)
@@ -84,7 +83,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// run builds the images one after the other; the first failure ends it.
+// run builds the images one after another; the first failure ends the run.
 func run(ctx context.Context, out io.Writer, o options) (err error) {
 	tools, err := readToolchain(ctx)
 	if err != nil {
@@ -135,10 +134,10 @@ func buildAll(ctx context.Context, c *console, e engine, tools toolchain, o opti
 	return nil
 }
 
-// build has an engine build an image for one platform, and reads it.
+// build makes an engine build an image for one platform, and reads the image.
 func build(ctx context.Context, c *console, e engine, i image) (v1.Image, error) {
 	defer func() { _ = os.Remove(i.archive) }()
-	_ = os.Remove(i.archive) // left by a killed build; no builder writes over it
+	_ = os.Remove(i.archive) // a killed build may leave the archive, and no builder overwrites it
 	for _, argv := range e.steps(i) {
 		if err := c.run(ctx, "build "+i.name+" for "+i.platform.String(), argv...); err != nil {
 			return nil, err

@@ -26,7 +26,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// released are the options that make gives for a release.
+// released returns the options that make sets for a release.
 func released(t *testing.T, out string) options {
 	t.Helper()
 	o, err := parse([]string{
@@ -65,7 +65,7 @@ func TestImages(t *testing.T) {
 	t.Run("what is pushed has the digest that was built", func(t *testing.T) { testPush(t, first) })
 }
 
-// imageIn is a layout's image for an architecture.
+// imageIn returns a layout's image for an architecture.
 func imageIn(t *testing.T, dir, architecture string) v1.Image {
 	t.Helper()
 	for _, m := range indexAt(t, dir).Manifests {
@@ -81,9 +81,9 @@ func imageIn(t *testing.T, dir, architecture string) v1.Image {
 	return nil
 }
 
-// testSameDigests builds from a copy of the source, of another time, with
-// other modes. The wrapper, which takes seconds to compile, is made for one
-// platform without anything that the first build has left.
+// testSameDigests builds from a copy of the source with other times and modes. The wrapper,
+// which compiles in seconds, is built for one platform without any results of the first
+// build.
 func testSameDigests(t *testing.T, first string) {
 	second := filepath.Join(t.TempDir(), "images")
 	checkout(t)
@@ -106,8 +106,7 @@ func testSameDigests(t *testing.T, first string) {
 	}
 }
 
-// checkout copies the files that git knows of and makes the copy the working
-// directory.
+// checkout copies the files that git tracks, and makes the copy the working directory.
 func checkout(t *testing.T) {
 	t.Helper()
 	tools, err := readToolchain(t.Context())
@@ -141,7 +140,7 @@ func checkout(t *testing.T) {
 	t.Chdir(dir)
 }
 
-// testConfig looks at what a runtime and a registry read.
+// testConfig checks the properties that a runtime and a registry read.
 func testConfig(t *testing.T, made v1.Image, architecture, program string) {
 	config, err := made.ConfigFile()
 	if err != nil {
@@ -166,8 +165,8 @@ func testConfig(t *testing.T, made v1.Image, architecture, program string) {
 	}
 }
 
-// testFiles looks at every file: there is nothing else, so no shell, and the
-// program is one static binary for the platform.
+// testFiles checks every file. The image must not contain anything else, and thus no shell.
+// The program must be one static binary for the platform.
 func testFiles(t *testing.T, made v1.Image, architecture, program string, want []string) {
 	files, err := readFiles(made)
 	if err != nil {
@@ -190,8 +189,8 @@ func testFiles(t *testing.T, made v1.Image, architecture, program string, want [
 	}
 }
 
-// testBills compares the bills with what Go says of the package on that
-// platform: each module it is made of, and no other.
+// testBills compares the bills with the programs of each image, and with the modules that
+// Go reports for their packages on that platform. They must list each of these modules, and no other.
 func testBills(t *testing.T, images string) {
 	out := t.TempDir()
 	makeTarget(t, "sbom", "IMAGES="+images, "SBOM="+out)
@@ -210,11 +209,18 @@ func testBills(t *testing.T, images string) {
 			if err := cyclonedx.NewBOMDecoder(strings.NewReader(text), cyclonedx.BOMFileFormatJSON).Decode(&bill); err != nil {
 				t.Fatalf("%s for %s: %v", image, architecture, err)
 			}
-			var got []string
+			var got, programs []string
 			for _, c := range *bill.Components {
-				got = append(got, c.Name+"@"+c.Version)
+				if c.Type == cyclonedx.ComponentTypeApplication {
+					programs = append(programs, c.Name)
+				} else {
+					got = append(got, c.Name+"@"+c.Version)
+				}
 			}
 			slices.Sort(got)
+			if want := slices.DeleteFunc(slices.Clone(from), func(word string) bool { return strings.HasPrefix(word, "-") }); !slices.Equal(want, programs) {
+				t.Errorf("%s for %s lists the programs %q, want %q", image, architecture, programs, want)
+			}
 			if diff := cmp.Diff(modulesOf(t, architecture, from...), got); diff != "" {
 				t.Errorf("%s for %s (-want +got): %s", image, architecture, diff)
 			}
@@ -222,7 +228,7 @@ func testBills(t *testing.T, images string) {
 	}
 }
 
-// bills are the files of a directory.
+// bills returns the files of a directory.
 func bills(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*.cdx.json"))
@@ -240,8 +246,7 @@ func bills(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// modulesOf are the modules whose packages a program imports, and the standard
-// library.
+// modulesOf returns the modules whose packages a program imports, including the standard library.
 func modulesOf(t *testing.T, architecture string, from ...string) []string {
 	t.Helper()
 	const form = `{{with .Module}}{{if not .Main}}{{.Path}}@{{.Version}}{{end}}{{end}}`
@@ -256,7 +261,7 @@ func modulesOf(t *testing.T, architecture string, from ...string) []string {
 	return slices.Compact(all)
 }
 
-// testPush pushes to a registry.
+// testPush pushes the images to a registry.
 func testPush(t *testing.T, images string) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
@@ -289,7 +294,7 @@ func testPush(t *testing.T, images string) {
 	}
 }
 
-// makeTarget runs a target as the release does.
+// makeTarget runs a target as the release workflow does.
 func makeTarget(t *testing.T, args ...string) {
 	t.Helper()
 	tools, err := readToolchain(t.Context())

@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	base        = "docker.io/library/golang:1.26.8"    // the image the Dockerfiles build from
-	bundle      = "/etc/ssl/certs/ca-certificates.crt" // CA certificates, in the image as on Debian
-	fingerprint = "koordinator.io/made-from"           // label: what a stand-in consists of
+	base        = "docker.io/library/golang:1.26.8"    // base image of the Dockerfiles
+	bundle      = "/etc/ssl/certs/ca-certificates.crt" // path of the CA certificates, in the image as on Debian
+	fingerprint = "koordinator.io/made-from"           // label with the hash of a stand-in's contents
 )
 
-// ensureStandIn keeps a stand-in that was made from the same things.
+// ensureStandIn keeps an existing stand-in that was made from the same files, and otherwise
+// creates a new one.
 func (b *buildah) ensureStandIn(ctx context.Context, c *console) error {
 	shell, certificates, err := ingredients()
 	if err != nil {
@@ -29,7 +30,7 @@ func (b *buildah) ensureStandIn(ctx context.Context, c *console) error {
 	want := hex.EncodeToString(sum[:])
 
 	argv := b.command("inspect", "--type", "image", "--format", `{{index .OCIv1.Config.Labels "`+fingerprint+`"}}`, base)
-	have, _ := exec.CommandContext(ctx, argv[0], argv[1:]...).Output() // no image: no output
+	have, _ := exec.CommandContext(ctx, argv[0], argv[1:]...).Output() // without an image, there is no output
 	if string(bytes.TrimSpace(have)) == want {
 		return nil
 	}
@@ -44,7 +45,7 @@ func (b *buildah) ensureStandIn(ctx context.Context, c *console) error {
 	return b.makeStandIn(ctx, c, stage, want)
 }
 
-// standInConfig is what the real image sets as well.
+// standInConfig returns the settings that the real image has as well.
 func standInConfig() []string {
 	return []string{
 		"--env", "PATH=/go/bin:/usr/local/go/bin:/bin",
@@ -54,9 +55,9 @@ func standInConfig() []string {
 	}
 }
 
-// makeStandIn commits an image of the stage, and removes the one it replaces.
-// The Go toolchain is not in it: every build mounts it, which saves copying a
-// few hundred megabytes for each stage of each image.
+// makeStandIn commits an image of the stage, and removes the previous one. The image does
+// not contain the Go toolchain. Every build mounts it, so that a few hundred megabytes need
+// not be copied for each stage of each image.
 func (b *buildah) makeStandIn(ctx context.Context, c *console, stage, sum string) error {
 	const name = "stand-in"
 	config := append([]string{"config", "--label", fingerprint + "=" + sum}, standInConfig()...)
@@ -75,8 +76,8 @@ func (b *buildah) makeStandIn(ctx context.Context, c *console, stage, sum string
 	return nil
 }
 
-// ingredients are busybox, which must be static, and the CA certificates that
-// this machine trusts.
+// ingredients returns busybox, which must be static, and the CA certificates that this
+// machine trusts.
 func ingredients() (shell, certificates []byte, err error) {
 	path, err := exec.LookPath("busybox")
 	if err != nil {
@@ -91,8 +92,8 @@ func ingredients() (shell, certificates []byte, err error) {
 	return shell, certificates, errors.Join(err, err2)
 }
 
-// fill makes the stand-in's files. The shell is all that a RUN needs; busybox
-// brings the other commands inside itself.
+// fill creates the stand-in's files. A RUN needs only the shell, because busybox contains
+// the other commands.
 func fill(stage string, shell, certificates []byte) error {
 	at := func(name string) string { return filepath.Join(stage, name) }
 	return errors.Join(
@@ -101,7 +102,7 @@ func fill(stage string, shell, certificates []byte) error {
 		os.Chmod(at("tmp"), 0o777|os.ModeSticky),
 		os.MkdirAll(at("root"), 0o755),
 		os.MkdirAll(at(filepath.Dir(bundle)), 0o755),
-		os.WriteFile(at("etc/passwd"), []byte("root:x:0:0:root:/root:/bin/sh\n"), 0o644), // HOME
+		os.WriteFile(at("etc/passwd"), []byte("root:x:0:0:root:/root:/bin/sh\n"), 0o644), // defines HOME
 		os.WriteFile(at("bin/busybox"), shell, 0o755),
 		os.Symlink("busybox", at("bin/sh")),
 		os.WriteFile(at(bundle), certificates, 0o644),

@@ -10,18 +10,18 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// toolchain is what "go env" says about this machine and this module.
+// toolchain holds values of "go env" for this machine and this module.
 type toolchain struct {
-	GOMOD      string // the module's go.mod
+	GOMOD      string // path of the module's go.mod
 	GOROOT     string
-	GOVERSION  string // like "go1.26.8"
+	GOVERSION  string // for example "go1.26.8"
 	GOHOSTARCH string
 	GOPROXY    string
 	GOSUMDB    string
 	GOMODCACHE string
 }
 
-// readToolchain asks the go command for the module of the working directory.
+// readToolchain gets the toolchain for the module of the working directory from the go command.
 func readToolchain(ctx context.Context) (toolchain, error) {
 	var t toolchain
 	out, err := exec.CommandContext(ctx, "go", "env", "-json").Output()
@@ -37,11 +37,11 @@ func readToolchain(ctx context.Context) (toolchain, error) {
 	return t, nil
 }
 
-// host is this machine's platform.
+// host returns this machine's platform.
 func (t toolchain) host() v1.Platform { return v1.Platform{OS: "linux", Architecture: t.GOHOSTARCH} }
 
-// root is the directory of the Dockerfiles and of everything they copy.
+// root returns the directory of the Dockerfiles and of all files that they copy.
 func (t toolchain) root() string { return filepath.Dir(t.GOMOD) }
 
-// downloads is the part of the module cache that a GOPROXY can name.
+// downloads returns the part of the module cache that can serve as a GOPROXY.
 func (t toolchain) downloads() string { return filepath.Join(t.GOMODCACHE, "cache", "download") }

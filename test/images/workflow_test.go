@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// workflow is as much of a GitHub workflow as the tests look at.
+// workflow covers the parts of a GitHub workflow that the tests check.
 type workflow struct {
 	Name        string
 	Permissions map[string]string
@@ -26,7 +26,7 @@ type workflow struct {
 	}
 }
 
-// workflows are those of the repository, by path.
+// workflows returns the workflows of the repository, by path.
 func workflows(t *testing.T) map[string]workflow {
 	t.Helper()
 	paths, err := filepath.Glob("../../.github/workflows/*.yml")
@@ -48,7 +48,7 @@ func workflows(t *testing.T) map[string]workflow {
 	return all
 }
 
-// makefile is its text.
+// makefile returns the text of the Makefile.
 func makefile(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../Makefile")
@@ -58,7 +58,7 @@ func makefile(t *testing.T) string {
 	return string(text)
 }
 
-// TestWorkflowsCallTargetsThatExist, and every target of a release is called.
+// TestWorkflowsCallTargetsThatExist also checks that a workflow calls every target of a release.
 func TestWorkflowsCallTargetsThatExist(t *testing.T) {
 	targets := regexp.MustCompile(`(?m)^\.PHONY: (\S+)$`).FindAllStringSubmatch(makefile(t), -1)
 	call := regexp.MustCompile(`\bmake ([a-z0-9-]+)`)
@@ -75,14 +75,15 @@ func TestWorkflowsCallTargetsThatExist(t *testing.T) {
 			}
 		}
 	}
-	for _, target := range []string{"test", "verify", "images", "sbom", "push", "sign", "package"} {
+	for _, target := range []string{"test", "verify", "images", "sbom", "push", "push-chart", "sign", "package", "changelog"} {
 		if !called[target] {
 			t.Errorf("no workflow calls make %s", target)
 		}
 	}
 }
 
-// TestWorkflowsPinWhatTheyUse: actions by a whole version, nothing by a branch.
+// TestWorkflowsPinWhatTheyUse checks that actions are pinned to a complete version, and
+// nothing to a branch.
 func TestWorkflowsPinWhatTheyUse(t *testing.T) {
 	pinned := regexp.MustCompile(`^[a-z0-9-]+/[a-z0-9-]+@(v\d+\.\d+\.\d+|[0-9a-f]{40})$`)
 	for path, w := range workflows(t) {
@@ -108,8 +109,8 @@ func TestWorkflowsPinWhatTheyUse(t *testing.T) {
 	}
 }
 
-// TestTheReleaseNamesWhatTheMakefileReads: a variable that it sets and that no
-// target reads would be lost without a word.
+// TestTheReleaseNamesWhatTheMakefileReads checks that a target reads each variable that the
+// release sets. Any other variable would be ignored silently.
 func TestTheReleaseNamesWhatTheMakefileReads(t *testing.T) {
 	for name := range workflows(t)["release.yml"].Env {
 		if !strings.Contains(makefile(t), fmt.Sprintf("$(%s", name)) {

@@ -9,8 +9,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Build builds both programs to dir as their image does, and returns the path of
-// koordinator. Root is the module's directory.
+// Build builds both programs into dir with the same flags as their image, and returns the
+// path of koordinator. root is the module's directory.
 func Build(root, dir string) (string, error) {
 	build := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", dir+"/", "./cmd/koordinator", "./cmd/koordinator-net")
 	build.Dir = root

@@ -14,55 +14,55 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// path is what container runtimes put into an environment without PATH.
+// path is the variable that container runtimes add to an environment without PATH.
 const path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// Container is what to run.
+// Container describes a container to run.
 type Container struct {
 	Name    string
-	Spec    string   // JSON, as Spec.Encode writes it; "": no KOORDINATOR_SPEC
+	Spec    string   // KOORDINATOR_SPEC as JSON from Spec.Encode; "" for no variable
 	Command []string // the real command
-	Env     []string // further environment
+	Env     []string // additional environment variables
 
 	UID       int  // also the GID
-	DropCaps  bool // no capability, none to be had, no new privileges
-	ReadOnly  bool // the root file system
+	DropCaps  bool // drop all capabilities and forbid new privileges
+	ReadOnly  bool // make the root file system read-only
 	Unwrapped bool // run the command itself, as without injection
 
-	Processes   int    // the most processes and threads, its pids cgroup's limit; 0: no limit
-	Descriptors uint64 // RLIMIT_NOFILE; 0: as it is
+	Processes   int    // limit of the pids cgroup for processes and threads, 0 for no limit
+	Descriptors uint64 // RLIMIT_NOFILE; 0 for no change
 
-	// Scratch is an image without anything: no shell, no /etc, no /tmp. Files,
-	// by their path in the container, are all there is.
+	// Scratch selects an empty image: no shell, no /etc, no /tmp. It contains only Files,
+	// whose keys are paths in the container.
 	Scratch bool
 	Files   map[string]string // host files, read-only in the container
 
-	Access string     // a host directory with token and ca.crt, as the kubelet mounts it
-	Dir    string     // working directory; "": /
-	Stdin  *os.File   // nil: /dev/null
-	Extra  []*os.File // descriptors from 3 on
+	Access string     // host directory with token and ca.crt, in the form in which the kubelet mounts it
+	Dir    string     // working directory, "" for /
+	Stdin  *os.File   // nil for /dev/null
+	Extra  []*os.File // descriptors from 3
 }
 
-// Exit is how a container ended.
+// Exit is the end of a container.
 type Exit struct {
-	Code int       // 128+n where signal n ended PID 1
-	At   time.Time // when it was noticed
+	Code int       // 128+n if signal n ended PID 1
+	At   time.Time // time at which the end was detected
 }
 
-// Running is a container that was started.
+// Running is a started container.
 type Running struct {
-	PID int // of the container's first process, on the host
+	PID int // PID of the container's first process on the host
 
 	cmd      *exec.Cmd
-	out, err *os.File // closed here; their names count
+	out, err *os.File // closed; only their names are used
 	message  string   // host file
-	cgroup   string   // host directory; "": none of its own
+	cgroup   string   // host directory, "" for no separate cgroup
 	done     chan struct{}
-	exit     Exit // set when done is closed
+	exit     Exit // valid after done is closed
 }
 
-// Start starts a container. One of a name that has ended is its next
-// incarnation. It returns before the container has run.
+// Start starts a container. If a container with this name has ended, the new one is its
+// next incarnation. Start returns before the command runs.
 func (p *Pod) Start(c Container) (*Running, error) {
 	s, err := p.setup(c)
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *Pod) Start(c Container) (*Running, error) {
 	}
 	flags := uintptr(unix.CLONE_NEWNS | unix.CLONE_NEWPID)
 	if p.pause != nil {
-		flags = unix.CLONE_NEWNS // into the namespace of the pause process
+		flags = unix.CLONE_NEWNS // join the PID namespace of the pause process
 	}
 	r.cmd.SysProcAttr = &unix.SysProcAttr{Cloneflags: flags}
 	err = p.do(r.cmd.Start)
@@ -95,8 +95,8 @@ func (p *Pod) Start(c Container) (*Running, error) {
 	return r, nil
 }
 
-// running prepares a container's first process. Its output goes to files, so
-// that nobody has to read it and nothing waits for its end.
+// running prepares a container's first process. Its output goes to files, so that no test
+// has to read it and the process never blocks on it.
 func (p *Pod) running(c Container, s setup, text []byte) (*Running, error) {
 	r := &Running{message: s.Message, cgroup: s.Cgroup, done: make(chan struct{})}
 	for suffix, file := range map[string]**os.File{".out": &r.out, ".err": &r.err} {
@@ -118,7 +118,7 @@ func (p *Pod) running(c Container, s setup, text []byte) (*Running, error) {
 	return r, nil
 }
 
-// setup is the container for the helper, its directories made.
+// setup returns the container's description for the helper, and creates its directories.
 func (p *Pod) setup(c Container) (setup, error) {
 	root, err := os.MkdirTemp(filepath.Join(p.dir, "roots"), c.Name+"-")
 	if err != nil {
@@ -157,14 +157,14 @@ func (p *Pod) setup(c Container) (setup, error) {
 	return s, message.Chmod(0o666)
 }
 
-// wait notices the container's end.
+// wait detects the container's end.
 func (r *Running) wait() {
-	r.cmd.Wait() // the code is read below
+	r.cmd.Wait() // the code is read from ProcessState below
 	r.exit = Exit{Code: exitCode(r.cmd.ProcessState), At: time.Now()}
 	close(r.done)
 }
 
-// exitCode is a process's end as the runtime reports it.
+// exitCode returns the exit code of a process in the runtime's form.
 func exitCode(s *os.ProcessState) int {
 	if status, ok := s.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		return 128 + int(status.Signal())
@@ -175,27 +175,27 @@ func exitCode(s *os.ProcessState) int {
 // Signal sends a signal to the container's first process, as the runtime does.
 func (r *Running) Signal(s syscall.Signal) error { return syscall.Kill(r.PID, s) }
 
-// Kill ends the container at once, with all its processes where its PID
-// namespace is its own.
+// Kill ends the container immediately. If the container has its own PID namespace, this
+// kills all its processes.
 func (r *Running) Kill() { r.cmd.Process.Kill() }
 
-// Done is closed when the container has ended.
+// Done returns a channel that is closed when the container has ended.
 func (r *Running) Done() <-chan struct{} { return r.done }
 
 // Wait waits for the container's end.
 func (r *Running) Wait() Exit { <-r.done; return r.exit }
 
-// Stdout is what the container has written to standard output so far.
+// Stdout returns what the container has written to standard output so far.
 func (r *Running) Stdout() string { return read(r.out.Name()) }
 
-// Stderr is what the container has written to standard error so far: the
-// wrapper's log, and the command's.
+// Stderr returns what the container has written to standard error so far: the log of the
+// wrapper, and the command's output.
 func (r *Running) Stderr() string { return read(r.err.Name()) }
 
-// Message is the termination message so far.
+// Message returns the current termination message.
 func (r *Running) Message() string { return read(r.message) }
 
-// read is a file's text, or why there is none.
+// read returns the text of a file, or the reason why it cannot be read.
 func read(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {

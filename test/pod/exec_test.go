@@ -8,8 +8,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// TestA9AnExecutionThatFails is a database whose command's interpreter is
-// missing, run in the wrapper's place, and an app that starts after it.
+// TestA9AnExecutionThatFails uses a database in exec mode whose command has a missing
+// interpreter, and an app that starts after it.
 func TestA9AnExecutionThatFails(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "db")
 	if err := os.WriteFile(file, []byte("#!/no/such/interpreter\n"), 0o755); err != nil {

@@ -11,26 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// helperEnv makes the program a container's first process.
+// helperEnv is the variable that makes the program a container's first process.
 const helperEnv = "POD_HELPER"
 
-// setup is a container as its first process makes it. All paths but Dir and
-// those of Files' keys are the host's.
+// setup describes a container for its first process. All paths except Dir and the keys of
+// Files are paths on the host.
 type setup struct {
-	Pause bool `json:"pause,omitempty"` // be the first process of a shared PID namespace
+	Pause bool `json:"pause,omitempty"` // act as the first process of a shared PID namespace
 
-	Root     string // an empty directory, where the container's root is mounted
+	Root     string // empty directory over which the container's root is mounted
 	Bin      string // mounted at spec.BinDir
 	Record   string // at spec.RecordDir
 	Peers    string // at spec.PeersDir
 	Message  string // at spec.Message
-	Access   string // at spec.APIAccess; "": nothing is
+	Access   string // at spec.APIAccess, "" for no mount
 	Scratch  bool
 	Files    map[string]string
 	ReadOnly bool
 
-	Cgroup      string // to join; "": none
-	Descriptors uint64 // RLIMIT_NOFILE; 0: as it is
+	Cgroup      string // cgroup to join, "" for none
+	Descriptors uint64 // RLIMIT_NOFILE; 0 for no change
 
 	UID      int
 	DropCaps bool
@@ -39,14 +39,14 @@ type setup struct {
 	Env      []string
 }
 
-// Helper becomes a container's first process where Start asked for one, and
-// does not return then. Elsewhere it does nothing.
+// Helper becomes a container's first process and does not return if Start has started this
+// program for that. Otherwise, it does nothing.
 func Helper() {
 	text := os.Getenv(helperEnv)
 	if text == "" {
 		return
 	}
-	runtime.LockOSThread() // credentials are a thread's
+	runtime.LockOSThread() // credentials belong to a thread
 	var s setup
 	err := json.Unmarshal([]byte(text), &s)
 	if err == nil && s.Pause {
@@ -59,7 +59,7 @@ func Helper() {
 	os.Exit(125)
 }
 
-// pause reaps what is left to PID 1, as the pause container does.
+// pause reaps orphaned processes as PID 1, like the pause container.
 func pause() {
 	children := make(chan os.Signal, 1)
 	signal.Notify(children, unix.SIGCHLD)
@@ -73,7 +73,7 @@ func pause() {
 	}
 }
 
-// become turns this process into the container. It returns only an error.
+// become turns this process into the container. It returns only in case of an error.
 func become(s setup) error {
 	if err := s.obey(); err != nil {
 		return err
@@ -92,14 +92,15 @@ func become(s setup) error {
 	if err := s.limitFiles(); err != nil {
 		return err
 	}
-	// Lost by the change of the user: the container dies with whoever started it.
+	// The kernel cleared this at the change of the user. The container must end together
+	// with the process that started it.
 	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
 		return os.NewSyscallError("prctl", err)
 	}
 	return os.NewSyscallError("exec "+s.Argv[0], syscall.Exec(s.Argv[0], s.Argv, s.Env))
 }
 
-// demote gives up what the container's security context does not allow.
+// demote drops the privileges that the container's security context does not allow.
 func (s setup) demote() error {
 	if s.DropCaps {
 		for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {

@@ -11,14 +11,14 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// setting is where a wrapper runs.
+// setting is an environment of a wrapper.
 type setting struct {
 	name string
 	pod  func(*testing.T) *Pod
 }
 
-// settings are the two there are: PID 1, and below a pause process, where it
-// is a subreaper.
+// settings returns both environments: as PID 1, and below a pause process, where the
+// wrapper is a subreaper.
 func settings() []setting {
 	return []setting{
 		{"as PID 1", newPod},
@@ -32,7 +32,7 @@ func settings() []setting {
 	}
 }
 
-// TestInitRuns runs commands to their end: what an init is judged by.
+// TestInitRuns runs commands to their end, and checks the requirements for an init.
 func TestInitRuns(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -76,7 +76,7 @@ func TestInitRuns(t *testing.T) {
 	}
 }
 
-// ulimit is what the shell prints of this process's limit for core dumps.
+// ulimit returns the limit of this process for core dumps as the shell prints it.
 func ulimit(t *testing.T) string {
 	t.Helper()
 	var l syscall.Rlimit
@@ -105,7 +105,7 @@ func TestInitSignals(t *testing.T) {
 			}
 			r.Signal(syscall.SIGTERM)
 			exits(t, r, 0)
-			if !strings.HasPrefix(r.Stdout(), want) { // SIGTERM follows, with SIGCONT for one that was stopped
+			if !strings.HasPrefix(r.Stdout(), want) { // SIGTERM follows, with SIGCONT for a stopped process
 				t.Errorf("heard %q, want %q", r.Stdout(), want)
 			}
 		})
@@ -121,8 +121,8 @@ func TestInitSignals(t *testing.T) {
 	}
 }
 
-// settle waits until wrappers catch all signals: they start their command a
-// moment before, and catch the last signal last.
+// settle waits until wrappers catch all signals. They start their command a moment earlier,
+// and catch the last signal last.
 func settle(t *testing.T, all ...*Running) {
 	t.Helper()
 	for _, r := range all {
@@ -130,11 +130,11 @@ func settle(t *testing.T, all ...*Running) {
 	}
 }
 
-// passedOn are the signals a container's command is to get, without SIGTERM.
+// passedOn returns the signals that a container's command must receive, without SIGTERM.
 func passedOn() []syscall.Signal {
 	never := []syscall.Signal{
 		syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE, syscall.SIGPROF, syscall.SIGTERM,
-		32, 33, 34, // the C library's, and one that Go cannot catch
+		32, 33, 34, // used by the C library, and one that Go cannot catch
 	}
 	var list []syscall.Signal
 	for s := syscall.Signal(1); s <= 64; s++ {
@@ -158,10 +158,10 @@ func TestInitSignalsFromInside(t *testing.T) {
 	})
 }
 
-// TestSignalsWhileItStarts sends a signal as early as may be: it ends the
-// container, or the command gets it. Before the Go runtime has caught it the
-// kernel drops it, as for every PID 1, and until the wrapper asks for it the
-// runtime ends a PID 1 with code 2: together less than a millisecond.
+// TestSignalsWhileItStarts sends a signal as early as possible. The signal must end the
+// container, or reach the command. Before the Go runtime catches the signal, the kernel
+// drops it, as for every PID 1. Until the wrapper subscribes to it, the runtime ends a PID
+// 1 with code 2. Together, this takes less than a millisecond.
 func TestSignalsWhileItStarts(t *testing.T) {
 	t.Run("tek-05 own-03 a SIGINT is never lost", func(t *testing.T) {
 		p := newPod(t)
@@ -212,7 +212,7 @@ func TestInitCommandLine(t *testing.T) {
 	})
 }
 
-// TestInitImages runs in images and under security contexts of all kinds.
+// TestInitImages runs wrappers in various images and under various security contexts.
 func TestInitImages(t *testing.T) {
 	t.Run("own-16 any user, no capability, a read-only root", func(t *testing.T) {
 		c := Container{UID: 65534, DropCaps: true, ReadOnly: true, Command: sh("id -u; cat " + spec.PeersDir + "/app/record >/dev/null && echo recorded")}

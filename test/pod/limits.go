@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where the pids controller's cgroups are: version 1, and 2.
+// The directories of the pids controller's cgroups, for version 1 and 2.
 const (
 	pidsCgroups = "/sys/fs/cgroup/pids"
 	allCgroups  = "/sys/fs/cgroup"
 )
 
-// limit makes a cgroup for a container that may have at most most processes and
-// threads, and returns its directory.
+// limit creates a cgroup for a container with at most most processes and threads, and
+// returns its directory.
 func (p *Pod) limit(container string, most int) (string, error) {
 	parent := pidsCgroups
 	if _, err := os.Stat(parent); err != nil {
@@ -37,8 +37,8 @@ func (p *Pod) limit(container string, most int) (string, error) {
 	return dir, os.WriteFile(filepath.Join(dir, "pids.max"), []byte(strconv.Itoa(most)), 0)
 }
 
-// unlimit removes the pod's cgroups once their processes have ended. The kernel
-// calls a cgroup busy for a moment after that.
+// unlimit removes the pod's cgroups after their processes have ended. For a moment after
+// that, the kernel still reports a cgroup as busy.
 func (p *Pod) unlimit() error {
 	var last error
 	for _, dir := range p.cgroups {
@@ -52,7 +52,7 @@ func (p *Pod) unlimit() error {
 	return last
 }
 
-// obey puts this process, and what it will become, under the container's limits.
+// obey applies the container's limits to this process, and thus to the program that it becomes.
 func (s setup) obey() error {
 	if s.Cgroup != "" {
 		if err := os.WriteFile(filepath.Join(s.Cgroup, "cgroup.procs"), []byte("0"), 0); err != nil {
@@ -62,7 +62,7 @@ func (s setup) obey() error {
 	return nil
 }
 
-// limitFiles bounds the descriptors of this process, which must have all it needs.
+// limitFiles limits the descriptors of this process, which must already have all that it needs.
 func (s setup) limitFiles() error {
 	if s.Descriptors == 0 {
 		return nil

@@ -12,17 +12,16 @@ import (
 	"time"
 )
 
-// bomb is a command that takes every process its container may still have, and
-// then needs no other until SIGTERM.
+// bomb is a command that starts as many processes as its container may have, and then needs
+// no further one until SIGTERM.
 const bomb = `mkfifo $FIFO; exec 3<>$FIFO
 trap 'echo term >>$LOG; exit 7' TERM
 (while :; do sleep 1000 & done) 2>/dev/null
 sleep 1000 & echo full >>$LOG
 while :; do read x <&3; done`
 
-// TestA2AtTheProcessLimit is a pod in which one container's command takes all
-// processes that are left, while its wrapper has peers to watch and a stop to
-// carry out.
+// TestA2AtTheProcessLimit runs a pod in which one container's command takes all remaining
+// processes, while its wrapper watches peers and has to stop the command.
 func TestA2AtTheProcessLimit(t *testing.T) {
 	for _, limit := range []int{20, 30, 64} {
 		t.Run(fmt.Sprintf("%d processes", limit), func(t *testing.T) {
@@ -56,8 +55,12 @@ func TestA2AtTheProcessLimit(t *testing.T) {
 			})
 			t.Run("a probe that no process can be made for is asked again", func(t *testing.T) {
 				s := limitedStory(t, limit, 0)
-				main := s.container("main", s.bomb(), readyWhen(s.log))
-				s.full(main)
+				open := s.log + ".open"
+				main := s.container("main", s.bomb(), readyWhen(open))
+				s.refusesProbes(main)
+				if err := os.WriteFile(open, nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
 				next := s.container("next", "echo next >>$LOG", startAfter("main"))
 				s.waits(next)
 				main.freeOne(t)
@@ -69,8 +72,7 @@ func TestA2AtTheProcessLimit(t *testing.T) {
 	}
 }
 
-// TestA2WithFewDescriptors is such a pod whose processes may have few
-// descriptors.
+// TestA2WithFewDescriptors runs such a pod, whose processes may have only few descriptors.
 func TestA2WithFewDescriptors(t *testing.T) {
 	s := limitedStory(t, 0, 16)
 	main := s.container("main", "trap 'exit 7' TERM; echo up >>$LOG; while :; do sleep 0.05; done",
@@ -86,17 +88,17 @@ func TestA2WithFewDescriptors(t *testing.T) {
 	exits(t, main, 7)
 }
 
-// limitedStory is a story whose containers each have limits.
+// limitedStory returns a story whose containers each have limits.
 func limitedStory(t *testing.T, processes int, descriptors uint64) story {
 	s := newStory(t)
 	s.processes, s.descriptors = processes, descriptors
 	return s
 }
 
-// bomb is the bomb, with a FIFO of this story's.
+// bomb returns the bomb, with a FIFO of this story.
 func (s story) bomb() string { return "FIFO=" + s.log + ".fifo; " + bomb }
 
-// peers starts three containers that run until they are asked to stop.
+// peers starts three containers that run until they receive a stop request.
 func (s story) peers() []*Running {
 	s.Helper()
 	var all []*Running
@@ -108,12 +110,12 @@ func (s story) peers() []*Running {
 	return all
 }
 
-// steady is how long a container's processes must stay as many as they are to
-// be no probe's that is about to end.
+// steady is how long the number of a container's processes must stay the same. After that,
+// none of them belongs to a probe that is about to end.
 const steady = 500 * time.Millisecond
 
-// full waits until a container has every process it may have. A probe that ran
-// while the command took all others has left one place: that is taken, too.
+// full waits until a container has as many processes as it may have. A probe that ran while
+// the command took all others leaves one place free, which full takes, too.
 func (s story) full(r *Running) {
 	s.Helper()
 	s.until("full")
@@ -133,7 +135,19 @@ func (s story) full(r *Running) {
 	}, func() string { return fmt.Sprintf("%d processes, want %d", last, s.processes) })
 }
 
-// join has one more process count for the container.
+// refusesProbes waits until a container is full of permanent processes. No place is taken
+// by a running probe, because probes run one after another and one was rejected.
+func (s story) refusesProbes(r *Running) {
+	s.Helper()
+	eventually(s.T, func() bool {
+		s.full(r)
+		before := r.count(s.T, "pids.events")
+		time.Sleep(2 * steady)
+		return r.count(s.T, "pids.events") > before
+	}, func() string { return "no probe is refused; stderr " + r.Stderr() })
+}
+
+// join adds one process to the container's cgroup.
 func (r *Running) join(t *testing.T) {
 	t.Helper()
 	cmd := exec.Command("sleep", "1000")
@@ -143,10 +157,10 @@ func (r *Running) join(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = cmd.Wait() // it is killed
+		_ = cmd.Wait() // an error: the process is killed
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // freeOne may have
+		_ = cmd.Process.Kill() // freeOne may have killed it
 		<-ended
 	})
 	if err := os.WriteFile(filepath.Join(r.cgroup, "cgroup.procs"), []byte(strconv.Itoa(cmd.Process.Pid)), 0); err != nil {
@@ -154,28 +168,29 @@ func (r *Running) join(t *testing.T) {
 	}
 }
 
-// count is a number in a file of the container's cgroup.
+// count returns a number from a file of the container's cgroup, with or without the name
+// "max" before it.
 func (r *Running) count(t *testing.T, file string) int {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(r.cgroup, file))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	n, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(string(text), "max ")))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// freeOne ends one of the processes that the bomb has left.
+// freeOne ends one of the processes that the bomb has started.
 func (r *Running) freeOne(t *testing.T) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(r.cgroup, "cgroup.procs"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, field := range strings.Fields(string(text)) {
+	for field := range strings.FieldsSeq(string(text)) {
 		pid, err := strconv.Atoi(field)
 		if err == nil && strings.HasSuffix(executable(pid), "/sleep") {
 			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -187,7 +202,7 @@ func (r *Running) freeOne(t *testing.T) {
 	t.Fatalf("no sleep among %q", text)
 }
 
-// ask sends containers a signal.
+// ask sends a signal to containers.
 func ask(t *testing.T, sig syscall.Signal, to ...*Running) {
 	t.Helper()
 	for _, r := range to {

@@ -11,15 +11,14 @@ import (
 	"time"
 )
 
-// patience is how long anything may take before a test gives up. Nothing takes
-// this long, but the machine may be busy.
+// patience is the timeout for each step. No step takes this long, but the machine may be busy.
 const patience = 5 * time.Minute
 
-// binaryEnv tells the tests where TestMain has built the wrapper. Set before,
-// it names a wrapper to test instead.
+// binaryEnv is the variable with the wrapper that TestMain has built. If it is already set,
+// the tests use that wrapper instead.
 const binaryEnv = "POD_TEST_BINARY"
 
-// TestMain builds the wrapper once for all tests, or plays a part (parts_test.go).
+// TestMain builds the wrapper once for all tests, or acts as a part (parts_test.go).
 func TestMain(m *testing.M) {
 	Helper()
 	if len(os.Args) > 1 && strings.HasPrefix(os.Args[1], "part-") {
@@ -28,7 +27,7 @@ func TestMain(m *testing.M) {
 	os.Exit(tests(m))
 }
 
-// tests runs the tests on a wrapper built for them.
+// tests runs the tests with a wrapper built for them.
 func tests(m *testing.M) int {
 	if os.Getenv(binaryEnv) != "" {
 		return m.Run()
@@ -48,7 +47,7 @@ func tests(m *testing.M) int {
 	return m.Run()
 }
 
-// newPod makes a pod that ends with the test.
+// newPod creates a pod that is closed when the test ends.
 func newPod(t *testing.T) *Pod {
 	t.Helper()
 	p, err := New(os.Getenv(binaryEnv))
@@ -76,10 +75,10 @@ func start(t *testing.T, p *Pod, c Container) *Running {
 	return r
 }
 
-// sh is a shell script as a command.
+// sh returns a shell script as a command.
 func sh(script string) []string { return []string{"sh", "-c", script} }
 
-// run runs a shell script in a container of its own to its end.
+// run runs a shell script in a separate container until it ends.
 func run(t *testing.T, script string) *Running {
 	t.Helper()
 	r := start(t, newPod(t), Container{Command: sh(script)})
@@ -114,7 +113,7 @@ func says(t *testing.T, r *Running, text string) {
 		func() string { return fmt.Sprintf("stdout %q, want %q in it; stderr %q", r.Stdout(), text, r.Stderr()) })
 }
 
-// eventually polls until ok.
+// eventually polls until ok returns true.
 func eventually(t *testing.T, ok func() bool, message func() string) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(2 * time.Millisecond) {
@@ -133,7 +132,7 @@ func inside(t *testing.T, r *Running, argv ...string) {
 	}
 }
 
-// executable is the program a process runs.
+// executable returns the program that a process runs.
 func executable(pid int) string {
 	name, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil {
@@ -142,8 +141,7 @@ func executable(pid int) string {
 	return name
 }
 
-// catches tells whether a process has a handler for a signal (SigCgt in
-// proc_pid_status(5)).
+// catches reports whether a process has a handler for a signal (SigCgt in proc_pid_status(5)).
 func catches(pid int, sig syscall.Signal) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -18,14 +18,13 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// apiServer knows one pod, web-0, whose container proxy runs, and is ready once
-// it is told so.
+// apiServer has one pod, web-0. Its container proxy runs, and is ready after becomeReady.
 type apiServer struct {
 	*httptest.Server
 
-	access string // what the kubelet mounts of it
+	access string // directory with its token and CA, as the kubelet mounts it
 	ready  atomic.Bool
-	seen   chan struct{} // closed when it is ready
+	seen   chan struct{} // closed when proxy is ready
 }
 
 func newAPIServer(t *testing.T) *apiServer {
@@ -44,7 +43,7 @@ func newAPIServer(t *testing.T) *apiServer {
 	if err := os.Chmod(a.access, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.CloseClientConnections) // before it waits for watches
+	t.Cleanup(a.CloseClientConnections) // before Close, which waits for watches
 	return a
 }
 
@@ -74,8 +73,7 @@ func (a *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 }
 
-// waiting is a container that waits until proxy is ready, which only the pod's
-// status tells.
+// waiting returns a container that waits until proxy is ready. Only the pod's status shows this.
 func (a *apiServer) waiting(command string, options ...func(*spec.Spec)) Container {
 	s := spec.Default()
 	s.Container, s.Source = "app", spec.SourcePod
@@ -93,8 +91,8 @@ func (a *apiServer) waiting(command string, options ...func(*spec.Spec)) Contain
 	}
 }
 
-// children are the processes whose parent is a container's first process, by
-// their number on the host; zombies are among them.
+// children returns the processes whose parent is a container's first process, by their PID
+// on the host, including zombies.
 func children(t *testing.T, r *Running) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/status")
@@ -105,7 +103,7 @@ func children(t *testing.T, r *Running) []int {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil || !strings.Contains(string(text), fmt.Sprintf("\nPPid:\t%d\n", r.PID)) {
-			continue // it has ended, or is another's
+			continue // the process has ended, or has another parent
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		if err != nil {
@@ -116,7 +114,7 @@ func children(t *testing.T, r *Running) []int {
 	return all
 }
 
-// watcher waits until a container has its network program, and is its number.
+// watcher waits until a container has its network program, and returns the program's PID.
 func watcher(t *testing.T, r *Running) (pid int) {
 	t.Helper()
 	eventually(t, func() bool {
@@ -133,20 +131,19 @@ func watcher(t *testing.T, r *Running) (pid int) {
 	return pid
 }
 
-// gone waits until a process is gone, and reaped.
+// gone waits until a process has ended and was reaped.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	eventually(t, func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH }, func() string { return fmt.Sprintf("process %d is still there", pid) })
 }
 
-// logs waits until a container's log holds a text.
+// logs waits until a container's log contains a text.
 func logs(t *testing.T, r *Running, text string) {
 	t.Helper()
 	eventually(t, func() bool { return strings.Contains(r.Stderr(), text) }, r.Stderr)
 }
 
-// eachNamespace runs a test with PID namespaces of the containers' own, and with
-// the pod's.
+// eachNamespace runs a test with a PID namespace for each container, and with one for the whole pod.
 func eachNamespace(t *testing.T, test func(t *testing.T, p *Pod)) {
 	for _, shared := range []bool{false, true} {
 		t.Run(fmt.Sprintf("shared=%t", shared), func(t *testing.T) {
@@ -215,8 +212,9 @@ func TestTheNetworkProgramEndsWithAStopRequest(t *testing.T) {
 	})
 }
 
-// TestTheNetworkProgramIsGoneInExecMode has a command that lists its children:
-// the program that finds them, and no other, not even one that has ended.
+// TestTheNetworkProgramIsGoneInExecMode uses a command that lists its children. The list
+// must contain only the program that creates it, and no other process, not even one that
+// has ended.
 func TestTheNetworkProgramIsGoneInExecMode(t *testing.T) {
 	eachNamespace(t, func(t *testing.T, p *Pod) {
 		api := newAPIServer(t)
@@ -246,8 +244,8 @@ func TestANetworkProgramThatIsKilledIsStartedAgain(t *testing.T) {
 	}
 }
 
-// TestTheNetworkProgramAtTheProcessLimit is a container that may have no further
-// process while it waits.
+// TestTheNetworkProgramAtTheProcessLimit uses a container that may not start further
+// processes while it waits.
 func TestTheNetworkProgramAtTheProcessLimit(t *testing.T) {
 	api := newAPIServer(t)
 	app := api.waiting("echo up")
@@ -272,8 +270,8 @@ func TestTheNetworkProgramAtTheProcessLimit(t *testing.T) {
 	}
 }
 
-// TestTheNetworkProgramIsNoPartOfTheSweep has a command that leaves a process in
-// its group, and a stop dependency that keeps the watch running until the end.
+// TestTheNetworkProgramIsNoPartOfTheSweep uses a command that leaves a process in its
+// group, and a stop dependency that keeps the watch running until the end.
 func TestTheNetworkProgramIsNoPartOfTheSweep(t *testing.T) {
 	api := newAPIServer(t)
 	api.becomeReady()

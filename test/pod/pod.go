@@ -1,11 +1,10 @@
-// Package pod runs wrappers as the containers of a pod run them, without
-// Kubernetes: each container is PID 1 of its own PID namespace (or shares the
-// pod's), has its own root file system, and finds binary, records and
-// termination message mounted where the webhook would have mounted them. The
-// containers share the records' volume and the host's network.
+// Package pod runs wrappers like the containers of a pod, without Kubernetes. Each
+// container is PID 1 of its own PID namespace (or shares the pod's), and has its own root
+// file system. Binary, records and termination message are mounted at the same paths as by
+// the webhook. The containers share the records' volume and the host's network.
 //
-// It needs Linux and root. Whatever uses it calls Helper first in main or
-// TestMain, since containers begin as the calling program.
+// It needs Linux and root. Programs that use it must call Helper first in main or TestMain,
+// because a container's first process begins as the calling program.
 package pod
 
 import (
@@ -23,26 +22,25 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// shm is the host's tmpfs: records lie in memory, as in a pod.
+// shm is the host's tmpfs. It keeps the records in memory, as in a pod.
 const shm = "/dev/shm"
 
-// tmpfsMagic is statfs(2)'s type of a tmpfs.
+// tmpfsMagic is the type of a tmpfs in statfs(2).
 const tmpfsMagic = 0x01021994
 
-// Pod is a pod's shared part. Its methods may be called from any goroutine.
+// Pod holds the resources that the containers share. Its methods may be called from any goroutine.
 type Pod struct {
-	dir    string // everything of this pod on the host
+	dir    string // directory of this pod on the host
 	spawn  chan func()
 	closed sync.Once
-	pause  *exec.Cmd // PID 1 of a shared PID namespace, else nil
+	pause  *exec.Cmd // PID 1 of a shared PID namespace, otherwise nil
 
 	mu      sync.Mutex
 	started []*Running
 	cgroups []string
 }
 
-// New makes a pod whose containers run the binary given, a koordinator.
-// Close removes it.
+// New creates a pod whose containers run the given koordinator binary. Close removes the pod.
 func New(binary string) (*Pod, error) {
 	var system unix.Statfs_t
 	if err := unix.Statfs(shm, &system); err != nil || system.Type != tmpfsMagic {
@@ -61,8 +59,8 @@ func New(binary string) (*Pod, error) {
 	return p, nil
 }
 
-// fill makes the pod's directories and copies the programs: the one given, and
-// the network program that lies beside it.
+// fill creates the pod's directories and copies the programs: the given binary, and the
+// network program in the same directory.
 func (p *Pod) fill(binary string) error {
 	for _, dir := range []string{"bin", "records", "roots", "messages"} {
 		if err := os.Mkdir(filepath.Join(p.dir, dir), 0o755); err != nil {
@@ -79,7 +77,7 @@ func (p *Pod) fill(binary string) error {
 		}
 		data, err := os.ReadFile(from)
 		if errors.Is(err, fs.ErrNotExist) && name != spec.BinaryName {
-			continue // a koordinator of one file
+			continue // a koordinator without a separate network program
 		}
 		if err == nil {
 			err = os.WriteFile(filepath.Join(p.dir, "bin", name), data, 0o555)
@@ -91,9 +89,8 @@ func (p *Pod) fill(binary string) error {
 	return nil
 }
 
-// spawner starts every process of the pod. They die with the thread that
-// started them, so that nothing is left of a test that crashed: one thread,
-// until Close.
+// spawner starts every process of the pod, from one thread that runs until Close. The
+// processes end when this thread ends, so that nothing is left after a test has crashed.
 func (p *Pod) spawner() {
 	runtime.LockOSThread()
 	for start := range p.spawn {
@@ -101,17 +98,17 @@ func (p *Pod) spawner() {
 	}
 }
 
-// do runs start on the spawner's thread.
+// do calls start on the spawner's thread.
 func (p *Pod) do(start func() error) error {
 	done := make(chan error, 1)
 	p.spawn <- func() { done <- start() }
 	return <-done
 }
 
-// Records is the records' volume on the host: one directory a container.
+// Records returns the records' volume on the host. It has one directory for each container.
 func (p *Pod) Records() string { return filepath.Join(p.dir, "records") }
 
-// Share makes one PID namespace for all containers started later, with a pause
+// Share creates one PID namespace for all containers that are started later, with a pause
 // process as its PID 1 (shareProcessNamespace).
 func (p *Pod) Share() error {
 	cmd := exec.Command("/proc/self/exe")
@@ -124,8 +121,7 @@ func (p *Pod) Share() error {
 	return p.do(func() error { return enter(cmd.Process.Pid) })
 }
 
-// enter makes the PID namespace of a process that of the calling thread's
-// children.
+// enter sets the PID namespace for new children of the calling thread to that of a process.
 func enter(pid int) error {
 	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", pid))
 	if err != nil {
@@ -135,7 +131,7 @@ func enter(pid int) error {
 	return os.NewSyscallError("setns", unix.Setns(int(ns.Fd()), unix.CLONE_NEWPID))
 }
 
-// Close kills what still runs and removes the pod. It may be called twice.
+// Close kills all running processes and removes the pod. It may be called twice.
 func (p *Pod) Close() error {
 	var err error
 	p.closed.Do(func() {
@@ -147,7 +143,7 @@ func (p *Pod) Close() error {
 		}
 		if p.pause != nil {
 			p.pause.Process.Kill()
-			p.pause.Wait() // its code says only that it was killed
+			p.pause.Wait() // an error: the process was killed
 		}
 		close(p.spawn)
 		err = errors.Join(p.unlimit(), os.RemoveAll(p.dir))

@@ -10,7 +10,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// probes are readiness checks by command, asked one after the other.
+// probes adds readiness checks by command, which run one after another.
 func probes(commands ...string) func(*spec.Spec) {
 	return func(s *spec.Spec) {
 		for _, c := range commands {
@@ -19,12 +19,12 @@ func probes(commands ...string) func(*spec.Spec) {
 	}
 }
 
-// TestReady is a container that waits for another one's probes.
+// TestReady uses a container that waits for another one's probes.
 func TestReady(t *testing.T) {
 	tests := []struct {
 		name   string
 		probes []string
-		want   bool // ready some time
+		want   bool // it becomes ready eventually
 	}{
 		{"kube-probe-27 a command that exits with 0", []string{"true"}, true},
 		{"kube-probe-27 kube-probe-03 another code", []string{"false"}, false},
@@ -40,7 +40,7 @@ func TestReady(t *testing.T) {
 			s.until("peer")
 			timeout := time.Hour
 			if !test.want {
-				timeout = 1500 * time.Millisecond // longer than a try may take
+				timeout = 1500 * time.Millisecond // longer than one try may take
 			}
 			main := s.container("main", "echo main >>$LOG", startAfter("peer"), startTimeout(timeout))
 			if test.want {
@@ -76,7 +76,7 @@ func TestReady(t *testing.T) {
 	})
 }
 
-// TestChoices are answers to questions on which others differ.
+// TestChoices covers behaviors on which other projects differ.
 func TestChoices(t *testing.T) {
 	t.Run("sysd-03 once started, a start dependency may end", func(t *testing.T) {
 		s := newStory(t)
@@ -128,7 +128,7 @@ func TestChoices(t *testing.T) {
 	})
 	for _, sig := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU} {
 		t.Run("dinit-18 dinit-19 the wrapper is never stopped by "+spec.SignalName(sig), func(t *testing.T) {
-			p := settings()[1].pod(t) // PID 1 could not be stopped anyway
+			p := settings()[1].pod(t) // a PID 1 cannot be stopped by these signals
 			r := start(t, p, Container{Command: sh("trap 'exit 5' TERM; trap : TSTP TTIN TTOU; echo up; while :; do sleep 0.01; done")})
 			says(t, r, "up")
 			settle(t, r)

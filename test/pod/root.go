@@ -12,14 +12,14 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// own are the host's directories that a container has its own of.
+// own lists the top-level directories that a container does not take from the host.
 var own = []string{"dev", "koordinator", "proc", "run", "sys"}
 
-// devices are what a container finds in /dev.
+// devices lists the files in a container's /dev.
 var devices = []string{"null", "zero", "full", "random", "urandom", "tty", "ptmx"}
 
-// mount makes the container's root file system and enters it. The mounts are
-// seen by this mount namespace alone, and end with it.
+// mount creates the container's root file system and enters it. Only this mount namespace
+// sees the mounts, and they end with it.
 func (s setup) mount() error {
 	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return os.NewSyscallError("make mounts private", err)
@@ -36,7 +36,7 @@ func (s setup) mount() error {
 	return nil
 }
 
-// image fills the root: with what the host has, or with single files.
+// image fills the root with the host's files, or with single files.
 func (s setup) image() error {
 	for in, file := range s.Files {
 		if err := s.bind(file, in, unix.MS_RDONLY); err != nil {
@@ -61,7 +61,7 @@ func (s setup) image() error {
 	return os.Mkdir(filepath.Join(s.Root, "run"), 0o755)
 }
 
-// hostEntry makes one entry of the host's root appear in the container's.
+// hostEntry mounts one entry of the host's root into the container's.
 func (s setup) hostEntry(e fs.DirEntry) error {
 	host := "/" + e.Name()
 	if e.Type()&fs.ModeSymlink != 0 {
@@ -74,7 +74,7 @@ func (s setup) hostEntry(e fs.DirEntry) error {
 	return s.bind(host, host, 0)
 }
 
-// devices makes /dev.
+// devices creates /dev.
 func (s setup) devices() error {
 	for _, name := range devices {
 		if err := s.bind("/dev/"+name, "/dev/"+name, 0); err != nil {
@@ -84,10 +84,10 @@ func (s setup) devices() error {
 	return s.bind("/dev/pts", "/dev/pts", 0)
 }
 
-// volumes mounts what the webhook mounts.
+// volumes mounts the same volumes as the webhook.
 func (s setup) volumes() error {
 	if s.Access != "" {
-		// The image's /var/run is a link to /run, where there is one.
+		// In the image, /var/run may be a link to /run.
 		at := spec.APIAccess
 		if !s.Scratch {
 			at = filepath.Join("/run", filepath.Base(filepath.Dir(filepath.Dir(at))), filepath.Base(filepath.Dir(at)), filepath.Base(at))
@@ -112,8 +112,7 @@ func (s setup) volumes() error {
 	return nil
 }
 
-// bind makes a host file or directory appear in the container. MS_RDONLY is
-// the flag there is.
+// bind mounts a host file or directory into the container. The only supported flag is MS_RDONLY.
 func (s setup) bind(from, to string, flags uintptr) error {
 	info, err := os.Stat(from)
 	if err != nil {
@@ -135,7 +134,7 @@ func (s setup) bind(from, to string, flags uintptr) error {
 	return nil
 }
 
-// point makes a mount point.
+// point creates a mount point.
 func point(at string, dir bool) error {
 	if dir {
 		return os.MkdirAll(at, 0o755)
@@ -158,7 +157,7 @@ func (s setup) proc() error {
 	return os.NewSyscallError("mount /proc", unix.Mount("proc", target, "proc", 0, ""))
 }
 
-// seal makes the root read-only where the container asks for it.
+// seal makes the root read-only if the container requires it.
 func (s setup) seal() error {
 	if !s.ReadOnly {
 		return nil
@@ -166,8 +165,8 @@ func (s setup) seal() error {
 	return os.NewSyscallError("make root read-only", unix.Mount("none", s.Root, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 }
 
-// enter makes the container's root the root (pivot_root(2), "pivot_root(".",
-// ".")"), so that nothing of the host's is left.
+// enter makes the container's root the root (pivot_root(2), "pivot_root(".", ".")"), so
+// that nothing of the host is left.
 func (s setup) enter() error {
 	if err := os.Chdir(s.Root); err != nil {
 		return err

@@ -12,16 +12,16 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// TestStartConditions is a main container and the one it waits for.
+// TestStartConditions uses a main container and the one that it waits for.
 func TestStartConditions(t *testing.T) {
 	tests := []struct {
 		name string
-		peer string // script
+		peer string // shell script of the peer
 		dep  string
-		more func(*spec.Spec) // of main; may be nil
-		code int              // main's
-		want string           // what happened
-		says string           // in main's termination message
+		more func(*spec.Spec) // change of main's spec; may be nil
+		code int              // exit code of main
+		want string           // the events
+		says string           // text in main's termination message
 	}{
 		{"ecsi-03 ecsu-04 comp-02 started: while the peer runs", "exec sleep 3600", "peer=started", nil, 0, "main", ""},
 		{"ecsi-01 ready: while the peer runs", "exec sleep 3600", "peer", nil, 0, "main", ""},
@@ -106,10 +106,10 @@ func TestStartWaits(t *testing.T) {
 	})
 }
 
-// TestWithoutInotify is a node on which a user has no inotify instance left.
+// TestWithoutInotify simulates a node on which a user has no inotify instance left.
 func TestWithoutInotify(t *testing.T) {
 	t.Run("argo-12 changes are seen all the same", func(t *testing.T) {
-		const user = 54321 // nobody else's, or others would be disturbed
+		const user = 54321 // used by no other process, which would be disturbed
 		s := newStory(t)
 		taker := part("exhaust")
 		taker.Name, taker.UID = "taker", user
@@ -127,7 +127,7 @@ func TestWithoutInotify(t *testing.T) {
 	})
 }
 
-// descriptors are the files a process has open.
+// descriptors returns the open files of a process.
 func descriptors(pid int) string {
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	if err != nil {
@@ -143,7 +143,8 @@ func descriptors(pid int) string {
 	return strings.Join(names, " ")
 }
 
-// TestStoppedWhileWaiting is the pod's stop, or a restart, before the start.
+// TestStoppedWhileWaiting covers the pod's stop, or a container's restart, before the start
+// of the command.
 func TestStoppedWhileWaiting(t *testing.T) {
 	for _, dep := range []string{"peer=started", "peer=ready", "peer=exited", "peer=succeeded"} {
 		t.Run("pc-12 argo-05 argo-11 scut-02 tek-11 kube-term-09 ecsu-14 waiting for "+dep, func(t *testing.T) {
@@ -196,7 +197,7 @@ func TestStoppedWhileWaiting(t *testing.T) {
 			r.Signal(syscall.SIGTERM)
 		}
 		for _, r := range []*Running{c1, c2, c3, c4} {
-			if e := ends(t, r); e.Code != 0 && e.Code != spec.ExitStopped { // 0: the other's end was known before the request
+			if e := ends(t, r); e.Code != 0 && e.Code != spec.ExitStopped { // 0: the wrapper detected the other container's end before the request
 				t.Errorf("exit code %d; stderr %q", e.Code, r.Stderr())
 			}
 		}
@@ -219,7 +220,7 @@ func TestStoppedWhileWaiting(t *testing.T) {
 	})
 }
 
-// waitsOrRuns waits until a wrapper has begun.
+// waitsOrRuns waits until a wrapper waits or has started its command.
 func (s story) waitsOrRuns(r *Running) {
 	s.Helper()
 	eventually(s.T, func() bool { return strings.Contains(r.Stderr(), "waiting") || strings.Contains(r.Stderr(), "started") }, r.Stderr)

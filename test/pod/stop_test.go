@@ -2,7 +2,9 @@ package pod
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,15 +15,15 @@ import (
 
 func writeFile(path string) error { return os.WriteFile(path, nil, 0o644) }
 
-// ending is a command that ends a moment after it was asked, and says so.
+// ending returns a command that ends a moment after its stop request, and logs this.
 func ending(name string) string {
 	return "trap 'sleep 0.1; echo " + name + " >>$LOG; exit 0' TERM; echo up >&2; while :; do sleep 0.01; done"
 }
 
-// deaf is a command that does not hear SIGTERM.
+// deaf is a command that ignores SIGTERM.
 const deaf = "trap '' TERM; echo up >>$LOG; while :; do sleep 0.01; done"
 
-// TestStopDependency is a Job's main container and its sidecar.
+// TestStopDependency uses a Job's main container and its sidecar.
 func TestStopDependency(t *testing.T) {
 	for _, script := range []string{"exit 0", "exit 5", "kill -SEGV $$"} {
 		t.Run("own-06 pc-19 the sidecar is stopped after "+script, func(t *testing.T) {
@@ -83,13 +85,13 @@ func TestStopDelay(t *testing.T) {
 	})
 }
 
-// TestStopOrder stops whole pods: every container is asked at the same time.
+// TestStopOrder stops whole pods: every container receives the stop request at the same time.
 func TestStopOrder(t *testing.T) {
 	const grace = time.Hour
 	tests := []struct {
 		name string
-		hold map[string][]string // for whom each holds
-		want []string            // any of these
+		hold map[string][]string // the containers for which each one holds
+		want []string            // any of these orders is right
 	}{
 		{
 			"ecsi-08 sysd-08 kube-term-01 a chain stops in reverse",
@@ -113,6 +115,7 @@ func TestStopOrder(t *testing.T) {
 				eventually(t, func() bool { return strings.Contains(r.Stderr(), "up\n") }, r.Stderr)
 			}
 			settle(t, all...)
+			s.recorded(slices.Collect(maps.Keys(test.hold))...)
 			for _, r := range all {
 				r.Signal(syscall.SIGTERM)
 			}
@@ -134,6 +137,7 @@ func TestStopOrder(t *testing.T) {
 		s.until("up")
 		eventually(t, func() bool { return strings.Contains(proxy.Stderr(), "up\n") }, proxy.Stderr)
 		settle(t, stubborn, proxy)
+		s.recorded("stubborn", "proxy")
 		stubborn.Signal(syscall.SIGTERM)
 		proxy.Signal(syscall.SIGTERM)
 		exits(t, proxy, 0)
@@ -151,6 +155,7 @@ func TestStopOrder(t *testing.T) {
 		s.until("up")
 		eventually(t, func() bool { return strings.Contains(proxy.Stderr(), "up\n") }, proxy.Stderr)
 		settle(t, app, proxy)
+		s.recorded("app", "proxy")
 		app.Signal(syscall.SIGTERM)
 		proxy.Signal(syscall.SIGTERM)
 		proxy.Signal(syscall.SIGTERM)
@@ -163,7 +168,7 @@ func TestStopOrder(t *testing.T) {
 	})
 }
 
-// TestRestarts restarts containers of a pod that lives on.
+// TestRestarts restarts containers of a pod that continues to run.
 func TestRestarts(t *testing.T) {
 	t.Run("kube-term-12 own-08 a restarted container finds the volumes as they were", func(t *testing.T) {
 		s := newStory(t)

@@ -7,33 +7,33 @@ import (
 	"testing"
 	"time"
 
+	"koordinator.io/koordinator/wrapper/record"
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// story is a pod whose containers write down what they do, in the order in
-// which they do it.
+// story is a pod whose containers log what they do, in the order in which they do it.
 type story struct {
 	*testing.T
 	*Pod
-	log string // every container's $LOG
+	log string // $LOG of every container
 
-	processes   int    // the limit of every container; 0: none
-	descriptors uint64 // the same
+	processes   int    // limit for each container, 0 for none
+	descriptors uint64 // limit for each container, 0 for none
 }
 
-// newStory makes a pod for a story.
+// newStory creates a pod for a story.
 func newStory(t *testing.T) story {
 	t.Helper()
 	return story{T: t, Pod: newPod(t), log: filepath.Join(t.TempDir(), "log")}
 }
 
-// limited puts a container under the story's limits.
+// limited applies the story's limits to a container.
 func (s story) limited(c Container) Container {
 	c.Processes, c.Descriptors = s.processes, s.descriptors
 	return c
 }
 
-// container starts a container by its spec, as the webhook writes it for a Job
+// container starts a container with a spec like those that the webhook writes for a Job
 // (restart policy Never) whose containers are all wrapped.
 func (s story) container(name, script string, changes ...func(*spec.Spec)) *Running {
 	s.Helper()
@@ -50,7 +50,7 @@ func (s story) container(name, script string, changes ...func(*spec.Spec)) *Runn
 	return start(s.T, s.Pod, s.limited(Container{Name: name, Command: sh(script), Spec: sp.Encode(), Env: []string{"LOG=" + s.log, spec.EnvPodIP + "=127.0.0.1"}}))
 }
 
-// happened is what has been written down.
+// happened returns the events that the containers have logged.
 func (s story) happened() string {
 	data, err := os.ReadFile(s.log)
 	if err != nil {
@@ -59,14 +59,26 @@ func (s story) happened() string {
 	return strings.Join(strings.Fields(string(data)), " ")
 }
 
-// until waits until something has been written down.
+// until waits until the containers have logged a text.
 func (s story) until(text string) {
 	s.Helper()
 	eventually(s.T, func() bool { return strings.Contains(" "+s.happened()+" ", " "+text+" ") },
 		func() string { return "happened: " + s.happened() + ", want in it: " + text })
 }
 
-// want checks the whole story.
+// recorded waits until the records of containers show that their commands run. The records
+// show this later than the commands' own log.
+func (s story) recorded(names ...string) {
+	s.Helper()
+	for _, name := range names {
+		eventually(s.T, func() bool {
+			peer, err := record.Read(filepath.Join(s.Records(), name))
+			return err == nil && peer.Started
+		}, func() string { return "no record says that " + name + " runs" })
+	}
+}
+
+// want checks all events of the story.
 func (s story) want(all string) {
 	s.Helper()
 	if have := s.happened(); have != all {
@@ -74,18 +86,18 @@ func (s story) want(all string) {
 	}
 }
 
-// waits waits until a container says that it waits.
+// waits waits until a container logs that it waits.
 func (s story) waits(r *Running) {
 	s.Helper()
 	eventually(s.T, func() bool { return strings.Contains(r.Stderr(), "waiting") }, r.Stderr)
 }
 
-// startAfter are start dependencies, as a user writes them.
+// startAfter adds start dependencies, in the users' notation.
 func startAfter(deps ...string) func(*spec.Spec) {
 	return func(s *spec.Spec) { s.StartDeps = append(s.StartDeps, dependencies(deps, spec.Ready)...) }
 }
 
-// stopAfter are stop dependencies.
+// stopAfter adds stop dependencies.
 func stopAfter(deps ...string) func(*spec.Spec) {
 	return func(s *spec.Spec) { s.StopDeps = append(s.StopDeps, dependencies(deps, spec.Exited)...) }
 }
@@ -103,27 +115,27 @@ func dependencies(deps []string, fallback spec.Condition) []spec.Dependency {
 	return list
 }
 
-// holdFor are those that have to exit before it when the pod is stopped.
+// holdFor sets the containers that must exit before this one when the pod is stopped.
 func holdFor(grace time.Duration, names ...string) func(*spec.Spec) {
 	return func(s *spec.Spec) { s.HoldFor, s.GracePeriod = names, grace }
 }
 
-// startTimeout bounds the wait.
+// startTimeout limits the wait.
 func startTimeout(d time.Duration) func(*spec.Spec) {
 	return func(s *spec.Spec) { s.StartTimeout = d }
 }
 
-// stopTimeout bounds the stop.
+// stopTimeout limits the stop.
 func stopTimeout(d time.Duration) func(*spec.Spec) {
 	return func(s *spec.Spec) { s.StopTimeout = d }
 }
 
-// neverReady is a readiness probe that does not pass: nobody listens there.
+// neverReady adds a readiness probe that does not pass, because no process listens on its port.
 func neverReady(s *spec.Spec) {
 	s.ReadyProbes = []spec.Probe{{Handler: spec.Handler{Exec: &spec.Exec{Command: []string{"false"}}}}}
 }
 
-// readyWhen is a readiness probe that passes once a file is there.
+// readyWhen adds a readiness probe that passes as soon as a file exists.
 func readyWhen(file string) func(*spec.Spec) {
 	return func(s *spec.Spec) {
 		s.ReadyProbes = []spec.Probe{{Handler: spec.Handler{Exec: &spec.Exec{Command: []string{"test", "-e", file}}}}}

@@ -1,12 +1,12 @@
-// Command sbom writes what the programs in our images are made of, as CycloneDX
-// JSON (https://cyclonedx.org/specification/overview/):
+// Command sbom writes the bills of materials of the programs in koordinator's images, as
+// CycloneDX JSON (https://cyclonedx.org/specification/overview/):
 //
 //	go run ./test/sbom [-o bin/sbom] bin/images/wrapper bin/images/webhook
 //
-// Each argument is an OCI image layout, as test/images writes it. For each
-// platform in it the file NAME-OS-ARCHITECTURE.cdx.json is made, from nothing
-// but what the Go linker left in the program that the image runs. So it is the
-// same for the same image, and tells of an image that was pulled, too.
+// Each argument is an OCI image layout, as test/images writes it. For each platform in the
+// layout, sbom creates the file NAME-OS-ARCHITECTURE.cdx.json, using only the information
+// that the Go linker left in the programs of the image. So the bill is the same for the same
+// image, and can also be created for a pulled image.
 package main
 
 import (

@@ -7,24 +7,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// program is what an image of one platform runs.
-type program struct {
+// image is an image for one platform.
+type image struct {
 	os, architecture string
-	digest           v1.Hash // of the image
+	digest           v1.Hash
 	labels           map[string]string
-	info             *debug.BuildInfo
+	programs         []*debug.BuildInfo // in the order of their packages
 }
 
-// read finds the programs in a layout with one index.
-func read(dir string) ([]program, error) {
+// read reads the images of a layout with one index.
+func read(dir string) ([]image, error) {
 	top, err := layout.ImageIndexFromPath(dir)
 	if err != nil {
 		return nil, err
@@ -44,62 +45,69 @@ func read(dir string) ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
-	var programs []program
+	var images []image
 	for _, m := range manifest.Manifests {
-		image, err := index.Image(m.Digest)
+		found, err := index.Image(m.Digest)
 		if err != nil {
 			return nil, err
 		}
-		p, err := inspect(image)
+		i, err := inspect(found)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Digest, err)
 		}
-		programs = append(programs, p)
+		images = append(images, i)
 	}
-	return programs, nil
+	return images, nil
 }
 
-// inspect reads an image's configuration and the program it starts.
-func inspect(image v1.Image) (program, error) {
-	digest, err := image.Digest()
+// inspect reads an image's configuration and the programs in it.
+func inspect(from v1.Image) (image, error) {
+	digest, err := from.Digest()
 	if err != nil {
-		return program{}, err
+		return image{}, err
 	}
-	config, err := image.ConfigFile()
+	config, err := from.ConfigFile()
 	if err != nil {
-		return program{}, err
+		return image{}, err
 	}
-	if len(config.Config.Entrypoint) == 0 {
-		return program{}, errors.New("the image has no entrypoint")
-	}
-	content, err := file(image, config.Config.Entrypoint[0])
+	programs, err := programsOf(from)
 	if err != nil {
-		return program{}, err
+		return image{}, err
 	}
-	info, err := buildinfo.Read(bytes.NewReader(content))
-	if err != nil {
-		return program{}, err
+	if len(programs) == 0 {
+		return image{}, errors.New("the image contains no Go program")
 	}
-	return program{
+	return image{
 		os: config.OS, architecture: config.Architecture, digest: digest,
-		labels: config.Config.Labels, info: info,
+		labels: config.Config.Labels, programs: programs,
 	}, nil
 }
 
-// file is the content of a file in an image.
-func file(image v1.Image, name string) ([]byte, error) {
-	flat := mutate.Extract(image)
+// programsOf returns what the Go linker left in each executable file of an image.
+func programsOf(from v1.Image) ([]*debug.BuildInfo, error) {
+	flat := mutate.Extract(from)
 	defer func() { _ = flat.Close() }()
+	var programs []*debug.BuildInfo
 	for r := tar.NewReader(flat); ; {
 		header, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return nil, fmt.Errorf("there is no %s", name)
+			slices.SortFunc(programs, func(a, b *debug.BuildInfo) int { return strings.Compare(a.Path, b.Path) })
+			return programs, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		if path.Clean("/"+header.Name) == name {
-			return io.ReadAll(r)
+		if header.Typeflag != tar.TypeReg || header.Mode&0o111 == 0 {
+			continue
 		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			return nil, err
+		}
+		info, err := buildinfo.Read(bytes.NewReader(content))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", header.Name, err)
+		}
+		programs = append(programs, info)
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"reflect"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,22 +11,32 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// TestBill is about what is not to be seen in the bills of our own programs;
-// those are compared with the modules they import in test/images.
+// TestBill covers cases that do not occur in the bills of koordinator's own programs.
+// test/images compares those with the modules that the programs import.
 func TestBill(t *testing.T) {
-	b := bill(program{
+	old := &debug.Module{Path: "example.org/old", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/new", Version: "v1.1.0", Sum: "h1:AAE="}}
+	b := bill(image{
 		digest: v1.Hash{Algorithm: "sha256", Hex: "00ff"},
 		labels: map[string]string{labelled + "title": "thing", labelled + "source": "https://git.example/thing", labelled + "licenses": "Apache-2.0"},
-		info: &debug.BuildInfo{GoVersion: "go1.26.8", Path: "example.org/thing/cmd", Deps: []*debug.Module{
-			{Path: "example.org/old", Version: "v1.0.0", Replace: &debug.Module{Path: "example.org/new", Version: "v1.1.0", Sum: "h1:AAE="}},
-		}},
+		programs: []*debug.BuildInfo{
+			{GoVersion: "go1.26.8", Path: "example.org/thing/cmd/a", Deps: []*debug.Module{old}},
+			{GoVersion: "go1.26.8", Path: "example.org/thing/cmd/b", Deps: []*debug.Module{old}},
+		},
 	})
-	components := *b.Components
-	if len(components) != 2 || components[0].PackageURL != "pkg:golang/std@1.26.8" {
-		t.Fatalf("components: %+v", components)
+	const a, other, std, module = "example.org/thing/cmd/a", "example.org/thing/cmd/b", "pkg:golang/std@1.26.8", "pkg:golang/example.org/new@v1.1.0"
+	if have := *refs(*b.Components); !slices.Equal(have, []string{a, other, module, std}) {
+		t.Fatalf("components: %q", have)
 	}
-	if c := components[1]; c.PackageURL != "pkg:golang/example.org/new@v1.1.0" || (*c.Hashes)[0].Value != "0001" {
+	if c := (*b.Components)[2]; (*c.Hashes)[0].Value != "0001" {
 		t.Errorf("a replaced module is %+v", c)
+	}
+	needs := map[string][]string{}
+	for _, d := range *b.Dependencies {
+		needs[d.Ref] = *d.Dependencies
+	}
+	want := map[string][]string{"sha256:00ff": {a, other}, a: {std, module}, other: {std, module}}
+	if !reflect.DeepEqual(needs, want) {
+		t.Errorf("dependencies: %q, want %q", needs, want)
 	}
 	if b.SerialNumber != "" {
 		t.Errorf("the serial number %s makes every bill another one", b.SerialNumber)

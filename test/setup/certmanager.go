@@ -12,13 +12,12 @@ import (
 	"time"
 )
 
-// certManagerSource is the program with cert-manager's controllers: a module of
-// its own.
+// certManagerSource is the program with cert-manager's controllers, in a separate module.
 const certManagerSource = "test/cluster/certmanager"
 
-// CertManager brings cert-manager onto a cluster of test/cluster: its custom
-// resources, and its controllers in a process that runs until stop is called.
-// The first time, it builds them, which takes minutes.
+// CertManager installs cert-manager on a cluster of test/cluster: its custom resources, and
+// its controllers in a process that runs until stop is called. The first call builds the
+// controllers, which takes minutes.
 func (c *Cluster) CertManager(ctx context.Context) (stop func() error, err error) {
 	program := filepath.Join(c.Root, "bin/certmanager")
 	if err := c.own(ctx, certManagerSource, "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".").Run(); err != nil {
@@ -50,7 +49,7 @@ func (c *Cluster) CertManager(ctx context.Context) (stop func() error, err error
 	}, nil
 }
 
-// CertManagerKinds has the cluster know cert-manager's custom resources.
+// CertManagerKinds installs cert-manager's custom resource definitions in the cluster.
 func (c *Cluster) CertManagerKinds(ctx context.Context) error {
 	dir, err := c.own(ctx, certManagerSource, "list", "-m", "-f", "{{.Dir}}", "github.com/cert-manager/cert-manager").Output()
 	if err != nil {
@@ -59,11 +58,12 @@ func (c *Cluster) CertManagerKinds(ctx context.Context) error {
 	return c.applyFiles(ctx, filepath.Join(strings.TrimSpace(string(dir)), "deploy/crds"))
 }
 
-// prometheusOperator is the module that has the definition of ServiceMonitors.
+// prometheusOperator is the module with the definitions of the Prometheus operator's resources.
 const prometheusOperator = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
-// ServiceMonitors has the cluster know ServiceMonitors.
-func (c *Cluster) ServiceMonitors(ctx context.Context) error {
+// PrometheusKinds installs the definitions of the Prometheus operator's resources that the
+// chart creates.
+func (c *Cluster) PrometheusKinds(ctx context.Context) error {
 	cmd := c.own(ctx, "", "mod", "download", "-json", prometheusOperator)
 	cmd.Env = append(cmd.Env, "GOFLAGS=-mod=mod")
 	out, err := cmd.Output()
@@ -74,10 +74,15 @@ func (c *Cluster) ServiceMonitors(ctx context.Context) error {
 	if err := json.Unmarshal(out, &module); err != nil {
 		return fmt.Errorf("download %s: %w", prometheusOperator, err)
 	}
-	return c.applyFiles(ctx, filepath.Join(module.Dir, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"))
+	for _, kind := range []string{"servicemonitors", "podmonitors", "prometheusrules"} {
+		if err := c.applyFiles(ctx, filepath.Join(module.Dir, "example/prometheus-operator-crd/monitoring.coreos.com_"+kind+".yaml")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// own is a go command in a folder of the repository, outside of the workspace.
+// own returns a go command in a directory of the repository, outside of the workspace.
 func (c *Cluster) own(ctx context.Context, folder string, args ...string) *exec.Cmd {
 	cmd := c.command(ctx, "go", args...)
 	cmd.Dir = filepath.Join(c.Root, folder)
@@ -86,8 +91,8 @@ func (c *Cluster) own(ctx context.Context, folder string, args ...string) *exec.
 	return cmd
 }
 
-// applyFiles applies a file or a folder of custom resource definitions, and
-// waits until the API server serves them.
+// applyFiles applies a file or a directory of custom resource definitions, and waits until
+// the API server serves them.
 func (c *Cluster) applyFiles(ctx context.Context, path string) error {
 	if _, err := c.Kubectl(ctx, "", "apply", "--server-side", "--force-conflicts", "-f", path); err != nil {
 		return err
@@ -95,9 +100,8 @@ func (c *Cluster) applyFiles(ctx context.Context, path string) error {
 	return c.established(ctx, path)
 }
 
-// established waits until the API server serves custom resources. kubectl wait
-// fails where a definition has no status yet ("accessor error"), and not only
-// where none comes.
+// established waits until the API server serves custom resources. kubectl wait also fails
+// if a definition has no status yet ("accessor error").
 func (c *Cluster) established(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()

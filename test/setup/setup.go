@@ -1,6 +1,5 @@
-// Package setup brings koordinator onto a cluster the way a user would: images
-// built from the Dockerfiles, the chart installed with helm. The demo and the
-// end-to-end tests share it.
+// Package setup installs koordinator on a cluster as a user would: with images built from
+// the Dockerfiles, and with the chart and helm. The demo and the end-to-end tests share it.
 package setup
 
 import (
@@ -17,29 +16,29 @@ import (
 
 // The kinds of cluster.
 const (
-	Test    = "test"    // the one of test/cluster, started when it is not up
+	Test    = "test"    // the cluster of test/cluster, started if needed
 	Current = "current" // the current kubeconfig context
-	Kind    = "kind"    // a kind cluster, made when it is not there
+	Kind    = "kind"    // a kind cluster, created if needed
 )
 
-// Namespace is where koordinator itself is installed.
-const Namespace = "koordinator-system"
+// Namespace is the namespace of the koordinator installation.
+const Namespace = "koordinator-io"
 
-// kindName is the name of our kind cluster.
+// kindName is the name of the kind cluster.
 const kindName = "koordinator"
 
-// Cluster is a cluster and the tools to talk to it.
+// Cluster is a cluster with the tools to access it.
 type Cluster struct {
 	Kind       string
-	Root       string // of the repository
-	Kubeconfig string // "" means what kubectl and helm choose themselves
+	Root       string // root of the repository
+	Kubeconfig string // "" for the default of kubectl and helm
 	kubectl    string
 	helm       string
 	out        io.Writer // progress and the tools' output
 }
 
-// Open makes sure that the cluster is there. Kind is one of the constants; out
-// receives progress, which takes minutes where everything must first be built.
+// Open makes sure that the cluster is available. kind is one of the constants. out receives
+// progress messages. The first build takes minutes.
 func Open(ctx context.Context, kind string, out io.Writer) (*Cluster, error) {
 	root, err := repository()
 	if err != nil {
@@ -93,7 +92,8 @@ func (c *Cluster) openKind(ctx context.Context) error {
 	return c.run(ctx, "kind", "create", "cluster", "--name", kindName, "--wait", "2m")
 }
 
-// Down removes a cluster that Open has made. A current context is none of ours.
+// Down removes a cluster that Open has created. It rejects Current, because that cluster
+// belongs to somebody else.
 func Down(ctx context.Context, kind string, out io.Writer) error {
 	root, err := repository()
 	if err != nil {
@@ -110,7 +110,7 @@ func Down(ctx context.Context, kind string, out io.Writer) error {
 	}
 }
 
-// Bin is the folder with kubectl and helm, "" where they come from the PATH.
+// Bin returns the directory with kubectl and helm, "" if they are in PATH.
 func (c *Cluster) Bin() string {
 	if !filepath.IsAbs(c.kubectl) {
 		return ""
@@ -118,7 +118,7 @@ func (c *Cluster) Bin() string {
 	return filepath.Dir(c.kubectl)
 }
 
-// need finds programs before they are missed half-way.
+// need checks at the beginning that programs are installed.
 func (c *Cluster) need(programs ...string) error {
 	var missing []string
 	for _, p := range programs {
@@ -137,15 +137,15 @@ func (c *Cluster) Control(ctx context.Context, args ...string) error {
 	return c.run(ctx, "go", append([]string{"run", "./test/cluster"}, args...)...)
 }
 
-// AuditLog is the log of the requests that the cluster of test/cluster had out
-// of pods, one JSON object a line.
+// AuditLog returns the path of the log of requests from pods to the cluster of
+// test/cluster. The log has one JSON object on each line.
 func (c *Cluster) AuditLog(ctx context.Context) (string, error) {
 	path, err := c.output(ctx, "go", "run", "./test/cluster", "audit")
 	return strings.TrimSpace(path), err
 }
 
-// Images builds both images and brings them to the cluster's node. A current
-// context is left alone: how images get there is its owner's business.
+// Images builds both images and loads them on the cluster's node. It does nothing for a
+// current context, because its owner decides how images get there.
 func (c *Cluster) Images(ctx context.Context) error {
 	if c.Kind == Current {
 		return nil
@@ -165,12 +165,11 @@ func (c *Cluster) Images(ctx context.Context) error {
 	return nil
 }
 
-// SelfSigned is the chart's setting that needs nothing else in the cluster.
+// SelfSigned is the setting of the chart with which it needs no other component in the cluster.
 const SelfSigned = "certificates=self-signed"
 
-// Install installs the chart, or upgrades it, and waits until it serves. It
-// makes its own certificates unless more, further arguments of helm, say
-// otherwise.
+// Install installs or upgrades the chart, and waits until the webhook serves. The webhook
+// creates its own certificates unless more, additional arguments of helm, changes this.
 func (c *Cluster) Install(ctx context.Context, more ...string) error {
 	args := []string{
 		"upgrade", "--install", "koordinator", "charts/koordinator",
@@ -181,13 +180,13 @@ func (c *Cluster) Install(ctx context.Context, more ...string) error {
 		if err != nil {
 			return err
 		}
-		// The tag stays the same: only this makes a new image a new rollout.
+		// The image's tag stays the same, so only this annotation makes a new image cause a rollout.
 		args = append(args, "--set-string", fmt.Sprintf("podAnnotations.image=%x", sha256.Sum256(image)))
 	}
 	return c.Helm(ctx, append(args, more...)...)
 }
 
-// Template is what the chart makes of values, as YAML.
+// Template returns the rendered chart as YAML. more holds additional arguments of helm.
 func (c *Cluster) Template(ctx context.Context, more ...string) (string, error) {
 	args := []string{"template", "koordinator", "charts/koordinator", "--namespace", Namespace}
 	return c.output(ctx, c.helm, append(args, more...)...)
@@ -207,8 +206,8 @@ func (c *Cluster) Helm(ctx context.Context, args ...string) error {
 	return c.run(ctx, c.helm, args...)
 }
 
-// Kubectl runs kubectl against the cluster and returns its output. The error
-// holds what it said on stderr.
+// Kubectl runs kubectl against the cluster and returns its output. The error contains the
+// text on stderr.
 func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
 	cmd := c.KubectlCommand(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -220,7 +219,7 @@ func (c *Cluster) Kubectl(ctx context.Context, stdin string, args ...string) (st
 	return stdout.String(), nil
 }
 
-// KubectlCommand is a kubectl that has not been started, for one that streams.
+// KubectlCommand returns a kubectl command that has not been started, for streaming.
 func (c *Cluster) KubectlCommand(ctx context.Context, args ...string) *exec.Cmd {
 	return c.command(ctx, c.kubectl, args...)
 }
@@ -235,14 +234,14 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) *exe
 	return cmd
 }
 
-// run runs a program and shows what it says.
+// run runs a program and shows its output.
 func (c *Cluster) run(ctx context.Context, name string, args ...string) error {
 	cmd := c.command(ctx, name, args...)
 	cmd.Stdout, cmd.Stderr = c.out, c.out
 	return describe(cmd, cmd.Run())
 }
 
-// output runs a program and returns what it prints on stdout.
+// output runs a program and returns its output on stdout.
 func (c *Cluster) output(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := c.command(ctx, name, args...)
 	cmd.Stderr = c.out
@@ -257,7 +256,7 @@ func describe(cmd *exec.Cmd, err error) error {
 	return fmt.Errorf("%s: %w", strings.Join(append([]string{filepath.Base(cmd.Path)}, cmd.Args[1:]...), " "), err)
 }
 
-// repository is the folder that holds the whole source, found from within.
+// repository returns the directory of the whole source, found from a directory inside it.
 func repository() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

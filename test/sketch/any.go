@@ -12,10 +12,10 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// pods makes up the parts of pods.
+// pods generates parts of pods.
 type pods struct{ *rand.Rand }
 
-// one is any of the values.
+// one returns a random one of the values.
 func one[T any](p pods, values ...T) T { return values[p.IntN(len(values))] }
 
 func (p pods) chance(percent int) bool { return p.IntN(100) < percent }
@@ -69,7 +69,7 @@ func (p pods) made(name string, init bool) corev1.Container {
 	return c
 }
 
-// dependencies is a list of them on containers of these names.
+// dependencies returns a list of dependencies on containers with these names.
 func (p pods) dependencies(names []string, conditions ...string) string {
 	var all []string
 	for _, i := range p.Perm(len(names))[:min(len(names), 1+p.IntN(2))] {
@@ -78,8 +78,8 @@ func (p pods) dependencies(names []string, conditions ...string) string {
 	return strings.Join(all, ", ")
 }
 
-// annotations have few contradictions: containers wait for those before them,
-// and are stopped by those after them.
+// annotations returns annotations with few contradictions: containers wait for earlier
+// ones, and are stopped by later ones.
 func (p pods) annotations(names []string) map[string]string {
 	annotations := map[string]string{}
 	for _, a := range []struct {
@@ -120,8 +120,8 @@ func (p pods) annotations(names []string) map[string]string {
 	return annotations
 }
 
-// Any is a pod with every kind of probe, hook and annotation, another for each
-// number, series by series.
+// Any returns a pod with every kind of probe, hook and annotation. Each number gives a
+// different pod. A series starts a new sequence.
 func Any(number, series uint64) *corev1.Pod {
 	p := pods{rand.New(rand.NewPCG(number, series))}
 	names := []string{"a", "b", "c", "d", "e"}[:2+p.IntN(4)]

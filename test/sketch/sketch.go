@@ -1,4 +1,4 @@
-// Package sketch makes pods of a few words, for tests of what is said of them.
+// Package sketch creates pods from a few words, for tests of messages about pods.
 package sketch
 
 import (
@@ -12,8 +12,8 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Annotations are those of koordinator with these names, without the prefix, and
-// values, and one that is not koordinator's.
+// Annotations returns koordinator's annotations with these names, without the prefix, and
+// values. It adds one annotation that does not belong to koordinator.
 func Annotations(pairs ...string) map[string]string {
 	annotations := map[string]string{"other.io/x": "y"}
 	for i := 0; i < len(pairs); i += 2 {
@@ -22,11 +22,10 @@ func Annotations(pairs ...string) map[string]string {
 	return annotations
 }
 
-// Pod makes a pod of words: the restart policy, then a container each, as
-// "main", "init:migrate", "sidecar:proxy", with an own policy "main/Never", or
-// with the exit codes after which it is started again "main/Never+1,2" ("*": all).
-// Each has a command and a token for the API server. It panics where the codes are
-// no numbers.
+// Pod creates a pod from words: the restart policy, followed by the containers, as "main",
+// "init:migrate", "sidecar:proxy", with an own restart policy "main/Never", or also with
+// the exit codes after which it is restarted "main/Never+1,2" ("*": all). Each container
+// has a command and a token for the API server. Pod panics if the codes are not numbers.
 func Pod(words string, annotations map[string]string) *corev1.Pod {
 	policy, names, _ := strings.Cut(words, " ")
 	pod := &corev1.Pod{
@@ -51,7 +50,7 @@ func Pod(words string, annotations map[string]string) *corev1.Pod {
 	return pod
 }
 
-// container makes a container of a word without its kind.
+// container creates a container from a word without its kind.
 func container(word string) corev1.Container {
 	name, own, _ := strings.Cut(word, "/")
 	own, codes, _ := strings.Cut(own, "+")
@@ -66,7 +65,7 @@ func container(word string) corev1.Container {
 	return c
 }
 
-// restartRules starts a container again after these exit codes.
+// restartRules returns rules that restart a container after these exit codes.
 func restartRules(codes string) []corev1.ContainerRestartRule {
 	when := &corev1.ContainerRestartRuleOnExitCodes{Operator: corev1.ContainerRestartRuleOnExitCodesOpNotIn}
 	switch codes {

@@ -1,11 +1,11 @@
-// Command certmanager runs cert-manager's controllers for self-signed and CA
-// issuers, and its CA injector, against the cluster of a kubeconfig:
+// Command certmanager runs cert-manager's controllers for self-signed and CA issuers, and
+// its CA injector, against the cluster of a kubeconfig:
 //
 //	go run . KUBECONFIG
 //
-// It is the real code, from cert-manager's module, whose own programs are not
-// in it. The custom resources must be there: deploy/crds of the module. The
-// program runs until it is asked to end.
+// It runs the real code of cert-manager's module, which does not include cert-manager's own
+// programs. The custom resource definitions in deploy/crds of the module must be installed.
+// The program runs until it receives a stop signal.
 package main
 
 import (
@@ -42,11 +42,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// workers is how many objects each controller deals with at a time.
+// workers is the number of objects that each controller processes concurrently.
 const workers = 2
 
 func main() {
-	flag.Parse() // controller-runtime has flags of its own
+	flag.Parse() // controller-runtime has registered flags
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	ctrl.SetLogger(klog.Background())
@@ -71,8 +71,7 @@ func run(ctx context.Context, kubeconfig string) error {
 	}
 }
 
-// controllers starts all controllers that are registered. One that ends early
-// says why on failed.
+// controllers starts all registered controllers. If one ends early, it sends the reason to failed.
 func controllers(ctx context.Context, kubeconfig string, failed chan<- error) error {
 	factory, err := controller.NewContextFactory(ctx, controller.ContextOptions{
 		Kubeconfig:       kubeconfig,
@@ -106,13 +105,13 @@ func controllers(ctx context.Context, kubeconfig string, failed chan<- error) er
 	return nil
 }
 
-// injector puts authorities into webhook configurations until the context ends.
+// injector writes the CA bundles of webhook configurations until the context ends.
 func injector(ctx context.Context, kubeconfig string) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return fmt.Errorf("read the kubeconfig: %w", err)
 	}
-	config.UserAgent = "cert-manager-cainjector" // its field manager, too
+	config.UserAgent = "cert-manager-cainjector" // also the name of its field manager
 	known := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, cmscheme.AddToScheme} {
 		if err := add(known); err != nil {

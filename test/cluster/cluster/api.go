@@ -15,13 +15,13 @@ import (
 	"koordinator.io/koordinator/test/cluster/part"
 )
 
-// api asks the API server, through the forwarder, the few things that this package wants to know.
+// api sends the few requests that this package needs to the API server, through the forwarder.
 type api struct {
 	address string
 	client  *http.Client
 }
 
-// node is the part of a Node that says whether it is ready.
+// node holds the fields of a Node that show whether it is ready.
 type node struct {
 	Status struct {
 		Conditions []struct{ Type, Status, Message string }
@@ -48,7 +48,7 @@ func (c *Cluster) api(s state) (api, error) {
 	return api{address: address(s.Port), client: client}, nil
 }
 
-// get reads path, which must exist, into answer. A nil answer is for the status alone.
+// get reads path, which must exist, into answer. If answer is nil, get checks the status code only.
 func (a api) get(ctx context.Context, path string, answer any) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.address+path, nil)
 	if err != nil {
@@ -68,7 +68,7 @@ func (a api) get(ctx context.Context, path string, answer any) error {
 	return json.NewDecoder(response.Body).Decode(answer)
 }
 
-// ready returns nil when the node is ready, otherwise what it says is missing.
+// ready returns nil if the node is ready, otherwise an error with the reason that the node reports.
 func (a api) ready(ctx context.Context) error {
 	var n node
 	if err := a.get(ctx, "/api/v1/nodes/"+part.NodeName, &n); err != nil {
@@ -85,7 +85,8 @@ func (a api) ready(ctx context.Context) error {
 	return errors.New("the kubelet has not reported yet")
 }
 
-// untilUsable waits until pods can be created and run: the node is ready and the default service account is there.
+// untilUsable waits until pods can be created and run: the node is ready and the default
+// service account exists.
 func (c *Cluster) untilUsable(ctx context.Context, a api) error {
 	for what, look := range map[string]func() error{
 		"node " + part.NodeName:           func() error { return a.ready(ctx) },

@@ -1,7 +1,8 @@
-// Package cluster brings a one-node Kubernetes up, down, and back up in parts.
+// Package cluster starts and stops a one-node Kubernetes, and restarts its parts.
 //
-// What runs is found by looking: the records say which processes were started, and everything that any of them started is in the cluster's
-// cgroup. The only fact that cannot be seen afterwards, that a start went through to its end, is in the state file.
+// The package determines what runs by observation: the records name the started processes,
+// and all their descendants are in the cluster's cgroup. The state file holds the only fact
+// that cannot be observed later: that a start was completed.
 package cluster
 
 import (
@@ -24,15 +25,16 @@ import (
 // Cluster is a cluster that may be up or not.
 type Cluster struct {
 	layout layout.Layout
-	// cache is the folder of built programs.
+	// cache is the directory of the built programs.
 	cache string
-	// kubernetes is the version that the caller asked for, empty when any will do.
+	// kubernetes is the version that the caller requires, empty for any version.
 	kubernetes string
-	// progress takes lines for the person who waits.
+	// progress receives progress messages for the user.
 	progress io.Writer
 }
 
-// state is what must be remembered of a start to start parts again. It is written before the first part is started.
+// state holds the properties of a start that are needed to start parts again. It is written
+// before the first part is started.
 type state struct {
 	Kubernetes string `json:"kubernetes"`
 	Bin        string `json:"bin"`
@@ -42,10 +44,11 @@ type state struct {
 	Usable bool `json:"usable"`
 }
 
-// errDown is what commands answer that need a cluster that is up.
+// errDown is the error of commands that require a running cluster.
 var errDown = errors.New("the cluster is not up")
 
-// FromEnvironment returns the cluster that KOORDINATOR_CLUSTER, KOORDINATOR_CACHE and KUBERNETES_VERSION mean. It changes nothing.
+// FromEnvironment returns the cluster that KOORDINATOR_CLUSTER, KOORDINATOR_CACHE and
+// KUBERNETES_VERSION select. It changes nothing.
 func FromEnvironment(progress io.Writer) (*Cluster, error) {
 	name := os.Getenv("KOORDINATOR_CLUSTER")
 	if name == "" {
@@ -86,7 +89,7 @@ func (c *Cluster) Kubeconfig() (string, error) {
 	return c.layout.Kubeconfig(), nil
 }
 
-// AuditLog returns the path of the log of the requests that came out of pods.
+// AuditLog returns the path of the log of requests from pods.
 func (c *Cluster) AuditLog() string { return c.layout.AuditLog() }
 
 // exclusive calls change while no other command changes this cluster.
@@ -105,7 +108,7 @@ func (c *Cluster) exclusive(ctx context.Context, change func() error) error {
 	return change()
 }
 
-// needRoot returns an error for every other user.
+// needRoot returns an error unless the user is root.
 func needRoot() error {
 	if os.Geteuid() != 0 {
 		return errors.New("not allowed: cgroups, mounts and namespaces need root")
@@ -113,10 +116,10 @@ func needRoot() error {
 	return nil
 }
 
-// save writes s.
+// save writes the state.
 func (c *Cluster) save(s state) error { return writeJSON(c.layout.State(), s) }
 
-// load reads what was saved, or errDown.
+// load reads the saved state, or returns errDown.
 func (c *Cluster) load() (state, error) {
 	var s state
 	err := readJSON(c.layout.State(), &s)
@@ -126,13 +129,13 @@ func (c *Cluster) load() (state, error) {
 	return s, err
 }
 
-// config returns what the parts of a start depend on.
+// config returns the configuration of the parts for a start.
 func (c *Cluster) config(s state) (part.Config, error) {
 	self, err := os.Executable()
 	return part.Config{Layout: c.layout, Bin: s.Bin, Kubernetes: s.Kubernetes, Port: s.Port, Self: self}, err
 }
 
-// writeJSON writes value to path, completely or not at all.
+// writeJSON writes value to path, atomically.
 func writeJSON(path string, value any) error {
 	raw, err := json.Marshal(value)
 	if err != nil {

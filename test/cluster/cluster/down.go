@@ -13,10 +13,11 @@ import (
 	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
-// downGrace is what a part gets to end when the whole cluster goes: there is nothing to save.
+// downGrace is the grace period of a part when the whole cluster is removed. It is short
+// because no data has to be saved.
 const downGrace = 2 * time.Second
 
-// Down removes the cluster, in whatever state it is. When nothing is there it says so.
+// Down removes the cluster, in whatever state it is. If there is nothing to remove, it prints this.
 func (c *Cluster) Down(ctx context.Context) error {
 	return c.exclusive(ctx, func() error {
 		if !c.remains() {
@@ -32,7 +33,7 @@ func (c *Cluster) Down(ctx context.Context) error {
 	})
 }
 
-// remains reports whether anything of the cluster is there.
+// remains reports whether anything of the cluster exists.
 func (c *Cluster) remains() bool {
 	group, err := sandbox.OpenCgroup(c.layout.Cgroup())
 	return err == nil && group.Exists() || slices.ContainsFunc([]string{c.layout.Run, c.layout.Data}, func(dir string) bool {
@@ -41,8 +42,9 @@ func (c *Cluster) remains() bool {
 	})
 }
 
-// remove stops the parts in order, kills what is left in the cgroup, and removes mounts, namespaces, cgroup and folders. Files stay when a
-// process or mount stays, since they are needed for the next attempt.
+// remove stops the parts in order, kills the remaining processes in the cgroup, and removes
+// mounts, namespaces, cgroup and directories. The files stay if a process or mount remains,
+// because the next attempt needs them.
 func (c *Cluster) remove() error {
 	group, err := sandbox.OpenCgroup(c.layout.Cgroup())
 	if err != nil {
@@ -55,7 +57,7 @@ func (c *Cluster) remove() error {
 			failures = append(failures, group.KillPods(part.PodsCgroup))
 		}
 	}
-	// The containers' shims outlive containerd. So do parts whose record was never written.
+	// The containers' shims outlive containerd, and so do parts whose record was never written.
 	failures = append(failures, group.Kill(), sandbox.Unmount(c.layout.Run, c.layout.Data), group.Remove())
 	if err := errors.Join(failures...); err != nil {
 		return fmt.Errorf("remove cluster %s: %w", c.layout.Name, err)
@@ -63,7 +65,7 @@ func (c *Cluster) remove() error {
 	return errors.Join(os.RemoveAll(c.layout.Run), os.RemoveAll(c.layout.Data))
 }
 
-// stopTogether stops several parts at the same time.
+// stopTogether stops several parts concurrently.
 func (c *Cluster) stopTogether(names []string) error {
 	failures := make([]error, len(names))
 	var all sync.WaitGroup

@@ -14,10 +14,11 @@ import (
 	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
-// partLimit is how long one part may take until it works.
+// partLimit is the time that one part may take until it works.
 const partLimit = 5 * time.Minute
 
-// startPart starts p and waits until it works. Should it end meanwhile, the error has its last words.
+// startPart starts p and waits until it works. If p ends before that, the error contains
+// the end of its log.
 func (c *Cluster) startPart(ctx context.Context, p part.Part, bin string, inside part.Inside) error {
 	argv := p.Args
 	if !p.Outside {
@@ -27,7 +28,8 @@ func (c *Cluster) startPart(ctx context.Context, p part.Part, bin string, inside
 		}
 		argv = append([]string{self, "enter", c.layout.Name}, p.Args...)
 	}
-	// Nothing of the caller's environment: a proxy or a kubeconfig set there is not meant for the parts.
+	// The caller's environment is not inherited: a proxy or kubeconfig in it is not meant
+	// for the parts.
 	env := []string{"HOME=/root", "PATH=" + bin + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	identity, err := process.Start(argv, env, c.layout.LogFile(p.Name))
 	if err != nil {
@@ -50,7 +52,7 @@ func (c *Cluster) startPart(ctx context.Context, p part.Part, bin string, inside
 	return nil
 }
 
-// lastWords returns the end of a part's log, with the path of the whole.
+// lastWords returns the end of a part's log, with the path of the whole log.
 func (c *Cluster) lastWords(name string) string {
 	path := c.layout.LogFile(name)
 	raw, err := os.ReadFile(path)
@@ -61,17 +63,17 @@ func (c *Cluster) lastWords(name string) string {
 	return fmt.Sprintf("the last lines of %s:\n  %s", path, strings.Join(lines[max(0, len(lines)-12):], "\n  "))
 }
 
-// Start starts the part called name, which was stopped, with the arguments of the first time, and waits until it works.
+// Start starts the stopped part called name, with its original arguments, and waits until it works.
 func (c *Cluster) Start(ctx context.Context, name string) error {
 	return c.exclusive(ctx, func() error { return c.startAgain(ctx, name) })
 }
 
-// Stop stops the part called name: politely, unless kill is set.
+// Stop stops the part called name: with SIGTERM first, or with SIGKILL if kill is set.
 func (c *Cluster) Stop(ctx context.Context, name string, kill bool) error {
 	return c.exclusive(ctx, func() error { return c.stopPart(name, kill) })
 }
 
-// Restart is Stop and Start with no other command between.
+// Restart calls Stop and Start without letting another command run between them.
 func (c *Cluster) Restart(ctx context.Context, name string, kill bool) error {
 	return c.exclusive(ctx, func() error {
 		if err := c.stopPart(name, kill); err != nil {
@@ -81,7 +83,7 @@ func (c *Cluster) Restart(ctx context.Context, name string, kill bool) error {
 	})
 }
 
-// startAgain starts a part of a cluster that is up otherwise.
+// startAgain starts a part of a cluster whose other parts run.
 func (c *Cluster) startAgain(ctx context.Context, name string) error {
 	p, s, err := c.find(name)
 	if err != nil {
@@ -98,7 +100,7 @@ func (c *Cluster) startAgain(ctx context.Context, name string) error {
 	return c.startPart(ctx, p, s.Bin, inside)
 }
 
-// stopPart stops a part of a cluster that is up. It is no error that the part does not run.
+// stopPart stops a part of a cluster that is up. It is not an error if the part does not run.
 func (c *Cluster) stopPart(name string, kill bool) error {
 	p, _, err := c.find(name)
 	if err != nil {
@@ -123,7 +125,7 @@ func (c *Cluster) stopRecorded(name string, grace time.Duration) error {
 	return identity.Stop(grace)
 }
 
-// record reads which process was started for a part.
+// record reads the identity of the process that was started for a part.
 func (c *Cluster) record(name string) (process.Identity, error) {
 	var identity process.Identity
 	err := readJSON(c.layout.Record(name), &identity)
@@ -148,7 +150,7 @@ func (c *Cluster) find(name string) (part.Part, state, error) {
 	return part.Part{}, s, fmt.Errorf("no part is called %q (there are: %s)", name, strings.Join(part.Names(), ", "))
 }
 
-// poll calls done every 100 ms until it is true, fails, or ctx ends.
+// poll calls done every 100 ms until it returns true or an error, or ctx ends.
 func poll(ctx context.Context, done func() (bool, error)) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()

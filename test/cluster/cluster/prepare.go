@@ -21,7 +21,7 @@ var subjects = map[string]pki.Subject{
 	"apiserver": {
 		Name: "kube-apiserver",
 		DNS:  []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"},
-		// The forwarder is reached at loopback, pods ask for the first service address.
+		// The host uses loopback to reach the forwarder; pods use the first service address.
 		IPs: []string{"127.0.0.1", "10.96.0.1", sandbox.NodeIP},
 	},
 	"admin":              {Name: "admin", Groups: []string{"system:masters"}},
@@ -34,7 +34,8 @@ var subjects = map[string]pki.Subject{
 	"scheduler": {Name: "system:kube-scheduler"},
 }
 
-// prepare makes everything that the parts find when they start: folders, certificates, configuration, cgroup and namespaces.
+// prepare creates everything that the parts need when they start: directories,
+// certificates, configuration, cgroup and namespaces.
 func (c *Cluster) prepare(s state) error {
 	for _, dir := range []string{c.layout.Run, c.layout.Data, c.layout.Log} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -64,7 +65,7 @@ func (c *Cluster) prepare(s state) error {
 	return sandbox.CreateNamespaces(c.layout)
 }
 
-// writePKI makes new certificates and kubeconfigs. port is where the forwarder listens.
+// writePKI creates new certificates and kubeconfigs. port is the port of the forwarder.
 func (c *Cluster) writePKI(port int) error {
 	authority, err := pki.NewAuthority("koordinator-cluster-" + c.layout.Name)
 	if err != nil {
@@ -102,12 +103,12 @@ func (c *Cluster) writePKI(port int) error {
 	return os.WriteFile(c.layout.Kubeconfig(), outside, 0o600)
 }
 
-// address is where the API server is reached from the host.
+// address returns the URL of the API server for the host.
 func address(port int) string {
 	return "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
-// freePort returns a port of the host's loopback that nobody listens on.
+// freePort returns a port of the host's loopback that is not in use.
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -117,7 +118,7 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// loadOwn makes and loads the images that every cluster has.
+// loadOwn creates and loads the images that every cluster has.
 func (c *Cluster) loadOwn(ctx context.Context, programs release.Programs) error {
 	pauseArchive, busyboxArchive := filepath.Join(c.layout.Data, "pause.tar"), filepath.Join(c.layout.Data, "busybox.tar")
 	if err := image.WritePause(pauseArchive, programs.Pause); err != nil {
@@ -129,9 +130,10 @@ func (c *Cluster) loadOwn(ctx context.Context, programs release.Programs) error 
 	return c.loadArchives(ctx, programs.Bin, []string{pauseArchive, busyboxArchive})
 }
 
-// loadArchives has containerd, which must work, import archives in the namespace that the kubelet uses.
-// The label replaces those that an image of the same name had before: by one of them the kubelet's part of containerd takes the
-// new image for one that it knows by its digest already, and cannot mount it as a volume then.
+// loadArchives makes containerd, which must work, import archives into the namespace that
+// the kubelet uses. The given label replaces the labels that a previous image of the same
+// name had. With one of these labels, containerd's CRI plugin would assume that it knows
+// the new image by its digest, and could not mount the image as a volume.
 func (c *Cluster) loadArchives(ctx context.Context, bin string, archives []string) error {
 	for _, archive := range archives {
 		cmd := exec.CommandContext(ctx, filepath.Join(bin, "ctr"), "--address", c.layout.ContainerdSocket(), "--namespace", "k8s.io",

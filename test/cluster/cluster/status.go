@@ -9,8 +9,8 @@ import (
 	"koordinator.io/koordinator/test/cluster/part"
 )
 
-// Status writes what runs to out and reports whether the cluster is up: every part runs and the node is ready. It takes seconds at most and
-// changes nothing.
+// Status writes the state of the parts to out and reports whether the cluster is up: every
+// part runs and the node is ready. It takes at most seconds and changes nothing.
 func (c *Cluster) Status(ctx context.Context, out io.Writer) bool {
 	s, err := c.load()
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *Cluster) Status(ctx context.Context, out io.Writer) bool {
 	return up && s.Usable
 }
 
-// running returns the state of a cluster that is up. One with a part missing is not.
+// running returns the state of a cluster that is up. A cluster with a missing part is not up.
 func (c *Cluster) running(ctx context.Context) (state, bool) {
 	s, err := c.load()
 	if err != nil || !s.Usable {
@@ -64,7 +64,7 @@ func (c *Cluster) running(ctx context.Context) (state, bool) {
 	return s, err == nil && a.get(ctx, "/readyz", nil) == nil
 }
 
-// Load imports image archives, of docker save or in OCI layout, for pods to use.
+// Load imports image archives, from docker save or in OCI layout, for use by pods.
 func (c *Cluster) Load(ctx context.Context, archives []string) error {
 	s, err := c.load()
 	if err != nil {

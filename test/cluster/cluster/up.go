@@ -13,17 +13,17 @@ import (
 	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
-// startLimit is how long a start may take, without building.
+// startLimit is the time that a start may take, without the build.
 const startLimit = 10 * time.Minute
 
-// Up starts the cluster and waits until it can be used. A cluster that is up is left alone, one that is partly up is removed first. When
-// the start fails, nothing of it stays but the logs.
+// Up starts the cluster and waits until it is usable. It does nothing if the cluster is up,
+// and first removes a cluster that is partly up. If the start fails, only its logs remain.
 func (c *Cluster) Up(ctx context.Context) error {
 	if err := needRoot(); err != nil {
-		return err // before building for minutes
+		return err // before a build of minutes
 	}
 	if up, err := c.upAlready(ctx); up || err != nil {
-		return err // nothing needs to be built either
+		return err // without a build
 	}
 	if err := release.EnsureDebian(ctx, c.progress); err != nil {
 		return err
@@ -35,7 +35,7 @@ func (c *Cluster) Up(ctx context.Context) error {
 	return c.exclusive(ctx, func() error { return c.up(ctx, programs) })
 }
 
-// up is Up with everything built and no other command running.
+// up is Up after the build, while no other command runs.
 func (c *Cluster) up(ctx context.Context, programs release.Programs) error {
 	// Another command may have started it meanwhile.
 	if up, err := c.upAlready(ctx); up || err != nil {
@@ -64,7 +64,8 @@ func (c *Cluster) up(ctx context.Context, programs release.Programs) error {
 	return nil
 }
 
-// upAlready says so if the cluster is up. One of another version than the one asked for is an error.
+// upAlready reports whether the cluster is up, and prints it if so. It returns an error if
+// the cluster has another version than the required one.
 func (c *Cluster) upAlready(ctx context.Context) (bool, error) {
 	running, up := c.running(ctx)
 	if !up {
@@ -78,13 +79,13 @@ func (c *Cluster) upAlready(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// explain tells how to use the cluster.
+// explain prints how to use the cluster.
 func (c *Cluster) explain(s state) {
 	fmt.Fprintf(c.progress, "\n  export KUBECONFIG=%s\n  export PATH=%s:$PATH   # kubectl, helm, ctr\n", c.layout.Kubeconfig(), s.Bin)
 	fmt.Fprintf(c.progress, "\nlogs: %s\n", c.layout.Log)
 }
 
-// start starts everything and waits until the node is ready.
+// start starts all parts and waits until the node is ready.
 func (c *Cluster) start(ctx context.Context, s state, programs release.Programs) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("start cluster %s: not ready after %s", c.layout.Name, startLimit))
 	defer cancel()
@@ -114,7 +115,8 @@ func (c *Cluster) start(ctx context.Context, s state, programs release.Programs)
 	return c.save(s)
 }
 
-// startParts starts each part as soon as those work that it needs, and the images beside them. The first failure ends it all.
+// startParts starts each part as soon as the parts that it needs work, and loads the images
+// at the same time. The first failure ends the start.
 func (c *Cluster) startParts(ctx context.Context, config part.Config, inside part.Inside, programs release.Programs) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)

@@ -8,8 +8,9 @@ import (
 	"sync"
 )
 
-// Serve accepts connections until listener is closed and connects each with what dial returns. A connection whose dial fails is closed:
-// the client then sees what it would see of a server that is down, and tries again if it wants.
+// Serve accepts connections until listener is closed, and connects each with the connection
+// that dial returns. If dial fails, Serve closes the connection. The client then sees the
+// same as with a server that is down, and can retry.
 func Serve(listener net.Listener, dial func() (net.Conn, error)) error {
 	for {
 		client, err := listener.Accept()
@@ -28,13 +29,14 @@ func Serve(listener net.Listener, dial func() (net.Conn, error)) error {
 	}
 }
 
-// join copies both ways until both sides have finished. The end of one direction is passed on, not taken for the end of the other.
+// join copies in both directions until both sides have finished. It forwards the end of one
+// direction, and keeps the other direction open.
 func join(a, b net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
 		both.Go(func() {
 			if _, err := io.Copy(way[0], way[1]); err != nil {
-				// A reset: nothing sent the other way would arrive.
+				// The connection was reset: nothing sent in the other direction would arrive.
 				_ = a.Close()
 				_ = b.Close()
 				return

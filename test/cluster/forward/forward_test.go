@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// listen returns a listener on loopback that is closed with the test.
+// listen returns a listener on loopback that is closed when the test ends.
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -19,7 +19,7 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
-// connect dials a listener, with a deadline for everything.
+// connect dials a listener, with a deadline for all operations.
 func connect(t *testing.T, listener net.Listener) *net.TCPConn {
 	t.Helper()
 	conn, err := net.Dial("tcp4", listener.Addr().String())
@@ -41,7 +41,8 @@ func TestBothDirectionsAndHalfClose(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		// Answers only after the end of the request, so the end must be passed on while the other direction stays open.
+		// The server answers only after the end of the request, so Serve must forward this
+		// end while the other direction stays open.
 		request, _ := io.ReadAll(conn)
 		_, _ = conn.Write(append([]byte("echo "), request...))
 	}()

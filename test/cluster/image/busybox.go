@@ -10,10 +10,12 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// BusyboxReference is the image that samples use. Elsewhere it is pulled; here a stand-in is made from Debian's busybox.
+// BusyboxReference is the image that the samples use. Other clusters pull it; this cluster
+// has a substitute made from Debian's busybox.
 const BusyboxReference = "docker.io/library/busybox:1.37"
 
-// WriteBusybox writes an archive of the stand-in to path. program is a static busybox of the machine.
+// WriteBusybox writes an archive of the substitute to path. program is the path of a static
+// busybox on this machine.
 func WriteBusybox(path, program string) error {
 	binary, err := os.ReadFile(program)
 	if err != nil {

@@ -1,10 +1,10 @@
-// Package image makes the container images that a cluster without a registry starts with.
+// Package image builds the container images that a cluster without a registry needs for its start.
 package image
 
 import (
 	"archive/tar"
 	"bytes"
-	_ "embed" // the source of pause
+	_ "embed" // for the source of pause
 	"fmt"
 	"os"
 	"runtime"
@@ -21,7 +21,7 @@ import (
 // PauseReference is the sandbox image. No registry has it; containerd's configuration names and pins it.
 const PauseReference = "koordinator.local/pause:dev"
 
-// PauseSource is the program inside of the sandbox image. It needs the standard library only.
+// PauseSource is the program in the sandbox image. It needs the standard library only.
 //
 //go:embed pause/main.go
 var PauseSource []byte
@@ -36,7 +36,7 @@ func WritePause(path, program string) error {
 	return write(path, PauseReference, files, v1.Config{Entrypoint: []string{"/pause"}, User: "65535:65535"})
 }
 
-// file is an entry of an image's only layer. The zero type is a regular file.
+// file is an entry in an image's only layer. The zero value of its type is a regular file.
 type file struct {
 	Name string
 	Mode int64
@@ -45,13 +45,13 @@ type file struct {
 	body []byte
 }
 
-// write makes an image of one layer and writes it as an archive that `ctr images import` takes.
+// write builds an image of one layer and writes it as an archive for `ctr images import`.
 func write(path, reference string, files []file, config v1.Config) error {
 	layer, err := pack(files)
 	if err != nil {
 		return fmt.Errorf("pack image %s: %w", reference, err)
 	}
-	// Uncompressed: it is read once, from the same disk.
+	// The layer is not compressed: it is read once, from the same disk.
 	image, err := mutate.AppendLayers(empty.Image, static.NewLayer(layer, types.DockerUncompressedLayer))
 	if err != nil {
 		return fmt.Errorf("make image %s: %w", reference, err)
@@ -61,7 +61,7 @@ func write(path, reference string, files []file, config v1.Config) error {
 		return fmt.Errorf("configure image %s: %w", reference, err)
 	}
 	settings = settings.DeepCopy()
-	// Without a platform containerd takes the image for another machine's.
+	// Without a platform, containerd assumes that the image is for another machine.
 	settings.OS, settings.Architecture, settings.Config = "linux", runtime.GOARCH, config
 	image, err = mutate.ConfigFile(image, settings)
 	if err != nil {
@@ -74,7 +74,8 @@ func write(path, reference string, files []file, config v1.Config) error {
 	return tarball.WriteToFile(path, tag, image)
 }
 
-// pack makes the tar archive of a layer. It has no times, so the same files make the same image.
+// pack creates the tar archive of a layer. It contains no times, so the same files result
+// in the same image.
 func pack(files []file) ([]byte, error) {
 	var layer bytes.Buffer
 	writer := tar.NewWriter(&layer)

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// open reads the only image of an archive, and checks what containerd asks of every image.
+// open reads the only image of an archive, and checks containerd's requirements for an image.
 func open(t *testing.T, path string) (v1.Image, *v1.ConfigFile) {
 	t.Helper()
 	image, err := tarball.ImageFromPath(path, nil)

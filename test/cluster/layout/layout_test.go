@@ -45,7 +45,8 @@ func TestSocketPathFitsTheKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// containerd appends .ttrpc for a second socket; unix(7) allows 108 bytes with the final zero.
+	// containerd appends .ttrpc for a second socket; unix(7) allows 108 bytes including the
+	// final zero.
 	if path := longest.ContainerdSocket() + ".ttrpc"; len(path) > 107 {
 		t.Errorf("%s has %d bytes", path, len(path))
 	}

@@ -1,4 +1,4 @@
-// Package lock keeps two commands from doing the same thing at the same time.
+// Package lock keeps two commands from working on the same thing at the same time.
 package lock
 
 import (
@@ -12,8 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Acquire takes the lock on the file at path, which it creates, and waits while another process holds it; it then says on progress that it
-// waits for holder. The lock is released by the returned function or by the end of the process.
+// Acquire locks the file at path, which it creates if needed. While another process holds
+// the lock, Acquire waits, and reports on progress that it waits for holder. The returned
+// function, or the end of the process, releases the lock.
 func Acquire(ctx context.Context, path, holder string, progress io.Writer) (release func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -26,7 +27,8 @@ func Acquire(ctx context.Context, path, holder string, progress io.Writer) (rele
 	return func() { _ = file.Close() }, nil
 }
 
-// wait takes the lock on file. It looks every 100 ms rather than block, to be stoppable, and speaks every 10 seconds.
+// wait locks file. It tries every 100 ms instead of blocking, so that ctx can stop it, and
+// reports every 10 seconds that it waits.
 func wait(ctx context.Context, file *os.File, holder string, progress io.Writer) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()

@@ -9,10 +9,10 @@ import (
 	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
-// podRange holds the pod IPs; the node gets one /24 of it.
+// podRange holds the pod IPs; the node gets a /24 subnet of it.
 const podRange = "10.244.0.0/16"
 
-// etcdURL is where etcd listens inside the network namespace.
+// etcdURL is the address of etcd inside the network namespace.
 const etcdURL = "http://127.0.0.1:2379"
 
 // forwarder makes the API server reachable from the host.
@@ -26,7 +26,7 @@ func (c Config) forwarder() Part {
 	}
 }
 
-// etcd is the store. Nothing in it is worth waiting for the disk.
+// etcd is the store. Its data does not need to survive, so it does not wait for the disk.
 func (c Config) etcd() Part {
 	return Part{
 		Name: Etcd,
@@ -39,7 +39,8 @@ func (c Config) etcd() Part {
 	}
 }
 
-// apiServer is told to prefer InternalIP because nobody resolves the node's name, and kubectl logs needs to reach the kubelet.
+// apiServer prefers InternalIP, because the node's name cannot be resolved and kubectl logs
+// needs to reach the kubelet.
 func (c Config) apiServer() Part {
 	return Part{
 		Name:  APIServer,
@@ -55,7 +56,7 @@ func (c Config) apiServer() Part {
 			"--service-account-key-file=" + c.pki("sa.crt"), "--service-account-signing-key-file=" + c.pki("sa.key"),
 			"--service-cluster-ip-range=" + sandbox.ServiceRange,
 			"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
-			// Without it, watches keep the server from ending until it is killed.
+			// Without this flag, open watches keep the server from ending until it is killed.
 			"--shutdown-watch-termination-grace-period=1s",
 			"--audit-policy-file=" + c.config("audit.yaml"), "--audit-log-path=" + c.Layout.AuditLog(),
 		}, c.featureGates()...),
@@ -64,7 +65,7 @@ func (c Config) apiServer() Part {
 	}
 }
 
-// controllerManager runs alone, so it elects no leader.
+// controllerManager elects no leader, because there is only one.
 func (c Config) controllerManager() Part {
 	return Part{
 		Name:  ControllerManager,
@@ -74,7 +75,8 @@ func (c Config) controllerManager() Part {
 			"--root-ca-file=" + c.pki("ca.crt"), "--service-account-private-key-file=" + c.pki("sa.key"), "--use-service-account-credentials=true",
 			"--allocate-node-cidrs=true", "--cluster-cidr=" + podRange, "--service-cluster-ip-range=" + sandbox.ServiceRange,
 			"--bind-address=127.0.0.1", "--flex-volume-plugin-dir=/var/lib/kubelet/volume-plugins",
-			// Its own limit would make it take four seconds to get a token for each of its controllers.
+			// With the default limits, it would need four seconds to get a token for each
+			// of its controllers.
 			"--kube-api-qps=500", "--kube-api-burst=1000",
 		},
 		Health: "https://127.0.0.1:10257/healthz",
@@ -82,7 +84,7 @@ func (c Config) controllerManager() Part {
 	}
 }
 
-// scheduler runs alone too.
+// scheduler elects no leader either.
 func (c Config) scheduler() Part {
 	return Part{
 		Name:  Scheduler,
@@ -95,8 +97,10 @@ func (c Config) scheduler() Part {
 	}
 }
 
-// featureGates switches on what this version has and leaves off: image volumes, which came with 1.31, are on by default since 1.35, and once
-// that is final the switch will go away; and the stop signal of a container, which came with 1.33.
+// featureGates enables features that are off by default in this version. Image volumes came
+// with 1.31 and are on by default since 1.35. Stop signals of containers came with 1.33. A
+// gate no longer exists some releases after its feature is final, and must then be removed
+// here.
 func (c Config) featureGates() []string {
 	fields := strings.Split(c.Kubernetes, ".")
 	if len(fields) < 2 {
@@ -116,8 +120,8 @@ func (c Config) featureGates() []string {
 	return []string{"--feature-gates=" + strings.Join(gates, ",")}
 }
 
-// program is the path of a built program.
+// program returns the path of a built program.
 func (c Config) program(name string) string { return filepath.Join(c.Bin, name) }
 
-// pki is the path of a certificate, key or kubeconfig.
+// pki returns the path of a certificate, key or kubeconfig.
 func (c Config) pki(name string) string { return filepath.Join(c.Layout.PKI(), name) }

@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// Inside makes connections in the network namespace of a cluster; [sandbox.Dialer] does.
+// Inside makes connections in the network namespace of a cluster. [sandbox.Dialer] implements it.
 type Inside interface {
 	Dial(address netip.AddrPort) (net.Conn, error)
 }
 
-// Working reports whether p answers as it should. It takes 10 seconds at most. inside may be nil for a part that runs outside.
+// Working reports whether the health check of p succeeds. It takes at most 10 seconds.
+// inside may be nil for a part that runs outside the namespaces.
 func (p Part) Working(ctx context.Context, inside Inside) bool {
 	target, err := url.Parse(p.Health)
 	if err != nil {
@@ -50,7 +51,7 @@ func answers(ctx context.Context, dial func(ctx context.Context, network, addres
 	client := http.Client{Transport: &http.Transport{
 		DialContext:       dial,
 		DisableKeepAlives: true,
-		// The answer is a word, and from loopback; some parts make their own certificate.
+		// The answer is one word, over loopback, and some parts create their own certificate.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

@@ -1,7 +1,7 @@
 package part
 
 import (
-	_ "embed" // the configuration files
+	_ "embed" // for the configuration files
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,7 +10,8 @@ import (
 	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
-// The configuration files, in which NAME in angle brackets stands for a value of this cluster; see Config.WriteFiles.
+// The configuration files. A NAME in angle brackets stands for a value of this cluster; see
+// Config.WriteFiles.
 var (
 	//go:embed containerd.toml
 	containerdConfig string
@@ -22,7 +23,7 @@ var (
 	auditPolicy string
 )
 
-// containerd runs the containers. All of its folders are made private by the mount namespace.
+// containerd runs the containers. The mount namespace makes all its directories private.
 func (c Config) containerd() Part {
 	return Part{
 		Name:   Containerd,
@@ -41,7 +42,8 @@ func (c Config) kubelet() Part {
 	return Part{Name: Kubelet, After: []string{APIServer, Containerd}, Args: args, Health: "http://127.0.0.1:10248/healthz", Grace: grace}
 }
 
-// proxy makes the services reachable. It leaves the machine's connection tracking limits alone: they are not this network namespace's.
+// proxy makes the Services reachable. It does not set the connection tracking limits, which
+// belong to the machine and not to this network namespace.
 func (c Config) proxy() Part {
 	return Part{
 		Name:  Proxy,
@@ -56,7 +58,7 @@ func (c Config) proxy() Part {
 	}
 }
 
-// WriteFiles writes the configuration files that the parts are started with.
+// WriteFiles writes the configuration files for the parts.
 func (c Config) WriteFiles() error {
 	values := strings.NewReplacer(
 		"<CGROUP>", c.Layout.Cgroup(),
@@ -81,5 +83,5 @@ func (c Config) WriteFiles() error {
 	return os.MkdirAll(c.Layout.Registries(), 0o755)
 }
 
-// config is the path of a configuration file.
+// config returns the path of a configuration file.
 func (c Config) config(name string) string { return filepath.Join(c.Layout.Config(), name) }

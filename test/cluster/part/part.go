@@ -1,4 +1,5 @@
-// Package part knows the programs that a cluster consists of: how each is started, what it must wait for, and how to tell that it works.
+// Package part describes the programs of a cluster: how to start each one, what it must
+// wait for, and how to check that it works.
 package part
 
 import (
@@ -10,7 +11,7 @@ import (
 
 // Part is one program of a cluster.
 type Part struct {
-	// Name is unique and what commands call it.
+	// Name is unique. Commands use it to select the part.
 	Name string
 	// After names the parts that must work before this one is started.
 	After []string
@@ -18,21 +19,21 @@ type Part struct {
 	Args []string
 	// Outside is for a part that runs in the network and mount namespaces of the host.
 	Outside bool
-	// Health is an URL that tells whether the part works: http and https answer 200, tcp and unix accept a connection. Addresses are in
-	// the part's network namespace.
+	// Health is a URL for the health check: http and https must answer 200, tcp and unix
+	// must accept a connection. Addresses are in the part's network namespace.
 	Health string
 	// Grace is the time between SIGTERM and SIGKILL.
 	Grace time.Duration
 }
 
-// Config is what the arguments of the parts depend on.
+// Config holds the values on which the arguments of the parts depend.
 type Config struct {
 	Layout layout.Layout
-	// Bin is the folder of the built programs.
+	// Bin is the directory of the built programs.
 	Bin string
 	// Kubernetes is the version, without v.
 	Kubernetes string
-	// Port is where the forwarder listens on the host's 127.0.0.1.
+	// Port is the port of the forwarder on the host's 127.0.0.1.
 	Port int
 	// Self is this program, to run the forwarder.
 	Self string
@@ -53,22 +54,25 @@ const (
 // NodeName is the name of the only node.
 const NodeName = "node1"
 
-// APIServerAddress is where the API server listens inside the network namespace, on all of its addresses.
+// APIServerAddress is the API server's address inside the network namespace, where it
+// listens on all addresses.
 const APIServerAddress = sandbox.NodeIP + ":6443"
 
-// PodsCgroup is the child of the cluster's cgroup in which the kubelet keeps the pods.
+// PodsCgroup is the child of the cluster's cgroup in which the kubelet places the pods.
 const PodsCgroup = "kubepods"
 
-// grace is enough for every part to write what it has; none has anything worth more.
+// grace is long enough for every part to write its data; none of the data is worth more time.
 const grace = 5 * time.Second
 
-// StopOrder is the order in which parts are stopped, each group at the same time. The kubelet comes before containerd, or it would see its
-// containers fail, and the API server after whoever writes to it. The pods are killed after the first group.
+// StopOrder returns the order in which parts are stopped. The parts of each group are
+// stopped at the same time. The kubelet comes before containerd, because otherwise it would
+// see its containers fail. The API server comes after the parts that write to it. The pods
+// are killed after the first group.
 func StopOrder() [][]string {
 	return [][]string{{Proxy, Kubelet}, {Scheduler, ControllerManager}, {APIServer, Containerd}, {Etcd, Forwarder}}
 }
 
-// All returns the parts of a cluster, in an order in which they can be started one after the other.
+// All returns the parts of a cluster, in an order in which they can be started one after another.
 func All(c Config) []Part {
 	return []Part{c.forwarder(), c.etcd(), c.containerd(), c.apiServer(), c.controllerManager(), c.scheduler(), c.kubelet(), c.proxy()}
 }

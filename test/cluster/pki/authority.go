@@ -1,4 +1,4 @@
-// Package pki makes the certificates and kubeconfigs of a cluster.
+// Package pki creates the certificates and kubeconfigs of a cluster.
 package pki
 
 import (
@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// lifetime of every certificate. A cluster is for a test or a working day.
+// lifetime is the validity of every certificate. A cluster exists for a test or a working day.
 const lifetime = 30 * 24 * time.Hour
 
-// Pair is a certificate and its key, PEM.
+// Pair is a certificate and its key in PEM.
 type Pair struct {
 	Cert, Key []byte
 }
@@ -30,16 +30,18 @@ type Authority struct {
 	PEM []byte
 }
 
-// Subject says whom a certificate is for. For Kubernetes the common name is the user and each organization a group.
+// Subject identifies the owner of a certificate. For Kubernetes, the common name is the
+// user and each organization a group.
 type Subject struct {
 	Name   string
 	Groups []string
-	// DNS and IPs are where a server is reached. Both empty makes a client certificate.
+	// DNS and IPs are the names and addresses of a server. If both are empty, the
+	// certificate is for a client.
 	DNS []string
 	IPs []string
 }
 
-// NewAuthority makes a self-signed authority called name.
+// NewAuthority creates a self-signed authority called name.
 func NewAuthority(name string) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,7 +67,8 @@ func NewAuthority(name string) (*Authority, error) {
 	return &Authority{cert: cert, key: key, PEM: encode("CERTIFICATE", der)}, nil
 }
 
-// Issue makes a key and a certificate for s. A server's is good for a client too: the kubelet has one for both.
+// Issue creates a key and a certificate for s. A server's certificate is valid for a client
+// too, because the kubelet has one for both.
 func (a *Authority) Issue(s Subject) (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -101,7 +104,8 @@ func (a *Authority) Issue(s Subject) (Pair, error) {
 	return pair(der, key)
 }
 
-// SigningKey makes the key pair with which the API server signs service account tokens. Cert holds the public key.
+// SigningKey creates the key pair with which the API server signs service account tokens.
+// Cert holds the public key.
 func SigningKey() (Pair, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

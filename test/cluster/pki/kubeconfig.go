@@ -2,8 +2,9 @@ package pki
 
 import "encoding/json"
 
-// Kubeconfig returns a kubeconfig for server (an URL), with all certificates inside, so that the file can be copied anywhere. It is JSON,
-// which every reader of YAML takes. name is what the cluster and the context are called.
+// Kubeconfig returns a kubeconfig for server (a URL). All certificates are embedded, so
+// that the file can be copied anywhere. It is JSON, which every YAML parser accepts. name
+// is the name of the cluster and of the context.
 func Kubeconfig(name, server string, authority []byte, client Pair) ([]byte, error) {
 	type object = map[string]any
 	return json.MarshalIndent(object{

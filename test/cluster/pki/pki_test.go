@@ -31,7 +31,7 @@ func TestIssue(t *testing.T) {
 	tests := []struct {
 		name    string
 		subject Subject
-		hosts   []string // for which the certificate must be good
+		hosts   []string // for which the certificate must be valid
 		refused []string
 		usages  []x509.ExtKeyUsage
 	}{

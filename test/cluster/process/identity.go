@@ -13,7 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Identity names one process for good. A PID alone is reused, and a record may be read after a reboot.
+// Identity identifies one process permanently. A PID alone is not enough: it can be reused,
+// and a record may be read after a reboot.
 type Identity struct {
 	PID int `json:"pid"`
 	// Start is the start time in clock ticks since boot: field 22 of /proc/PID/stat, see proc_pid_stat(5).
@@ -22,7 +23,7 @@ type Identity struct {
 	Boot string `json:"boot"`
 }
 
-// Of returns the identity of the process that has pid now.
+// Of returns the identity of the process that currently has pid.
 func Of(pid int) (Identity, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -39,7 +40,7 @@ func Of(pid int) (Identity, error) {
 	return Identity{PID: pid, Start: start, Boot: strings.TrimSpace(string(boot))}, nil
 }
 
-// Alive reports whether the process still runs. A zombie does not: it has ended, whether or not its parent has looked.
+// Alive reports whether the process still runs. A zombie counts as ended.
 func (i Identity) Alive() bool { return !i.Ended(0) }
 
 // Signal sends sig to the process and to no other. It does nothing when the process has ended.
@@ -52,10 +53,11 @@ func (i Identity) Signal(sig unix.Signal) error {
 	})
 }
 
-// Ended waits up to timeout for the end of the process and reports whether it came.
+// Ended waits up to timeout for the end of the process and reports whether it has ended.
 //
-// The descriptor is asked rather than the state in /proc/PID/stat: a program with several threads that replaces itself by another looks like
-// a zombie there for a moment.
+// It uses the descriptor instead of the state in /proc/PID/stat, because a program with
+// several threads that replaces itself by another one briefly has the state of a zombie
+// there.
 func (i Identity) Ended(timeout time.Duration) bool {
 	ended := true
 	err := i.withDescriptor(func(fd int) error {
@@ -73,7 +75,8 @@ func (i Identity) Ended(timeout time.Duration) bool {
 	return ended && err == nil
 }
 
-// Stop ends the process: SIGTERM, then SIGKILL when it still runs after grace. Without grace it is killed at once.
+// Stop ends the process: with SIGTERM, then with SIGKILL if it still runs after grace.
+// Without grace, it is killed immediately.
 func (i Identity) Stop(grace time.Duration) error {
 	if grace > 0 {
 		if err := i.Signal(unix.SIGTERM); err != nil {
@@ -92,8 +95,10 @@ func (i Identity) Stop(grace time.Duration) error {
 	return nil
 }
 
-// withDescriptor calls use with a descriptor of the process, which cannot come to mean another one. The identity is checked after the
-// descriptor was opened, so that a PID reused before is noticed and one reused afterwards does not matter. When the process has ended, use is not called.
+// withDescriptor calls use with a descriptor that always refers to the same process. The
+// identity is checked after the descriptor was opened. A PID that was reused before that is
+// detected, and one that is reused later does not matter. If the process has ended, use is
+// not called.
 func (i Identity) withDescriptor(use func(fd int) error) error {
 	if i.PID <= 0 {
 		return fmt.Errorf("process %d: not a process id", i.PID)
@@ -107,12 +112,13 @@ func (i Identity) withDescriptor(use func(fd int) error) error {
 	}
 	defer unix.Close(fd)
 	if now, err := Of(i.PID); err != nil || now != i {
-		return nil // it has ended, and its number may be another's
+		return nil // the process has ended, and another process may have its PID
 	}
 	return use(fd)
 }
 
-// startTime takes the start time from the contents of /proc/PID/stat. The command name in it may hold blanks and parentheses.
+// startTime extracts the start time from the contents of /proc/PID/stat. The command name
+// in it may contain blanks and parentheses.
 func startTime(stat []byte) (uint64, error) {
 	end := bytes.LastIndexByte(stat, ')')
 	if end < 0 {

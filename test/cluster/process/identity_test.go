@@ -37,7 +37,7 @@ func TestStartTime(t *testing.T) {
 	}
 }
 
-// wait is how long anything may take.
+// wait is the timeout for each step.
 const wait = 5 * time.Minute
 
 // startScript runs a shell script with [Start] and returns once it has written its first word.
@@ -131,14 +131,15 @@ func TestZombieIsNotAlive(t *testing.T) {
 	if !identity.Ended(wait) {
 		t.Fatal("does not end")
 	}
-	// Nobody has waited for it yet, so it is a zombie now.
+	// The test has not waited for the process yet, so it is a zombie now.
 	if identity.Alive() {
 		t.Error("a zombie is alive")
 	}
 	_ = cmd.Wait()
 }
 
-// TestMain lets the test binary take the part of a program with many threads that replaces itself by another.
+// TestMain lets the test binary act as a program with many threads that replaces itself by
+// another one.
 func TestMain(m *testing.M) {
 	if os.Getenv("REPLACE_ITSELF") == "" {
 		os.Exit(m.Run())
@@ -146,12 +147,12 @@ func TestMain(m *testing.M) {
 	busy := make(chan struct{})
 	for range 8 {
 		go func() {
-			runtime.LockOSThread() // a thread each
+			runtime.LockOSThread() // one thread for each
 			<-busy
 		}()
 	}
 	go func() {
-		runtime.LockOSThread() // not the first thread, which becomes a zombie while the others end
+		runtime.LockOSThread() // not on the first thread, which becomes a zombie while the others end
 		_ = unix.Exec("/bin/sleep", []string{"sleep", "1000"}, nil)
 		os.Exit(1)
 	}()

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// Start runs argv in a session of its own, with exactly the environment env and its output appended to the file log. The process goes on when the caller ends.
+// Start runs argv in a new session, with exactly the environment env, and appends its
+// output to the file log. The process continues when the caller ends.
 func Start(argv, env []string, log string) (Identity, error) {
 	if err := os.MkdirAll(filepath.Dir(log), 0o755); err != nil {
 		return Identity{}, err
@@ -19,7 +20,7 @@ func Start(argv, env []string, log string) (Identity, error) {
 	}
 	defer output.Close()
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append([]string{}, env...) // never nil, which would mean the caller's
+	cmd.Env = append([]string{}, env...) // never nil, which would stand for the caller's environment
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -30,7 +31,7 @@ func Start(argv, env []string, log string) (Identity, error) {
 	if err != nil {
 		_ = cmd.Process.Kill()
 	}
-	// Reaps the process should it end first; otherwise init inherits it.
+	// Wait reaps the process if it ends before this program; otherwise init inherits it.
 	go func() { _ = cmd.Wait() }()
 	return identity, err
 }

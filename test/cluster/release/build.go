@@ -18,10 +18,11 @@ import (
 	"time"
 )
 
-// quiet is how long a build may go on without a line about it.
+// quiet is the time between two progress messages of a build.
 const quiet = 10 * time.Second
 
-// build builds the commands of b into the folder out. What go says goes to log, how far it is to progress.
+// build builds the commands of b into the directory out. It writes go's output to log, and
+// its own progress to progress.
 func (b bundle) build(ctx context.Context, out string, log, progress io.Writer) error {
 	work, err := os.MkdirTemp("", "koordinator-build-")
 	if err != nil {
@@ -43,11 +44,12 @@ func (b bundle) build(ctx context.Context, out string, log, progress io.Writer) 
 	return compile(ctx, work, args, b.folder(), log, progress)
 }
 
-// goMod asks the module proxy for the go.mod of b's module and makes the one to build with of it.
+// goMod gets the go.mod of b's module from the module proxy, and turns it into the go.mod
+// for the build.
 func (b bundle) goMod(ctx context.Context, work string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", b.module+"@"+b.version)
 	cmd.Dir, cmd.Env = work, goEnv()
-	// On failure go writes the reason into the JSON, and nothing to stderr.
+	// On failure, go writes the reason into the JSON output, and nothing to stderr.
 	output, runErr := cmd.Output()
 	var module struct{ GoMod, Error string }
 	if err := json.Unmarshal(output, &module); err != nil {
@@ -63,7 +65,7 @@ func (b bundle) goMod(ctx context.Context, work string) ([]byte, error) {
 	return buildModule(raw, b.module, b.version)
 }
 
-// linkerFlags leaves out symbols, which halves the programs, and sets b's variables.
+// linkerFlags omits symbols, which halves the size of the programs, and sets b's variables.
 func (b bundle) linkerFlags() string {
 	flags := []string{"-s", "-w"}
 	for _, name := range slices.Sorted(maps.Keys(b.variables)) {
@@ -72,12 +74,13 @@ func (b bundle) linkerFlags() string {
 	return strings.Join(flags, " ")
 }
 
-// goEnv is the caller's environment without what would make the programs depend on it.
+// goEnv returns the caller's environment without the variables that would affect the programs.
 func goEnv() []string {
 	return append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOFLAGS=-mod=mod", "GO111MODULE=on")
 }
 
-// compile runs go with args in the folder work and reports on title: a build of minutes must not look like one that hangs.
+// compile runs go with args in the directory work and reports progress on title, so that a
+// build of minutes does not seem to hang.
 func compile(ctx context.Context, work string, args []string, title string, log, progress io.Writer) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = work, goEnv()
@@ -113,9 +116,9 @@ func compile(ctx context.Context, work string, args []string, title string, log,
 			tail.WriteString(line + "\n")
 			continue
 		}
-		packages.Add(1) // go build -v prints a package a line
+		packages.Add(1) // go build -v prints one package on each line
 	}
-	_, _ = io.Copy(log, output) // what a line of more than 64 KiB has left; go must not block on it
+	_, _ = io.Copy(log, output) // the rest after a line of more than 64 KiB; otherwise go would block
 	err = cmd.Wait()
 	close(done)
 	if err != nil {

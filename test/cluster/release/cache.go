@@ -11,11 +11,11 @@ import (
 	"koordinator.io/koordinator/test/cluster/lock"
 )
 
-// Programs is what a cluster is started from.
+// Programs holds the programs that a cluster needs.
 type Programs struct {
 	// Kubernetes is the version, without v.
 	Kubernetes string
-	// Bin is the folder with everything that was built.
+	// Bin is the directory with all built programs.
 	Bin string
 	// Pause is the program for the sandbox image.
 	Pause string
@@ -24,13 +24,14 @@ type Programs struct {
 // Path returns the built program called name.
 func (p Programs) Path(name string) string { return filepath.Join(p.Bin, name) }
 
-// Versions says what the programs are, for people.
+// Versions describes the versions of the programs for users.
 func (p Programs) Versions() string {
 	return fmt.Sprintf("kubernetes v%s, containerd %s, helm %s", p.Kubernetes, containerd, helm)
 }
 
-// Ensure returns the programs for a Kubernetes version (without v) and builds those that cache, a folder, does not hold yet. pauseSource is
-// the source of a program of one file. Lines about what is being built go to progress. Two callers at the same time build once.
+// Ensure returns the programs for a Kubernetes version (without v), and builds those that
+// are not yet in the directory cache. pauseSource is the source of a program of one file.
+// Ensure writes messages about builds to progress. Two concurrent callers build only once.
 func Ensure(ctx context.Context, cache, kubernetes string, pauseSource []byte, progress io.Writer) (Programs, error) {
 	wanted, err := bundles(kubernetes)
 	if err != nil {
@@ -40,7 +41,7 @@ func Ensure(ctx context.Context, cache, kubernetes string, pauseSource []byte, p
 	bin := filepath.Join(cache, "bin-kubernetes-v"+kubernetes+"-containerd-"+containerd+"-helm-"+helm)
 	programs := Programs{Kubernetes: kubernetes, Bin: bin, Pause: filepath.Join(pauseDir, "pause")}
 	if isDir(pauseDir) && isDir(bin) {
-		return programs, nil // without the lock, which a build of another version may hold for minutes
+		return programs, nil // without the lock, because a build of another version may hold it for minutes
 	}
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return Programs{}, err
@@ -62,7 +63,7 @@ func Ensure(ctx context.Context, cache, kubernetes string, pauseSource []byte, p
 	return programs, once(bin, func(dir string) error { return gather(dir, wanted) })
 }
 
-// buildLogged builds b into dir, with go's own words in a file beside it.
+// buildLogged builds b into dir, and writes go's output to a file next to it.
 func (b bundle) buildLogged(ctx context.Context, cache, dir string, progress io.Writer) error {
 	log, err := os.Create(filepath.Join(cache, b.folder()+".log"))
 	if err != nil {
@@ -91,12 +92,12 @@ func buildPause(ctx context.Context, dir string, source []byte, progress io.Writ
 	return compile(ctx, work, []string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir + "/"}, "pause", io.Discard, progress)
 }
 
-// gather links the programs of all bundles into one folder, so that one entry in PATH is enough.
+// gather links the programs of all bundles into one directory, so that one entry in PATH is enough.
 func gather(dir string, wanted []bundle) error {
 	for _, b := range wanted {
 		for _, command := range b.commands {
 			name := filepath.Base(command)
-			// Relative, so that the cache as a whole can be moved.
+			// The links are relative, so that the cache as a whole can be moved.
 			if err := os.Symlink(filepath.Join("..", b.folder(), name), filepath.Join(dir, name)); err != nil {
 				return err
 			}
@@ -105,7 +106,8 @@ func gather(dir string, wanted []bundle) error {
 	return nil
 }
 
-// once has fill fill the folder dir if it is missing. The folder appears complete or not at all.
+// once calls fill for the directory dir if it is missing. The directory appears completely
+// or not at all.
 func once(dir string, fill func(dir string) error) error {
 	if isDir(dir) {
 		return nil
@@ -124,7 +126,7 @@ func once(dir string, fill func(dir string) error) error {
 	return os.Rename(unfinished, dir)
 }
 
-// isDir reports whether dir is there.
+// isDir reports whether dir is an existing directory.
 func isDir(dir string) bool {
 	info, err := os.Stat(dir)
 	return err == nil && info.IsDir()

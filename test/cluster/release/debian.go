@@ -15,10 +15,11 @@ import (
 	"time"
 )
 
-// Busybox is the program that the stand-in for the busybox image is made of. It must be static.
+// Busybox is the program in the substitute for the busybox image. It must be static.
 const Busybox = "/bin/busybox"
 
-// debianPackages maps the programs that are Debian's to the packages that have them. kubelet and CNI plugins call most of them by name.
+// debianPackages maps programs to the Debian packages that contain them. kubelet and CNI
+// plugins call most of them by name.
 var debianPackages = map[string]string{
 	Busybox:               "busybox-static",
 	"/usr/lib/cni/bridge": "containernetworking-plugins",
@@ -32,10 +33,12 @@ var debianPackages = map[string]string{
 	"runc":                "runc",
 }
 
-// policy is a program that invoke-rc.d and deb-systemd-invoke ask before they start a service, see /usr/share/doc/init-system-helpers.
+// policy is a program that invoke-rc.d and deb-systemd-invoke call before they start a
+// service, see /usr/share/doc/init-system-helpers.
 const policy = "/usr/sbin/policy-rc.d"
 
-// EnsureDebian installs the Debian packages of which programs are missing. It needs root and apt-get; without them it names what is missing.
+// EnsureDebian installs the Debian packages of missing programs. It needs root and apt-get.
+// Without them, it returns an error with the missing packages.
 func EnsureDebian(ctx context.Context, progress io.Writer) error {
 	missing := missingPrograms(debianPackages, installed)
 	if len(missing) == 0 {
@@ -66,7 +69,7 @@ func EnsureDebian(ctx context.Context, progress io.Writer) error {
 	return nil
 }
 
-// missingPrograms lists the keys of wanted that exists denies, sorted.
+// missingPrograms returns the keys of wanted for which exists returns false, sorted.
 func missingPrograms(wanted map[string]string, exists func(program string) bool) []string {
 	var missing []string
 	for program := range wanted {
@@ -78,7 +81,8 @@ func missingPrograms(wanted map[string]string, exists func(program string) bool)
 	return missing
 }
 
-// installed reports whether program is there and of use. Debian has a second busybox, which needs libraries that its image would not have.
+// installed reports whether program exists and is usable. Debian has a second busybox,
+// which needs libraries that the image would lack.
 func installed(program string) bool {
 	return exists(program) && (program != Busybox || static(program))
 }
@@ -93,7 +97,8 @@ func static(program string) bool {
 	return !slices.ContainsFunc(file.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP })
 }
 
-// exists reports whether program, a path or a name, is there. Root's folders count even where PATH is a user's.
+// exists reports whether program, a path or a name, exists. It also looks in root's
+// directories, because PATH may be a user's.
 func exists(program string) bool {
 	candidates := []string{program}
 	if !filepath.IsAbs(program) {
@@ -108,7 +113,8 @@ func exists(program string) bool {
 	})
 }
 
-// install installs packages. It only updates the package lists when they do not know a package, as in a fresh image.
+// install installs packages. It updates the package lists only if the first attempt fails,
+// for example because a new image has no lists.
 func install(ctx context.Context, packages []string) error {
 	args := append([]string{"install", "--yes", "--no-install-recommends"}, packages...)
 	err := aptGet(ctx, args...)
@@ -121,7 +127,7 @@ func install(ctx context.Context, packages []string) error {
 	return aptGet(ctx, args...)
 }
 
-// aptGet runs apt-get without questions. It waits for another that is running.
+// aptGet runs apt-get without questions. It waits for other running instances.
 func aptGet(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
@@ -131,7 +137,8 @@ func aptGet(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// withoutServices calls do while no package may start a service. A policy that is there already is the machine's own, and stays.
+// withoutServices calls do while packages may not start services. If the machine already
+// has a policy, it stays.
 func withoutServices(do func() error) error {
 	file, err := os.OpenFile(policy, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
 	if errors.Is(err, fs.ErrExist) {
@@ -148,7 +155,7 @@ func withoutServices(do func() error) error {
 	return do()
 }
 
-// disableEtcd keeps the etcd that was just installed from starting with the machine. Only systemd would.
+// disableEtcd keeps the newly installed etcd from starting at boot, which only systemd would do.
 func disableEtcd(ctx context.Context) error {
 	if _, err := os.Stat("/run/systemd/system"); err != nil {
 		return nil //nolint:nilerr // there is no systemd

@@ -7,11 +7,13 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// staging is where Kubernetes keeps the modules that it publishes: its go.mod points to them by relative paths, which mean nothing elsewhere.
+// staging is the directory in which Kubernetes keeps the modules that it publishes. Its
+// go.mod refers to them by relative paths, which are invalid elsewhere.
 const staging = "./staging/src/"
 
-// buildModule turns the go.mod of a module into that of an otherwise empty module in which the first one's commands can be built, with the
-// very versions that it was released with. version is the module's, with its v.
+// buildModule turns the go.mod of a module into the go.mod of an otherwise empty module in
+// which the commands of the former can be built, with exactly the versions of its release.
+// version is the version of the module, with v.
 func buildModule(goMod []byte, module, version string) ([]byte, error) {
 	file, err := modfile.Parse(module+"/go.mod", goMod, nil)
 	if err != nil {
@@ -20,7 +22,7 @@ func buildModule(goMod []byte, module, version string) ([]byte, error) {
 	if err := file.AddModuleStmt("koordinator.io/koordinator/test/cluster/build"); err != nil {
 		return nil, err
 	}
-	// Which toolchain builds is the machine's to say; the go directive still says how old it may be.
+	// The machine selects the toolchain; the go directive still sets the minimum version.
 	file.DropToolchainStmt()
 	for _, replace := range append([]*modfile.Replace(nil), file.Replace...) {
 		if !modfile.IsDirectoryPath(replace.New.Path) {
@@ -45,7 +47,8 @@ func buildModule(goMod []byte, module, version string) ([]byte, error) {
 	return file.Format()
 }
 
-// stagingVersion is under what version Kubernetes publishes its staging modules: v0.36.3 for v1.36.3.
+// stagingVersion returns the version of the staging modules that Kubernetes publishes:
+// v0.36.3 for v1.36.3.
 func stagingVersion(version string) (string, error) {
 	rest, ok := strings.CutPrefix(version, "v1.")
 	if !ok {

@@ -1,5 +1,6 @@
-// Package release builds the programs of a cluster from their modules and installs the few that are Debian's.
-// Everything that is built stays in a cache, in one folder for each version.
+// Package release builds the programs of a cluster from their modules, and installs the
+// others from Debian. All built programs stay in a cache, in one directory for each
+// version.
 package release
 
 import (
@@ -8,35 +9,37 @@ import (
 	"strings"
 )
 
-// The versions of everything that is built. Debian's packages come in the version that the machine's Debian has.
+// The versions of everything that is built. Debian's packages have the version of the
+// machine's Debian.
 const (
-	// DefaultKubernetes is the version when KUBERNETES_VERSION is not set.
+	// DefaultKubernetes is the version if KUBERNETES_VERSION is not set.
 	DefaultKubernetes = "1.36.3"
 	containerd        = "v2.3.7"
 	helm              = "v4.3.1"
 )
 
-// kubernetesVersions is what KUBERNETES_VERSION may be.
+// kubernetesVersions matches valid values of KUBERNETES_VERSION.
 var kubernetesVersions = regexp.MustCompile(`^1\.(\d+)\.(\d+)$`)
 
 // bundle is a set of programs that are built from one module.
 type bundle struct {
-	// name and version (with its v) make the folder in the cache.
+	// name and version (with its v) form the name of the directory in the cache.
 	name, version string
 	// module is the path of the module that has the programs.
 	module string
 	// commands are the programs' packages, below module.
 	commands []string
-	// tags are build tags, divided by commas.
+	// tags are build tags, separated by commas.
 	tags string
-	// variables are set by the linker, to what is given here: the programs would not know their versions otherwise.
+	// variables are set by the linker to the given values. Otherwise, the programs would
+	// not know their versions.
 	variables map[string]string
 }
 
-// folder is the bundle's place below the cache.
+// folder returns the name of the bundle's directory in the cache.
 func (b bundle) folder() string { return b.name + "-" + b.version }
 
-// bundles lists what a cluster with this Kubernetes version (without v) needs.
+// bundles returns the bundles for a cluster with this Kubernetes version (without v).
 func bundles(kubernetes string) ([]bundle, error) {
 	parts := kubernetesVersions.FindStringSubmatch(kubernetes)
 	if parts == nil {

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// partsCgroup is the child that holds the parts themselves. The kubelet keeps the pods in another one beside it: version 2 allows processes in leaves only.
+// partsCgroup is the child that holds the parts themselves. The kubelet places the pods in
+// another child, because version 2 allows processes only in leaves.
 const partsCgroup = "parts"
 
 // Cgroup is a cgroup of the same name at the top of every mounted hierarchy, version 1 and 2.
@@ -23,7 +24,7 @@ type Cgroup struct {
 	dirs []string
 }
 
-// OpenCgroup finds the folders of the cgroup called name. They need not exist.
+// OpenCgroup finds the directories of the cgroup called name. They need not exist.
 func OpenCgroup(name string) (Cgroup, error) {
 	all, err := mounts()
 	if err != nil {
@@ -41,7 +42,7 @@ func OpenCgroup(name string) (Cgroup, error) {
 	return group, nil
 }
 
-// Create makes the cgroup and its child for the parts.
+// Create creates the cgroup and its child for the parts.
 func (g Cgroup) Create() error {
 	for _, dir := range g.dirs {
 		for _, dir := range []string{dir, filepath.Join(dir, partsCgroup)} {
@@ -59,7 +60,8 @@ func (g Cgroup) Create() error {
 	return nil
 }
 
-// enableControllers hands all controllers of a version 2 cgroup to its children; the kubelet expects to find them. Others it leaves alone.
+// enableControllers enables all controllers of a version 2 cgroup for its children, because
+// the kubelet expects them. It does nothing in other hierarchies.
 func enableControllers(dir string) error {
 	controllers, err := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,7 +78,8 @@ func enableControllers(dir string) error {
 	return nil
 }
 
-// inheritCpuset copies CPUs and memory nodes from the parent of dir: a version 1 cpuset starts empty and refuses processes then.
+// inheritCpuset copies CPUs and memory nodes from the parent of dir. A version 1 cpuset is
+// empty at first, and rejects processes in this state.
 func inheritCpuset(dir string) error {
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 		own, err := os.ReadFile(filepath.Join(dir, file))
@@ -85,7 +88,7 @@ func inheritCpuset(dir string) error {
 		}
 		parents, err := os.ReadFile(filepath.Join(filepath.Dir(dir), file))
 		if err != nil || len(bytes.TrimSpace(parents)) == 0 {
-			continue // version 2, where an empty set means the parent's
+			continue // version 2, in which an empty set stands for the parent's set
 		}
 		if err := os.WriteFile(filepath.Join(dir, file), parents, 0); err != nil {
 			return err
@@ -94,7 +97,8 @@ func inheritCpuset(dir string) error {
 	return nil
 }
 
-// Join moves the calling process into the cgroup. What it starts from then on is in there too.
+// Join moves the calling process into the cgroup. Processes that it starts later belong to
+// the cgroup, too.
 func (g Cgroup) Join() error {
 	for _, dir := range g.dirs {
 		file := filepath.Join(dir, partsCgroup, "cgroup.procs")
@@ -105,13 +109,14 @@ func (g Cgroup) Join() error {
 	return nil
 }
 
-// processes lists the processes at and below the child, each once; of the whole cgroup when child is empty.
+// processes returns the PIDs of the processes in the child and below it, each once. If
+// child is empty, it returns those of the whole cgroup.
 func (g Cgroup) processes(child string) []int {
 	var pids []int
 	for _, dir := range g.folders(child) {
 		raw, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
 		if err != nil {
-			continue // removed since it was listed
+			continue // the directory was removed after it was listed
 		}
 		for _, field := range strings.Fields(string(raw)) {
 			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
@@ -123,13 +128,14 @@ func (g Cgroup) processes(child string) []int {
 	return slices.Compact(pids)
 }
 
-// KillPods kills everything in the cgroup but the parts and what they started for themselves. pods is the child that the kubelet made.
+// KillPods kills everything in the cgroup except the parts and their own child processes.
+// pods is the child that the kubelet created.
 func (g Cgroup) KillPods(pods string) error { return g.kill(pods) }
 
 // Kill kills every process in the cgroup and waits until none is left.
 func (g Cgroup) Kill() error { return g.kill("") }
 
-// kill sends SIGKILL until the child is empty: processes may be forking meanwhile.
+// kill repeats SIGKILL until the child is empty, because processes may fork in the meantime.
 func (g Cgroup) kill(child string) error {
 	deadline := time.Now().Add(time.Minute)
 	for {
@@ -141,7 +147,8 @@ func (g Cgroup) kill(child string) error {
 			return fmt.Errorf("kill cgroup: processes %v still run a minute after SIGKILL", pids)
 		}
 		for _, dir := range g.folders(child) {
-			// A frozen process does not die. Only the freezer of version 1 has this file; version 2 lets SIGKILL through.
+			// A frozen process does not end. Only the freezer of version 1 has this file;
+			// version 2 delivers SIGKILL to frozen processes.
 			_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
 		}
 		for _, pid := range pids {
@@ -153,11 +160,12 @@ func (g Cgroup) kill(child string) error {
 	}
 }
 
-// killMember kills the process pid if it still is in the cgroup once a descriptor keeps its number from being reused.
+// killMember kills the process pid if it is still in the cgroup after a descriptor of it
+// was opened, which protects its PID from reuse.
 func (g Cgroup) killMember(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return nil // it has ended
+		return nil // the process has ended
 	}
 	defer unix.Close(fd)
 	if !slices.Contains(g.processes(""), pid) {
@@ -172,7 +180,7 @@ func (g Cgroup) killMember(pid int) error {
 // Remove removes the cgroup, which must be empty, from every hierarchy.
 func (g Cgroup) Remove() error {
 	var last error
-	// The kernel may call a cgroup busy for a moment after its last process has ended.
+	// The kernel may report a cgroup as busy for a moment after its last process has ended.
 	for range 100 {
 		last = nil
 		folders := g.folders("")
@@ -190,10 +198,10 @@ func (g Cgroup) Remove() error {
 	return last
 }
 
-// Exists reports whether the cgroup is left in any hierarchy.
+// Exists reports whether the cgroup exists in any hierarchy.
 func (g Cgroup) Exists() bool { return len(g.folders("")) > 0 }
 
-// folders lists the folders at and below the child in all hierarchies, parents first.
+// folders returns the directories of the child and below it in all hierarchies, parents first.
 func (g Cgroup) folders(child string) []string {
 	var found []string
 	for _, dir := range g.dirs {
@@ -201,7 +209,7 @@ func (g Cgroup) folders(child string) []string {
 			if err == nil && entry.IsDir() {
 				found = append(found, path)
 			}
-			return nil // what vanishes during the walk is gone already
+			return nil // a directory that disappears during the walk needs no removal
 		})
 	}
 	return found

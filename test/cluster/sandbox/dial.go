@@ -11,22 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errClosed is what a closed [Dialer] answers.
+// errClosed is the error of a closed [Dialer].
 var errClosed = errors.New("dial: the dialer is closed")
 
-// Dialer makes TCP connections inside a network namespace for a program that is outside of it.
+// Dialer makes TCP connections inside a network namespace for a program outside of it.
 type Dialer struct {
 	requests chan request
 	done     chan struct{}
 }
 
-// request asks the dialer's thread for one connection.
+// request is a request for one connection to the dialer's thread.
 type request struct {
 	address netip.AddrPort
 	answer  chan result
 }
 
-// result is a connected socket or the reason for none.
+// result is a connected socket or the reason why there is none.
 type result struct {
 	conn net.Conn
 	err  error
@@ -37,7 +37,7 @@ func NewDialer(path string) (*Dialer, error) {
 	d := &Dialer{requests: make(chan request), done: make(chan struct{})}
 	entered := make(chan error)
 	go func() {
-		// A namespace belongs to a thread. This one is never given back to others.
+		// A namespace belongs to a thread. This thread is never unlocked for other goroutines.
 		runtime.LockOSThread()
 		entered <- setns(path, unix.CLONE_NEWNET)
 		for {
@@ -57,7 +57,8 @@ func NewDialer(path string) (*Dialer, error) {
 	return d, nil
 }
 
-// Dial connects to an address inside the namespace. It is meant for local addresses: one connection attempt holds up the next.
+// Dial connects to an address inside the namespace. It is meant for local addresses,
+// because each connection attempt delays the next one.
 func (d *Dialer) Dial(address netip.AddrPort) (net.Conn, error) {
 	r := request{address: address, answer: make(chan result, 1)}
 	select {
@@ -69,17 +70,18 @@ func (d *Dialer) Dial(address netip.AddrPort) (net.Conn, error) {
 	}
 }
 
-// Close ends the dialer. Its connections stay.
+// Close ends the dialer. Its connections stay open.
 func (d *Dialer) Close() { close(d.done) }
 
-// connect makes the socket by hand: net.Dial may well make it on another thread, and so in another namespace.
+// connect creates the socket itself, because net.Dial may create it on another thread, and
+// thus in another namespace.
 func connect(address netip.AddrPort) (net.Conn, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)
 	}
 	socket := os.NewFile(uintptr(fd), address.String())
-	defer socket.Close() // net.FileConn duplicates it
+	defer socket.Close() // net.FileConn duplicates the socket
 	to := unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}
 	if err := unix.Connect(fd, &to); err != nil {
 		return nil, fmt.Errorf("dial %s: %w", address, err)

@@ -1,5 +1,7 @@
-// Package sandbox is where the parts of a cluster run: one cgroup in every hierarchy, one network namespace and one mount namespace.
-// The cgroup is what makes a crashed cluster removable, since nothing in it can leave; the namespaces keep network and mounts away from the host.
+// Package sandbox provides the environment in which the parts of a cluster run: one cgroup
+// in every hierarchy, one network namespace and one mount namespace. The cgroup makes it
+// possible to remove a crashed cluster, because no process can leave it. The namespaces
+// isolate network and mounts from the host.
 package sandbox
 
 import (
@@ -26,7 +28,7 @@ func mounts() ([]mount, error) {
 	return parseMounts(string(raw))
 }
 
-// parseMounts reads the contents of a mountinfo file.
+// parseMounts parses the contents of a mountinfo file.
 func parseMounts(raw string) ([]mount, error) {
 	var found []mount
 	for line := range strings.Lines(raw) {
@@ -45,7 +47,7 @@ func unescape(point string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(point)
 }
 
-// below picks the mount points at or below one of dirs, innermost and latest first.
+// below returns the mount points at or below one of dirs, innermost and latest first.
 func below(all []mount, dirs ...string) []string {
 	var points []string
 	for _, m := range all {
@@ -57,7 +59,7 @@ func below(all []mount, dirs ...string) []string {
 	return points
 }
 
-// Mounts lists the mount points at or below dirs that the calling process sees.
+// Mounts returns the mount points at or below dirs that are visible to the calling process.
 func Mounts(dirs ...string) ([]string, error) {
 	all, err := mounts()
 	if err != nil {
@@ -66,14 +68,16 @@ func Mounts(dirs ...string) ([]string, error) {
 	return below(all, dirs...), nil
 }
 
-// Unmount removes every mount at or below dirs. An error means that some are left, and that removing the folders would reach into them.
+// Unmount removes every mount at or below dirs. An error means that some mounts remain, and
+// that removing the directories would also remove files in these mounts.
 func Unmount(dirs ...string) error {
 	points, err := Mounts(dirs...)
 	if err != nil {
 		return err
 	}
 	for _, point := range points {
-		// Detached, because whoever still looks into it must not keep us; the file system goes when they do.
+		// The unmount is lazy, so that a process that still uses the mount does not block
+		// it. The kernel releases the file system when the last user has finished.
 		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 			return fmt.Errorf("unmount %s: %w", point, err)
 		}
@@ -84,7 +88,7 @@ func Unmount(dirs ...string) error {
 	return err
 }
 
-// bind makes the folder from appear at the folder to. Both are created when they are missing.
+// bind makes the directory from appear at the directory to. It creates missing directories.
 func bind(from, to string) error {
 	for _, dir := range []string{from, to} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

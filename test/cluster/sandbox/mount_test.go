@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// mountinfo is like that of a host with a cluster, one of another name, and version 1 and 2 of cgroups.
+// mountinfo resembles that of a host with a cluster, another cluster with a different name,
+// and cgroups of version 1 and 2.
 const mountinfo = `27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 30 23 0:26 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory
 31 23 0:27 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw

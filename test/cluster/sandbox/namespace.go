@@ -21,8 +21,10 @@ const NodeIP = "10.99.0.1"
 // ServiceRange holds the cluster IPs; the first address is the API server's.
 const ServiceRange = "10.96.0.0/16"
 
-// network sets up the network namespace, as ip-link(8) batch commands. There is no default route, so nothing gets out. Processes of the
-// node need the route to the services nevertheless: the kernel looks for one before kube-proxy's rules rewrite the address.
+// network sets up the network namespace with ip-link(8) batch commands. There is no default
+// route, so no packet leaves the namespace. Processes of the node still need the route to
+// the Services, because the kernel looks up a route before kube-proxy's rules rewrite the
+// address.
 const network = `link set lo up
 link add node0 type bridge
 addr add ` + NodeIP + `/32 dev node0
@@ -30,14 +32,16 @@ link set node0 up
 route add ` + ServiceRange + ` dev node0 src ` + NodeIP + `
 `
 
-// CreateNamespaces makes the network and mount namespaces of the cluster and pins them, so that they stay while no process is inside.
+// CreateNamespaces creates the network and mount namespaces of the cluster and pins them,
+// so that they exist without a process inside.
 func CreateNamespaces(l layout.Layout) error {
 	if err := preparePins(l); err != nil {
 		return err
 	}
 	thread, prepared, pinned := 0, make(chan error), make(chan struct{})
 	go func() {
-		// Never unlocked: the thread is of no other use afterwards, and ends with the goroutine.
+		// The thread is never unlocked: it cannot be used for anything else afterwards, and
+		// ends with the goroutine.
 		runtime.LockOSThread()
 		thread = unix.Gettid()
 		prepared <- isolate(l.Private())
@@ -55,8 +59,9 @@ func CreateNamespaces(l layout.Layout) error {
 	return nil
 }
 
-// preparePins makes the files over which the namespaces get mounted. They lie on a private mount, because the kernel refuses to let a
-// mount namespace appear inside itself, and a shared mount would let it.
+// preparePins creates the files over which the namespaces are mounted. They are on a
+// private mount. On a shared mount, the mount namespace would appear inside itself, which
+// the kernel rejects.
 func preparePins(l layout.Layout) error {
 	if err := os.MkdirAll(l.Namespaces(), 0o700); err != nil {
 		return err
@@ -75,12 +80,14 @@ func preparePins(l layout.Layout) error {
 	return nil
 }
 
-// isolate puts the calling thread into new namespaces and sets them up. private is what [layout.Layout.Private] returns.
+// isolate puts the calling thread into new namespaces and sets them up. private is the
+// result of [layout.Layout.Private].
 func isolate(private map[string]string) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("create namespaces: %w", err)
 	}
-	// A slave first, so that no mount reaches the host; shared again then, since pods may ask for mount propagation.
+	// First, the mounts become slaves, so that no mount reaches the host; then they become
+	// shared again, because pods may need mount propagation.
 	for _, propagation := range []uintptr{unix.MS_SLAVE, unix.MS_SHARED} {
 		if err := unix.Mount("", "/", "", propagation|unix.MS_REC, ""); err != nil {
 			return fmt.Errorf("set mount propagation: %w", err)
@@ -99,7 +106,8 @@ func isolate(private map[string]string) error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 }
 
-// Enter moves the calling program into the cluster's cgroup and namespaces and replaces it by argv. It returns only to say why not.
+// Enter moves the calling program into the cluster's cgroup and namespaces and replaces it
+// by argv. It returns only in case of an error.
 func Enter(l layout.Layout, argv []string) error {
 	runtime.LockOSThread()
 	group, err := OpenCgroup(l.Cgroup())
@@ -109,7 +117,8 @@ func Enter(l layout.Layout, argv []string) error {
 	if err := group.Join(); err != nil {
 		return err
 	}
-	// A thread that shares its working directory with others may not change its mount namespace.
+	// The kernel does not let a thread change its mount namespace while it shares its
+	// working directory with others.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("detach from the working directory: %w", err)
 	}

@@ -21,14 +21,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// images are what the registry has, by name and platform.
+// images lists the images in the registry, by name and platform.
 var images = map[string]map[string]v1.Config{
-	// ENTRYPOINT and CMD, with what the kubelet would expand, and a signal.
+	// ENTRYPOINT and CMD with text that the kubelet would expand, and a signal.
 	"team/app:1": all(v1.Config{
 		Entrypoint: []string{"shop", "run", "$(HOME)", "$$"}, Cmd: []string{"of", "the", "image"},
 		StopSignal: "SIGUSR1", Env: []string{"PATH=/bin/of/the/image", "HOME=/root"}, User: "65532",
 	}),
-	// Something else on each platform.
+	// A different command on each platform.
 	"team/multi:1": {
 		"linux/amd64": {Entrypoint: []string{"/bin/of/the/image/shop", "run", "amd64"}, User: "65532"},
 		"linux/arm64": {Entrypoint: []string{"/bin/of/the/image/shop", "run", "arm64"}, User: "65532"},
@@ -36,7 +36,7 @@ var images = map[string]map[string]v1.Config{
 	"team/later:1": all(v1.Config{Entrypoint: []string{"/bin/of/the/image/shop", "run"}, User: "65532"}),
 }
 
-// all is the same for every platform.
+// all returns the same configuration for every platform.
 func all(c v1.Config) map[string]v1.Config {
 	return map[string]v1.Config{"linux/amd64": c, "linux/arm64": c}
 }
@@ -65,7 +65,7 @@ func fill(registry http.Handler) error {
 	return nil
 }
 
-// made is an image of one platform, without content.
+// made returns an image for one platform, without content.
 func made(platform string, config v1.Config) (v1.Image, *v1.Platform, error) {
 	p, err := v1.ParsePlatform(platform)
 	if err != nil {
@@ -75,8 +75,8 @@ func made(platform string, config v1.Config) (v1.Image, *v1.Platform, error) {
 	return image, p, err
 }
 
-// archive writes an archive of each image for this machine, and one of the
-// registry, all with this program.
+// archive writes an archive of each image for this machine, and one of the registry. All
+// contain this program.
 func archive(dir string) error {
 	program, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
@@ -87,7 +87,7 @@ func archive(dir string) error {
 		return err
 	}
 	here := "linux/" + runtime.GOARCH
-	configs := map[string]v1.Config{"shop:1": {Entrypoint: []string{"/bin/of/the/image/shop", "registry"}, User: "65532"}}
+	configs := map[string]v1.Config{"shop:1": {Entrypoint: []string{"/bin/of/the/image/shop"}, Cmd: []string{"registry"}, User: "65532"}}
 	for as, platforms := range images {
 		configs[Host+"/"+as] = platforms[here]
 	}
@@ -112,7 +112,7 @@ func archive(dir string) error {
 	return nil
 }
 
-// packed is a layer with the program.
+// packed returns a layer with the program.
 func packed(program []byte) (io.ReadCloser, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)

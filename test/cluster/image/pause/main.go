@@ -1,4 +1,5 @@
-// Command pause holds the namespaces of a pod: it does nothing until it is told to stop, and reaps what is left to it.
+// Command pause holds the namespaces of a pod: it does nothing until it receives a stop
+// signal, and reaps orphaned processes.
 package main
 
 import (
@@ -7,7 +8,8 @@ import (
 	"syscall"
 )
 
-// main is process 1 of the pod's sandbox, and of the whole pod where its containers share a process namespace.
+// main runs as process 1 of the pod's sandbox, and of the whole pod if its containers share
+// a process namespace.
 func main() {
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, syscall.SIGCHLD, syscall.SIGTERM, syscall.SIGINT)
