@@ -10,9 +10,11 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// How long the gate blocks before it fails once with a sentence. The first
-// failure comes soon, so that users see it; later ones are rare, because the
-// kubelet emits only a limited number of events per pod.
+// How long the gate blocks before it fails once with a sentence: at first
+// gateFirst, then twice the time that the container has waited, and at most
+// gateFor. The kubelet emits only a limited number of events per pod. The first
+// failure comes soon, before other containers have used them up, and later ones
+// are rare.
 const (
 	gateFirst = 2 * time.Second
 	gateFor   = 30 * time.Second

@@ -12,14 +12,14 @@ import (
 const retry = 20 * time.Millisecond
 
 // Gate blocks until the command of the container whose record is in dir has
-// started, and returns the time of the start. It blocks for at most most, or
-// first if the wrapper is younger than that or does not run; with most = 0, it
-// blocks indefinitely. The error is then the sentence to show: what the
-// container waits for, and for how long.
+// started, and returns the time of the start. It blocks for a limited time, of
+// which first and most are the bounds; with most = 0, it blocks indefinitely. The
+// error is then the sentence to show: what the container waits for, and for how
+// long.
 func Gate(dir string, first, most time.Duration) (time.Time, error) {
 	path := filepath.Join(dir, name)
-	if p, err := Read(dir); most > 0 && (err != nil || !p.lives() || p.Since.Age() < first) {
-		most = first
+	if most > 0 {
+		most = min(most, max(first, 2*waited(dir)))
 	}
 	var over <-chan time.Time
 	if most > 0 {
@@ -40,6 +40,17 @@ func Gate(dir string, first, most time.Duration) (time.Time, error) {
 			return time.Time{}, sentence(dir)
 		}
 	}
+}
+
+// waited returns how long the living incarnation has been in its present phase,
+// or 0 if none lives. A call that blocks for twice that time fails soon after the
+// container's start, whenever the kubelet calls first, and rarely later.
+func waited(dir string) time.Duration {
+	p, err := Read(dir)
+	if err != nil || !p.lives() {
+		return 0
+	}
+	return p.Since.Age()
 }
 
 // attempt blocks in the kernel until the present record's waiting lock is free,
