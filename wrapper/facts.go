@@ -20,7 +20,7 @@ const KilledCode = 137
 // source.
 type knowledge struct {
 	spec    spec.Spec
-	records record.Snapshot    // of wrapped containers
+	records record.Snapshot    // of those that Recorded returns
 	status  podstatus.Snapshot // nil: the API server has not reported anything
 	late    bool               // wrapped containers without a record will not get one
 	mute    bool               // the pod's status cannot be read at all
@@ -37,7 +37,7 @@ func (k knowledge) wrapped(name string) bool { return slices.Contains(k.spec.Wra
 // facts returns the facts about each container that the spec names.
 func (k knowledge) facts() lifecycle.Facts {
 	f := lifecycle.Facts{}
-	for _, name := range k.names() {
+	for _, name := range named(k.spec) {
 		one := k.fact(name)
 		if slices.Contains(k.spec.RestartWith, name) {
 			one.Ends = k.ends(name)
@@ -67,21 +67,26 @@ func (k knowledge) ends(name string) lifecycle.Ends {
 	}
 }
 
-// names returns the containers that the spec names.
-func (k knowledge) names() []string {
-	names := slices.Concat(k.spec.HoldFor, k.spec.RestartWith)
-	for _, d := range slices.Concat(k.spec.StartDeps, k.spec.StopDeps) {
+// named returns the other containers that a spec names.
+func named(s spec.Spec) []string {
+	names := slices.Concat(s.HoldFor, s.RestartWith)
+	for _, d := range slices.Concat(s.StartDeps, s.StopDeps) {
 		names = append(names, d.Container)
 	}
-	for _, delegation := range k.spec.Delegated {
+	for _, delegation := range s.Delegated {
 		for _, d := range delegation.StopDeps {
-			if d.Container != k.spec.Container {
+			if d.Container != s.Container {
 				names = append(names, d.Container)
 			}
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// Recorded returns the containers whose records a run with this spec reads.
+func Recorded(s spec.Spec) []string {
+	return slices.DeleteFunc(named(s), func(name string) bool { return !slices.Contains(s.Wrapped, name) })
 }
 
 func (k knowledge) fact(name string) lifecycle.Fact {

@@ -11,7 +11,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Records reads the records of Spec.Wrapped. Package record implements it;
+// Records reads the records of the containers that Recorded returns. Package record implements it;
 // tests use a script.
 type Records interface {
 	// Now returns their current content.
@@ -50,6 +50,7 @@ type sources struct {
 	tombstones Tombstones   // nil: there is no other system
 
 	know     knowledge
+	wrapped  bool // there are records to read
 	recorded chan record.Snapshot
 	reported chan podstatus.Snapshot
 	carved   chan lifecycle.Facts // from tombstones
@@ -66,12 +67,12 @@ type sources struct {
 func newSources(ctx context.Context, c Config, network spec.Network) *sources {
 	s := &sources{
 		ctx: ctx, records: c.Records, status: c.Status, network: network, tombstones: c.Tombstones,
-		know:     knowledge{spec: c.Spec},
+		know:     knowledge{spec: c.Spec}, wrapped: len(Recorded(c.Spec)) > 0,
 		recorded: make(chan record.Snapshot), reported: make(chan podstatus.Snapshot),
 		carved: make(chan lifecycle.Facts), learned: make(chan func(*knowledge)),
 		log: c.Log, asking: map[string]context.CancelFunc{},
 	}
-	if len(c.Spec.Wrapped)+len(c.Spec.ReadyEndpoints) > 0 {
+	if s.wrapped || len(c.Spec.ReadyEndpoints) > 0 {
 		time.AfterFunc(recordGrace, func() { s.learn(func(k *knowledge) { k.late = true }) })
 	}
 	if s.tombstones != nil {
@@ -91,7 +92,7 @@ func (s *sources) learn(apply func(*knowledge)) {
 
 // now reads the sources that answer without waiting, and returns all facts.
 func (s *sources) now() lifecycle.Facts {
-	if len(s.know.spec.Wrapped) > 0 {
+	if s.wrapped {
 		s.know.records = s.records.Now()
 	}
 	if s.tombstones != nil {
@@ -109,7 +110,7 @@ func (s *sources) stale() bool { return s.closeRecords != nil && !s.urgent }
 // whether the watch of the pod's status ended.
 func (s *sources) need(names []string, urgent, waits bool) (closed bool) {
 	s.askEndpoints(names, waits)
-	s.watchRecords(len(names) > 0 && len(s.know.spec.Wrapped) > 0, urgent)
+	s.watchRecords(len(names) > 0 && s.wrapped, urgent)
 	return s.watchStatus(s.know.needsStatus(names))
 }
 

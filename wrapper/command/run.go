@@ -110,22 +110,9 @@ func (c command) complete(config *wrapper.Config, argv []string, out *logWriter)
 	config.Kernel = kernel{argv, c.childEnviron(config.Spec), notices, process.LeaveDir(), c.networkPath(), out}
 	config.Files = func() ([]envfile.Variable, error) { return envfile.Read(config.Spec.EnvFiles, reserved(config.Spec)) }
 	config.Handlers = c.handlers()
-	config.Records = records{c.peersDir, config.Spec.Wrapped, log}
+	config.Records = record.Peers{Dir: c.peersDir, Names: wrapper.Recorded(config.Spec), Run: config.Record.Run(), Log: log}
 	config.Status, err = c.statusSource(*config)
 	return err
-}
-
-// records reads the records of the named containers in dir.
-type records struct {
-	dir   string
-	names []string
-	log   *slog.Logger
-}
-
-func (r records) Now() record.Snapshot { return record.Look(r.dir, r.names) }
-
-func (r records) Watch(ctx context.Context, urgent bool, out chan<- record.Snapshot) {
-	record.Watch(ctx, r.dir, r.names, urgent, r.log, out)
 }
 
 // statusSource returns the function that watches the pod through the API

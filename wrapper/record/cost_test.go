@@ -25,7 +25,7 @@ func watchInTurn(dir string) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Watch(ctx, dir, peers(), turn%2 == 0, slog.New(slog.DiscardHandler), out)
+			Peers{Dir: dir, Names: peers(), Log: slog.New(slog.DiscardHandler)}.Watch(ctx, turn%2 == 0, out)
 		}()
 		for s := range out {
 			if len(s) == manyPeers {
@@ -174,7 +174,7 @@ func TestADeathIsNoticedWithoutARescan(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			f := &follower{out: make(chan Snapshot)}
-			w := newWatcher(dir, []string{"peer"}, true, slog.New(slog.NewTextHandler(f, nil)))
+			w := newWatcher(Peers{Dir: dir, Names: []string{"peer"}, Log: slog.New(slog.NewTextHandler(f, nil))}, true)
 			w.rescan = time.Hour
 			end := begin(t, place(t, dir, "peer"))
 			go w.run(t.Context(), f.out)
@@ -192,7 +192,7 @@ func TestARecordIsLookedAtAgainWhileItsHolderEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWatcher(dir, []string{"peer"}, true, slog.New(slog.DiscardHandler))
+	w := newWatcher(onlyPeer(dir), true)
 	w.follow(change{names: map[string]bool{"peer": true}}) // its holder has not released the lock
 	if !w.now["peer"].Alive || len(w.doubts) != 1 {
 		t.Fatalf("have %+v, doubts %v", w.now, w.doubts)

@@ -54,10 +54,16 @@ func (p onePod) kill(r *Record) {
 // knows checks which containers have a record.
 func (p onePod) knows(want ...string) {
 	p.Helper()
-	names := []string{"migrate", "main", "proxy"}
+	p.reads(Peers{Names: []string{"migrate", "main", "proxy"}}, want...)
+}
+
+// reads checks which records a reader finds.
+func (p onePod) reads(reader Peers, want ...string) {
+	p.Helper()
+	reader.Dir, reader.Log = p.dir, slog.New(slog.DiscardHandler)
 	out := make(chan Snapshot)
-	go Watch(p.Context(), p.dir, names, true, slog.New(slog.DiscardHandler), out)
-	for _, s := range []Snapshot{Look(p.dir, names), <-out} {
+	go reader.Watch(p.Context(), true, out)
+	for _, s := range []Snapshot{reader.Now(), <-out} {
 		if len(s) != len(want) {
 			p.Errorf("known: %+v, want %v", s, want)
 		}
@@ -94,6 +100,13 @@ func TestA10RecordsFromBeforeAllContainersWereRestartedCountAsNone(t *testing.T)
 		p.knows("proxy", "main")
 		p.exit(p.begin("migrate", never), 0)
 		p.knows("proxy", "main", "migrate")
+	})
+	t.Run("a reader that needs only a record from before", func(t *testing.T) {
+		p, main, proxy := begin(t)
+		p.exit(main, 42)
+		p.kill(proxy)
+		p.reads(Peers{Names: []string{"migrate"}, Run: proxy.Run()}, "migrate")
+		p.reads(Peers{Names: []string{"migrate"}, Run: p.begin("proxy", never).Run()})
 	})
 	t.Run("the container itself is the first to start again", func(t *testing.T) {
 		p, main, proxy := begin(t)

@@ -57,7 +57,7 @@ func TestARecordOfAnEarlierSandboxCountsAsNone(t *testing.T) {
 	if _, err := Read(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("read: %v, want os.ErrNotExist", err)
 	}
-	if found := Look(filepath.Dir(dir), []string{filepath.Base(dir)}); len(found) > 0 {
+	if found := (Peers{Dir: filepath.Dir(dir), Names: []string{filepath.Base(dir)}}).Now(); len(found) > 0 {
 		t.Errorf("found %+v, want nothing", found)
 	}
 	r, err := create(dir, false)

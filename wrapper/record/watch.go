@@ -31,29 +31,36 @@ const (
 	quiet = time.Minute
 )
 
-// Watch sends a Snapshot of the named containers' records immediately and after
-// each change, until ctx ends. The records are in subdirectories of dir with
-// these names. If urgent, Watch uses inotify, which also reports that a wrapper
-// was killed. Otherwise it uses no inotify instance, which is a scarce resource
-// of a node, and detects a change when it reads the records again: after 5 s at
-// first, and after 10 minutes if they have not changed for a long time. It logs
-// invalid records and otherwise ignores them. It needs no thread of its own,
-// regardless of the number of records.
-//
-// out must not have a buffer. A Snapshot belongs to its reader.
-func Watch(ctx context.Context, dir string, names []string, urgent bool, log *slog.Logger, out chan<- Snapshot) {
-	newWatcher(dir, names, urgent, log).run(ctx, out)
+// Peers are the containers whose records are read.
+type Peers struct {
+	Dir   string   // contains a subdirectory of each container
+	Names []string // of the containers
+	Run   int      // the run of the reader's own container; 0: not known
+	Log   *slog.Logger
 }
 
-// Look returns a Snapshot of the present records of the named containers.
-func Look(dir string, names []string) Snapshot {
-	s := Snapshot{}
-	for _, name := range names {
-		if p, err := Read(filepath.Join(dir, name)); err == nil {
-			s[name] = p
+// Now returns the present records.
+func (p Peers) Now() Snapshot {
+	s, run := Snapshot{}, p.Run
+	for _, name := range p.Names {
+		if peer, err := Read(filepath.Join(p.Dir, name)); err == nil {
+			s[name], run = peer, max(run, peer.Run)
 		}
 	}
-	return s.of(latest(records(dir)))
+	return s.of(run)
+}
+
+// Watch sends a Snapshot immediately and after each change, until ctx ends. If
+// urgent, Watch uses inotify, which also reports that a wrapper was killed.
+// Otherwise it uses no inotify instance, which is a scarce resource of a node,
+// and detects a change when it reads the records again: after 5 s at first, and
+// after 10 minutes if they have not changed for a long time. It logs invalid
+// records and otherwise ignores them. It needs no thread of its own, regardless
+// of the number of records.
+//
+// out must not have a buffer. A Snapshot belongs to its reader.
+func (p Peers) Watch(ctx context.Context, urgent bool, out chan<- Snapshot) {
+	newWatcher(p, urgent).run(ctx, out)
 }
 
 // of returns a copy without the records that are obsolete in a run.
@@ -65,23 +72,21 @@ func (s Snapshot) of(run int) Snapshot {
 
 // watcher is the state of one Watch.
 type watcher struct {
-	dir    string
-	names  []string
-	urgent bool
-	log    *slog.Logger
-	rescan time.Duration
-	notify func(ctx context.Context, dir string, names []string) (<-chan change, error)
-	now    Snapshot             // as last read
-	latest int                  // the latest run seen
-	told   map[string]time.Time // container → when a problem with its record was last logged
-	doubts map[string]doubt     // containers whose wrapper may be dead
-	pause  time.Duration        // until the records are read again
-	pace   pace
+	Peers
+	urgent  bool
+	rescan  time.Duration
+	notify  func(ctx context.Context, dir string, names []string) (<-chan change, error)
+	now     Snapshot             // as last read
+	changed bool                 // since a Snapshot was last made
+	told    map[string]time.Time // container → when a problem with its record was last logged
+	doubts  map[string]doubt     // containers whose wrapper may be dead
+	pause   time.Duration        // until the records are read again
+	pace    pace
 }
 
-func newWatcher(dir string, names []string, urgent bool, log *slog.Logger) *watcher {
+func newWatcher(p Peers, urgent bool) *watcher {
 	return &watcher{
-		dir: dir, names: names, urgent: urgent, log: log, rescan: rescan, notify: notify,
+		Peers: p, urgent: urgent, rescan: rescan, notify: notify, changed: true,
 		now: Snapshot{}, told: map[string]time.Time{}, doubts: map[string]doubt{},
 	}
 }
@@ -95,18 +100,20 @@ func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 		w.pause = pause
 		tick.Reset(pause)
 	}
-	w.latest = latest(records(w.dir)) // including that of the watcher's own container
-	w.look(w.names...)
-	var sent Snapshot
+	w.look(w.Names...)
+	var sent, next Snapshot
+	var offer chan<- Snapshot
 	for polls := 0; ; {
-		next, offer := w.now.of(w.latest), out
-		if sent != nil && reflect.DeepEqual(next, sent) {
-			offer = nil
+		if w.changed {
+			w.changed, next, offer = false, w.now.of(w.Run), out
+			if sent != nil && reflect.DeepEqual(next, sent) {
+				offer = nil
+			}
 		}
 		var began time.Time
 		select {
 		case offer <- next:
-			sent = next
+			sent, offer = next, nil
 			again(every)
 			continue
 		case c := <-changes:
@@ -123,7 +130,7 @@ func (w *watcher) run(ctx context.Context, out chan<- Snapshot) {
 			w.resolve(began)
 		case <-tick.C:
 			began = time.Now()
-			w.look(w.names...)
+			w.look(w.Names...)
 			if every == w.rescan {
 				again(min(2*w.pause, longestRescan))
 				break
@@ -144,7 +151,7 @@ func (w *watcher) changes(ctx context.Context) (<-chan change, time.Duration) {
 	if !w.urgent {
 		return nil, w.rescan
 	}
-	c, err := w.notify(ctx, w.dir, w.names)
+	c, err := w.notify(ctx, w.Dir, w.Names)
 	if err != nil {
 		return nil, w.polls(err)
 	}
@@ -153,14 +160,14 @@ func (w *watcher) changes(ctx context.Context) (<-chan change, time.Duration) {
 
 // polls returns the interval of reads if changes are not reported.
 func (w *watcher) polls(why error) time.Duration {
-	w.log.Info("records are read every "+poll.String(), "error", why)
+	w.Log.Info("records are read every "+poll.String(), "error", why)
 	return poll
 }
 
 // follow reads the records that may have changed.
 func (w *watcher) follow(c change) {
 	if c.all {
-		w.look(w.names...)
+		w.look(w.Names...)
 	}
 	for name, closed := range c.names {
 		w.look(name)
@@ -219,15 +226,18 @@ func (w *watcher) resolve(now time.Time) {
 // previous content stays valid.
 func (w *watcher) look(names ...string) {
 	for _, container := range names {
-		p, err := readNoted(filepath.Join(w.dir, container))
+		p, err := readNoted(filepath.Join(w.Dir, container))
 		w.tell(container, err)
+		before, known := w.now[container]
 		switch {
+		case err != nil && (p.Alive || !known), err == nil && known && reflect.DeepEqual(p, before):
+			continue
 		case err == nil:
-			w.now[container] = p
-			w.latest = max(w.latest, p.Run)
-		case !p.Alive:
+			w.now[container], w.Run = p, max(w.Run, p.Run)
+		default:
 			delete(w.now, container)
 		}
+		w.changed = true
 	}
 }
 
@@ -237,7 +247,7 @@ func (w *watcher) tell(name string, err error) {
 		return
 	}
 	w.told[name] = time.Now()
-	w.log.Error("record not understood", "container", name, "error", err)
+	w.Log.Error("record not understood", "container", name, "error", err)
 }
 
 // pace limits how often an action is performed on behalf of other containers:

@@ -42,8 +42,13 @@ func (f *follower) log() string {
 func follow(t *testing.T, dir string, names ...string) *follower {
 	t.Helper()
 	f := &follower{out: make(chan Snapshot)}
-	go Watch(t.Context(), dir, names, true, slog.New(slog.NewTextHandler(f, nil)), f.out)
+	go Peers{Dir: dir, Names: names, Log: slog.New(slog.NewTextHandler(f, nil))}.Watch(t.Context(), true, f.out)
 	return f
+}
+
+// onlyPeer returns one container whose records are in dir, without a log.
+func onlyPeer(dir string) Peers {
+	return Peers{Dir: dir, Names: []string{"peer"}, Log: slog.New(slog.DiscardHandler)}
 }
 
 // until receives snapshots until one meets the condition.
@@ -202,7 +207,7 @@ func TestWatchIsSeldomWhereNothingChanges(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				out, ended, changes := make(chan Snapshot), make(chan struct{}), make(chan change)
-				w := newWatcher(dir, []string{"peer"}, true, slog.New(slog.DiscardHandler))
+				w := newWatcher(onlyPeer(dir), true)
 				w.notify = func(context.Context, string, []string) (<-chan change, error) { return changes, nil }
 				go func() {
 					defer close(ended)
@@ -230,7 +235,7 @@ func TestWatchRestsWhereNobodyTakesWhatItSends(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w := newWatcher(dir, []string{"peer"}, false, slog.New(slog.DiscardHandler))
+		w := newWatcher(onlyPeer(dir), false)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -609,7 +614,7 @@ func BenchmarkExit(b *testing.B) {
 	out := make(chan Snapshot)
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	go Watch(ctx, dir, []string{"peer"}, true, slog.New(slog.DiscardHandler), out)
+	go onlyPeer(dir).Watch(ctx, true, out)
 	<-out
 	for b.Loop() {
 		b.StopTimer()
