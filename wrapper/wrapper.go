@@ -92,8 +92,8 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// settled is how long after the start, or after the end of a watch, the wrapper
-// becomes idle.
+// settled is how long after the last change of its container, of the facts, or of
+// what it watches, the wrapper frees memory.
 const settled = time.Second
 
 // Run runs the command until it ends. It returns the exit code to report and,
@@ -110,6 +110,8 @@ func Run(c Config) (code int, message string) {
 		timers:  map[lifecycle.Timer]*time.Timer{},
 		calls:   make(chan func()),
 	}
+	l.rest = time.AfterFunc(settled, process.FreeMemory)
+	defer l.rest.Stop()
 	l.sources = newSources(ctx, c, l.network)
 	l.sources.ask = func(ctx context.Context, endpoint string) error { return l.Handlers.Ask(ctx, endpoint, l.runner()) }
 	l.handle(lifecycle.Begin{Facts: l.sources.now()})
@@ -117,7 +119,6 @@ func Run(c Config) (code int, message string) {
 	if c.CatchAll != nil {
 		go c.CatchAll()
 	}
-	l.freeMemory()
 	for l.machine.State() != lifecycle.Done {
 		l.next()
 		l.settle()
@@ -166,6 +167,7 @@ type loop struct {
 	variables []envfile.Variable // read from files; kept until the command's start
 
 	timers map[lifecycle.Timer]*time.Timer
+	rest   *time.Timer // frees memory
 	calls  chan func() // functions that other goroutines want the loop to run
 
 	written   record.State // by the last update of the record
@@ -188,18 +190,24 @@ func (l *loop) next() {
 	case s := <-l.Signals:
 		l.signal(s)
 	case know.records = <-l.sources.recorded:
-		l.handle(know.facts())
+		l.learn()
 	case know.status = <-l.sources.reported:
 		l.learnStopSignal()
-		l.handle(know.facts())
+		l.learn()
 	case know.other = <-l.sources.carved:
-		l.handle(know.facts())
+		l.learn()
 	case apply := <-l.sources.learned:
 		apply(know)
-		l.handle(know.facts())
+		l.learn()
 	case call := <-l.calls:
 		call()
 	}
+}
+
+// learn passes the facts to the machine after a source has changed them.
+func (l *loop) learn() {
+	l.handle(l.sources.know.facts())
+	l.rest.Reset(settled)
 }
 
 // learnStopSignal takes the stop signal of this container from the pod's status
@@ -266,13 +274,8 @@ func (l *loop) act(e lifecycle.Event) {
 func (l *loop) settle() {
 	l.tell()
 	if l.sources.need(l.machine.Needs(), l.machine.Urgent(), l.machine.State() == lifecycle.Waiting) {
-		l.freeMemory()
+		l.rest.Reset(settled)
 	}
-}
-
-// freeMemory returns unused memory to the system, shortly afterwards.
-func (l *loop) freeMemory() {
-	time.AfterFunc(settled, process.FreeMemory)
 }
 
 // rewrite is how long after a failure the wrapper writes the record again.
@@ -293,6 +296,7 @@ func (l *loop) tell() {
 		return
 	}
 	l.written = s
+	l.rest.Reset(settled)
 }
 
 // state returns the content of the record.

@@ -5,16 +5,19 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// FreeMemory releases the memory of this process's own program. The memory
-// belongs to the page cache, so it is cheap to load again: the part that is
-// needed while waiting returns within microseconds, and the part that only the
-// start needed stays released. If this is not possible, nothing is lost.
+// FreeMemory releases unused memory of the heap, and the memory of this
+// process's own program. The latter belongs to the page cache, so it is cheap to
+// load again: the part that is needed while waiting returns within microseconds,
+// and the part that only the start needed stays released. If this is not
+// possible, nothing is lost.
 func FreeMemory() {
+	debug.FreeOSMemory()
 	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
