@@ -97,9 +97,7 @@ type Config struct {
 const settled = time.Second
 
 // Run runs the command until it ends. It returns the exit code to report and,
-// if the wrapper rather than the command decided the exit, the reason. Its
-// goroutine must be locked to a thread that lives as long as the program,
-// because the command is killed when that thread ends.
+// if the wrapper rather than the command decided the exit, the reason.
 func Run(c Config) (code int, message string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

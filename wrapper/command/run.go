@@ -39,7 +39,6 @@ func (c command) run(argv []string) int {
 // the configuration.
 func (c command) supervise(config wrapper.Config, argv []string, heard process.Heard) int {
 	s := config.Spec
-	runtime.LockOSThread() // the command is killed when the thread that started it ends
 	if s.RequestSignal != 0 {
 		heard.Also(s.RequestSignal)
 	}

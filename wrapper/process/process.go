@@ -1,10 +1,9 @@
 // Package process is the wrapper's adapter to the kernel: it receives signals,
 // starts commands, signals them and reaps all processes that end.
 //
-// It has no state of its own, and no goroutines other than those of an Output
-// or a Dialog. A single goroutine, the wrapper's event loop, makes every call.
-// That goroutine must be locked to its thread (runtime.LockOSThread) until the
-// program ends, see Start.
+// It has no goroutines other than those of an Output or a Dialog, and the one
+// that starts processes. A single goroutine, the wrapper's event loop, makes
+// every call.
 //
 // Nothing else in the program may wait for a process: Reap takes every exit, so
 // os/exec and os.Process would lose theirs.
@@ -13,6 +12,8 @@ package process
 import (
 	"errors"
 	"os"
+	"runtime"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -52,12 +53,8 @@ const busyLimit = 64 * time.Millisecond
 // It blocks until the command's exec, and up to 127 ms longer if the file is
 // open for writing (ETXTBSY, https://go.dev/issue/22315).
 //
-// The kernel kills the command with SIGKILL when the thread that called Start
-// ends, even if the process lives on (PR_SET_PDEATHSIG,
-// https://go.dev/issue/27505). Go ends a thread when a goroutine that is locked
-// to it ends. If the caller is locked to its thread and lives as long as the
-// program, this happens only in the intended case: the wrapper dies and its PID
-// namespace survives it.
+// The kernel kills the command with SIGKILL when this process ends, even if its
+// PID namespace survives it.
 func Start(c Command) (*Child, error) {
 	if len(c.Argv) == 0 || c.Argv[0] == "" {
 		return nil, emptyCommand()
@@ -80,11 +77,39 @@ func Start(c Command) (*Child, error) {
 		attr.Files = []uintptr{null.Fd(), out, out}
 	}
 	var pid int
-	err = unlessBusy(func() (err error) { pid, err = syscall.ForkExec(path, c.Argv, attr); return })
+	err = unlessBusy(func() (err error) {
+		onParent(func() { pid, err = syscall.ForkExec(path, c.Argv, attr) })
+		return err
+	})
 	if err != nil {
 		return nil, startError(c, path, err)
 	}
 	return &Child{PID: pid}, nil
+}
+
+// parent returns the channel to the goroutine that starts all processes. The
+// kernel kills a process when the thread that started it ends, even if the other
+// threads live on (PR_SET_PDEATHSIG, https://go.dev/issue/27505), and Go may end
+// any thread. This goroutine is locked to its thread, and neither ever ends.
+var parent = sync.OnceValue(func() chan<- func() {
+	requests := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for do := range requests {
+			do()
+		}
+	}()
+	return requests
+})
+
+// onParent calls do on the thread that starts all processes.
+func onParent(do func()) {
+	done := make(chan struct{})
+	parent() <- func() {
+		do()
+		close(done)
+	}
+	<-done
 }
 
 // unlessBusy performs an action on an executable file, and repeats it while the

@@ -61,7 +61,6 @@ func supervise(argv []string) int {
 	heard.Common()
 	heard.Rest()
 	signals, children := heard.Signals, heard.Children
-	runtime.LockOSThread()
 	if os.Getenv(bareEnv) == "" {
 		if err := Subreaper(); err != nil {
 			return complain(err)

@@ -2,7 +2,6 @@ package process
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"syscall"
 )
@@ -33,8 +32,6 @@ func Converse(ctx context.Context, c Command, line func([]byte) error) (int, err
 
 // run starts a command, calls attend, and waits for the command's end.
 func run(ctx context.Context, c Command, attend func(kill func())) (int, error) {
-	runtime.LockOSThread() // see Start
-	defer runtime.UnlockOSThread()
 	child, err := Start(c)
 	if err != nil {
 		return 0, err

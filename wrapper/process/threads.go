@@ -7,14 +7,16 @@ import (
 
 // processors is how many threads of this process may run Go code at the same
 // time. By default that is the number of processors of the node, or of the
-// container's CPU limit, which may change.
-const processors = 2
+// container's CPU limit, which may change. With more than one, Go wakes a thread
+// for each goroutine that becomes ready, which takes longer than the goroutine's
+// work.
+const processors = 1
 
 // spareThreads is how many threads Reserve creates in addition to those in use:
-// one per processor, one that waits in the network poller, and the rest for
-// blocking system calls, such as writes to standard error without a reader, and
-// file access.
-const spareThreads = 6
+// one per processor, one that starts processes, one that waits in the network
+// poller, and the rest for blocking system calls, such as writes to standard
+// error without a reader, and file access.
+const spareThreads = 5
 
 // Reserve creates the threads that this process will need. If no thread can be
 // created, for example at the PID limit of a container or pod, the Go runtime
