@@ -67,7 +67,7 @@ type sources struct {
 func newSources(ctx context.Context, c Config, network spec.Network) *sources {
 	s := &sources{
 		ctx: ctx, records: c.Records, status: c.Status, network: network, tombstones: c.Tombstones,
-		know:     knowledge{spec: c.Spec}, wrapped: len(Recorded(c.Spec)) > 0,
+		know: knowledge{spec: c.Spec}, wrapped: len(Recorded(c.Spec)) > 0,
 		recorded: make(chan record.Snapshot), reported: make(chan podstatus.Snapshot),
 		carved: make(chan lifecycle.Facts), learned: make(chan func(*knowledge)),
 		log: c.Log, asking: map[string]context.CancelFunc{},

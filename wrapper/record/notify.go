@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,8 +104,8 @@ func (n notifier) read(ctx context.Context, f *os.File, out chan change) {
 	}
 }
 
-// changed returns the change that events (inotify(7)) describe. It ignores
-// events of a draft, which is not in its place yet.
+// changed returns the change that events (inotify(7)) describe. It ignores files
+// that are not in their place yet: a reader would find the previous record.
 func (n notifier) changed(events []byte) change {
 	c := change{names: map[string]bool{}}
 	for len(events) >= unix.SizeofInotifyEvent {
@@ -112,14 +113,16 @@ func (n notifier) changed(events []byte) change {
 		mask := binary.NativeEndian.Uint32(events[4:])
 		length := int(binary.NativeEndian.Uint32(events[12:])) // of the name, padded
 		end := min(unix.SizeofInotifyEvent+length, len(events))
-		file := events[unix.SizeofInotifyEvent:end]
+		file := string(bytes.TrimRight(events[unix.SizeofInotifyEvent:end], "\x00"))
 		events = events[end:]
-		name, known := n.watched[wd]
+		dir, known := n.watched[wd]
 		switch {
 		case !known || mask&unix.IN_IGNORED != 0: // dir itself, a removed directory, or an overflow
 			c.all = true
-		case !bytes.HasPrefix(file, []byte(draft)):
-			c.names[name] = c.names[name] || mask&unix.IN_CLOSE_WRITE != 0
+		case mask&unix.IN_CLOSE_WRITE != 0 && file != draft: // perhaps of a record that has been replaced
+			c.names[dir] = true
+		case file == name || strings.HasPrefix(file, stopping):
+			c.names[dir] = c.names[dir] // present
 		}
 	}
 	return c

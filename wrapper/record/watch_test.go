@@ -3,9 +3,11 @@ package record
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -290,6 +292,43 @@ func TestWatchOutlivesWhatAHostileContainerPutsInItsPlace(t *testing.T) {
 				t.Errorf("log, want one line about it: %s", f.log())
 			}
 		})
+	}
+}
+
+func TestOnlyAFileInItsPlaceIsAChange(t *testing.T) {
+	n := notifier{watched: map[int]string{1: "peer"}}
+	event := func(mask uint32, file string) []byte {
+		name := make([]byte, (len(file)/16+1)*16)
+		copy(name, file)
+		e := unix.InotifyEvent{Wd: 1, Mask: mask, Len: uint32(len(name))}
+		head, err := binary.Append(nil, binary.NativeEndian, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(head, name...)
+	}
+	for _, tt := range []struct {
+		mask uint32
+		file string
+		want map[string]bool
+	}{
+		{unix.IN_MODIFY, "#29511", nil}, // a file without a name
+		{unix.IN_CREATE, draft, nil},
+		{unix.IN_CLOSE_WRITE, draft, nil},
+		{unix.IN_MOVED_TO, name, map[string]bool{"peer": false}},
+		{unix.IN_MODIFY, name, map[string]bool{"peer": false}},
+		{unix.IN_DELETE, name, map[string]bool{"peer": false}},
+		{unix.IN_CREATE, stopping + "7", map[string]bool{"peer": false}},
+		{unix.IN_CLOSE_WRITE, name, map[string]bool{"peer": true}},
+		{unix.IN_CLOSE_WRITE, "#29511", map[string]bool{"peer": true}},
+	} {
+		if c := n.changed(event(tt.mask, tt.file)); c.all || !maps.Equal(c.names, tt.want) {
+			t.Errorf("mask %#x, %q: have %+v, want %v", tt.mask, tt.file, c, tt.want)
+		}
+	}
+	both := append(event(unix.IN_CLOSE_WRITE, name), event(unix.IN_MOVED_TO, name)...)
+	if c := n.changed(both); !c.names["peer"] {
+		t.Errorf("have %+v, want a close", c)
 	}
 }
 

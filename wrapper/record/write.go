@@ -90,14 +90,27 @@ func (r *Record) unnamed() (*os.File, error) {
 func (r *Record) name(f *os.File) error {
 	path := filepath.Join(r.dir, draft)
 	if info, err := f.Stat(); err == nil && linked(info) {
-		return os.Rename(path, filepath.Join(r.dir, name))
+		return rename(path, filepath.Join(r.dir, name))
 	}
-	_ = os.Remove(path) // left by a wrapper that was killed at this point
 	from := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
-	if err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW); err != nil {
+	link := func() error { return unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW) }
+	err := link()
+	if errors.Is(err, unix.EEXIST) { // left by a wrapper that was killed at this point
+		_ = os.Remove(path) // the link reports the reason if it remains
+		err = link()
+	}
+	if err != nil {
 		return &os.LinkError{Op: "link", Old: from, New: path, Err: err}
 	}
-	return os.Rename(path, filepath.Join(r.dir, name))
+	return rename(path, filepath.Join(r.dir, name))
+}
+
+// rename renames a file. Unlike os.Rename, it does not look at the target first.
+func rename(from, to string) error {
+	if err := unix.Rename(from, to); err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
 }
 
 // linked reports whether a file has a name.
