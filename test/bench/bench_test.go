@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -44,16 +43,6 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(have, want) {
 			t.Errorf("%s lacks %q", have, want)
 		}
-	}
-}
-
-func TestTheSmallestProgramExits(t *testing.T) {
-	program, err := smallest(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := exec.Command(program).Run(); err != nil {
-		t.Error(err)
 	}
 }
 

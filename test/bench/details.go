@@ -36,7 +36,7 @@ func (b *bench) startTable() string {
 	t.WriteString(`
 ## The start in detail
 
-The programs ran in turn, each as PID 1 of its own PID namespace, with the smallest program as the command. "direct" is the smallest program alone. Page faults
+The programs ran in turn, each as PID 1 of its own PID namespace, with a program that only exits as the command. "direct" is this program alone. Page faults
 and context switches are medians, and include those of the command.
 
 ![The start of a container's command](../pictures/start-cost.svg)

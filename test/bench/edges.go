@@ -54,7 +54,7 @@ func (b *bench) stopOnce() (time.Duration, error) {
 	}
 	defer p.Close()
 	sidecar, err := p.Start(pod.Container{
-		Name: "sidecar", Command: []string{b.self, "part-until", strconv.Itoa(int(syscall.SIGTERM))},
+		Name: "sidecar", Command: []string{b.part, "until", strconv.Itoa(int(syscall.SIGTERM))},
 		Spec: specOf(func(s *spec.Spec) {
 			s.Container, s.Source, s.Wrapped = "sidecar", spec.SourceLocal, []string{"main"}
 			s.StopDeps = []spec.Dependency{{Container: "main", Condition: spec.Exited}}
@@ -64,7 +64,7 @@ func (b *bench) stopOnce() (time.Duration, error) {
 		return 0, err
 	}
 	main, err := p.Start(pod.Container{
-		Name: "main", Command: []string{b.self, "part-until", strconv.Itoa(int(syscall.SIGUSR1))},
+		Name: "main", Command: []string{b.part, "until", strconv.Itoa(int(syscall.SIGUSR1))},
 		Spec: specOf(func(s *spec.Spec) { s.Container, s.Source = "main", spec.SourceLocal }),
 	})
 	if err != nil {
@@ -120,7 +120,7 @@ func (b *bench) readyOnce() (time.Duration, error) {
 	}
 	late := 150*time.Millisecond + rand.N(100*time.Millisecond) // random, so that the runs are not synchronized with the probe
 	proxy, err := p.Start(pod.Container{
-		Name: "proxy", Command: []string{b.self, "part-listen", strconv.Itoa(port), late.String()}, Env: []string{spec.EnvPodIP + "=127.0.0.1"},
+		Name: "proxy", Command: []string{b.part, "listen", strconv.Itoa(port), strconv.FormatInt(late.Milliseconds(), 10)}, Env: []string{spec.EnvPodIP + "=127.0.0.1"},
 		Spec: specOf(func(s *spec.Spec) {
 			s.Container, s.Source = "proxy", spec.SourceLocal
 			s.ReadyProbes = []spec.Probe{{Handler: spec.Handler{TCP: &spec.TCPSocket{Port: port}}}}
@@ -130,7 +130,7 @@ func (b *bench) readyOnce() (time.Duration, error) {
 		return 0, err
 	}
 	main, err := p.Start(pod.Container{
-		Name: "main", Command: []string{b.self, "part-now"},
+		Name: "main", Command: []string{b.part, "now"},
 		Spec: specOf(func(s *spec.Spec) {
 			s.Container, s.Source, s.Wrapped = "main", spec.SourceLocal, []string{"proxy"}
 			s.StartDeps = []spec.Dependency{{Container: "proxy", Condition: spec.Ready}}

@@ -116,7 +116,7 @@ func (b *bench) chainOnce(n int) (time.Duration, error) {
 	running := make([]*pod.Running, n)
 	for i := n - 1; i >= 0; i-- {
 		running[i], err = p.Start(pod.Container{
-			Name: member(i), Command: []string{b.self, "part-now"},
+			Name: member(i), Command: []string{b.part, "now"},
 			Spec: specOf(func(s *spec.Spec) {
 				s.Container, s.Source, s.Wrapped = member(i), spec.SourceLocal, others(n, i)
 				if i > 0 {
@@ -165,7 +165,7 @@ func (b *bench) broadcastOnce(n int, look func(hub *pod.Running) error) (time.Du
 			}
 		}
 		running[i], err = p.Start(pod.Container{
-			Name: member(i), Command: []string{b.self, "part-until", strconv.Itoa(int(signal))},
+			Name: member(i), Command: []string{b.part, "until", strconv.Itoa(int(signal))},
 			Spec: specOf(func(s *spec.Spec) {
 				s.Container, s.Source, s.Wrapped, s.StopDeps, s.StopWhen = member(i), spec.SourceLocal, others(n, i), deps, spec.StopAll
 			}),

@@ -31,7 +31,8 @@ type bench struct {
 	dir     string // directory for the files of the run
 	binary  string // the koordinator binary
 	kubexit string // the kubexit binary, "" for none
-	self    string // this program, which also acts as the containers' commands
+	part    string // the program that acts as the containers' commands
+	self    string // this program, which also acts as the pods' watchers
 	scale   float64
 
 	starts  []*subject // programs that start has compared
@@ -110,9 +111,10 @@ func run() error {
 // prepare builds what is missing and checks the requirements.
 func (b *bench) prepare() error {
 	var errs []error
-	for _, name := range peers {
+	needed := append(slices.Clip(peers), "gcc")
+	for _, name := range needed {
 		if _, err := exec.LookPath(name); err != nil {
-			errs = append(errs, fmt.Errorf("%w: apt-get install -y --no-install-recommends %s", err, strings.Join(peers, " ")))
+			errs = append(errs, fmt.Errorf("%w: apt-get install -y --no-install-recommends %s", err, strings.Join(needed, " ")))
 		}
 	}
 	if os.Getuid() != 0 {
@@ -126,6 +128,9 @@ func (b *bench) prepare() error {
 		if b.binary, err = pod.Build(".", b.dir); err != nil {
 			return err
 		}
+	}
+	if b.part, err = buildPart(b.dir); err != nil {
+		return err
 	}
 	b.self, err = os.Executable()
 	return err

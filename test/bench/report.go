@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -33,6 +34,50 @@ func table(rows []row) string {
 	return b.String()
 }
 
+// definitions say what the rows of the table measure.
+var definitions = []struct {
+	row  string // part of the row's name
+	text string
+}{
+	{"another container exits", `* **another container exits → the command gets SIGTERM**: the time from a time stamp that one command takes before it exits, to a time stamp that the other container's command
+  takes when it receives SIGTERM.`},
+	{"another container can answer", `* **another container can answer its readiness probe → the command runs**: the time from the moment when the other container listens on the port of its readiness probe, to the moment when the
+  waiting container's command runs. The kubelet's ` + "`periodSeconds`" + ` has no effect on this time.`},
+	{"start", `* **start**: the time from immediately before the start of a program that only exits until it has been reaped, minus the same time without a wrapper. Every program is PID 1 of
+  its own PID namespace.`},
+	{"child exit", `* **child exit → wrapper exit**: the time from a time stamp that the command takes before it exits, until the wrapper has been reaped.`},
+	{"threads", `* **threads**: the number of threads of the wrapper. The wrapper creates all threads before the command starts, regardless of the number of dependencies. The reason: a Go program that cannot
+  create a thread crashes, and a running command can use up the process limit of the container.`},
+	{"wake-ups", `* **wake-ups**: the voluntary context switches of all threads of the wrapper.`},
+	{"resident", `* **resident**: VmRSS, with its part RssAnon in parentheses, from /proc. The other pages belong to the binary. The kernel can drop them,
+  and containers that use the same file share them.`},
+	{"kubectl koordinator", `* **kubectl koordinator**: the time from immediately before the start of the program, as users run it, until it has been reaped. For ` + "`lint`" + `, the manifests are a
+  thousand copies of the sample Job with different names, each in its own file.`},
+	{"admission in process", `* **admission in process**: the webhook's handler without a server, from the pod's JSON to the patch's JSON. The pod belongs to a Job and has a
+  database proxy, two annotations and two wrapped containers. Processor time is the time of the entire process, including garbage collection,
+  and does not depend on other processes on the machine. The Defaulter is the one of controller-runtime. Its input is the pod
+  that results from koordinator's patch, so that its cost consists of decoding, encoding and comparing.`},
+	{"admission over TLS", `* **admission over TLS**: the webhook's binary as its own process with ` + "`GOMAXPROCS=1`" + `, and 8 connections that stay
+  open, as with an API server. At the fixed rate, the response time runs from the moment when the request was due, and includes the time of the client,
+  which runs on the same machine. Processor time is the time that the kernel counts for the webhook's process.`},
+	{"images looked up", `* **images looked up**: a series of pods, each with a different image, whose commands come from a registry on the same machine. The series runs twice: "first" and "again".`},
+	{"pod created", `* **pod created → first process**: the time from immediately before the pod is created until its main container's command prints the first line, on a cluster with one
+  node. The clock has a resolution of hundredths of a second. The pod has a second container, which stops with the first.`},
+	{"liveness probe", `* **a liveness probe that is replaced**: the time that the node's processors are busy while ten containers are probed once a second for a minute,
+  minus the time for the same pod without probes, divided by the number of probes.`},
+}
+
+// defined returns the definitions of the rows.
+func defined(rows []row) string {
+	var b strings.Builder
+	for _, d := range definitions {
+		if slices.ContainsFunc(rows, func(r row) bool { return strings.Contains(r.what, d.row) }) {
+			b.WriteString(d.text + "\n")
+		}
+	}
+	return b.String()
+}
+
 // page returns the text of docs/explanation/performance.md.
 func (b *bench) page(rows []row) string {
 	return `# Performance
@@ -44,35 +89,9 @@ another run on a cluster, and the figure for the kubelet is its probe period. Th
 command-line tool, and the rows about admission, reviews and the webhook measure the webhook. All other rows measure the wrapper.
 
 ` + table(rows) + `
-The measurements are defined as follows:
+The measurements are defined as follows. The commands in the containers are small programs without a library, which take a few microseconds themselves.
 
-* **another container exits → the command gets SIGTERM**: the time from a time stamp that one command takes before it exits, to a time stamp that the other container's command
-  takes when it receives SIGTERM. Both commands are Go programs. Their own share of the time is a few tenths of a millisecond.
-* **another container can answer its readiness probe → the command runs**: the time from the moment when the other container listens on the port of its readiness probe, to the moment when the
-  waiting container's command runs. The kubelet's ` + "`periodSeconds`" + ` has no effect on this time.
-* **start**: the time from immediately before the start of the smallest program until it has been reaped, minus the same time without a wrapper. The smallest program is
-  a hand-made ELF file that only exits. Every program is PID 1 of its own PID namespace.
-* **child exit → wrapper exit**: the time from a time stamp that the command takes before it exits, until the wrapper has been reaped.
-* **threads**: the number of threads of the wrapper. The wrapper creates all threads before the command starts, regardless of the number of dependencies. The reason: a Go program that cannot
-  create a thread crashes, and a running command can use up the process limit of the container.
-* **wake-ups**: the voluntary context switches of all threads of the wrapper.
-* **resident**: VmRSS, with its part RssAnon in parentheses, from /proc. The other pages belong to the binary. The kernel can drop them,
-  and containers that use the same file share them.
-* **kubectl koordinator**: the time from immediately before the start of the program, as users run it, until it has been reaped. For ` + "`lint`" + `, the manifests are a
-  thousand copies of the sample Job with different names, each in its own file.
-* **admission in process**: the webhook's handler without a server, from the pod's JSON to the patch's JSON. The pod belongs to a Job and has a
-  database proxy, two annotations and two wrapped containers. Processor time is the time of the entire process, including garbage collection,
-  and does not depend on other processes on the machine. The Defaulter is the one of controller-runtime. Its input is the pod
-  that results from koordinator's patch, so that its cost consists of decoding, encoding and comparing.
-* **admission over TLS**: the webhook's binary as its own process with ` + "`GOMAXPROCS=1`" + `, and 8 connections that stay
-  open, as with an API server. At the fixed rate, the response time runs from the moment when the request was due, and includes the time of the client,
-  which runs on the same machine. Processor time is the time that the kernel counts for the webhook's process.
-* **images looked up**: a series of pods, each with a different image, whose commands come from a registry on the same machine. The series runs twice: "first" and "again".
-* **pod created → first process**, only if the run includes a cluster: the time from immediately before the pod is created until its main container's command prints the first line, on a cluster with one
-  node. The clock has a resolution of hundredths of a second. The pod has a second container, which stops with the first.
-* **a liveness probe that is replaced**, only if the run includes a cluster: the time that the node's processors are busy while ten containers are probed once a second for a minute,
-  minus the time for the same pod without probes, divided by the number of probes.
-` + b.startTable() + b.growthTable() + b.crowdTable() + b.fleetTable()
+` + defined(rows) + b.startTable() + b.growthTable() + b.crowdTable() + b.fleetTable()
 }
 
 // machine describes the properties of the machine that affect the figures most.

@@ -46,12 +46,8 @@ const (
 	ourselves = "koordinator"
 )
 
-// start measures the start of a command that does nothing: the smallest program.
+// start measures the start of a command that does nothing.
 func (b *bench) start() ([]row, error) {
-	program, err := smallest(b.dir)
-	if err != nil {
-		return nil, err
-	}
 	empty, err := emptyGo(b.dir)
 	if err != nil {
 		return nil, err
@@ -61,7 +57,7 @@ func (b *bench) start() ([]row, error) {
 		wrapped{direct, nil, nil},
 		wrapped{inPlace, []string{b.binary, "--"}, []string{spec.Env + `={"mode":"exec"}`}},
 	) {
-		by[w.name] = &subject{name: w.name, run: func() (cost, error) { return timed(append(slices.Clip(w.argv), program), w.env) }}
+		by[w.name] = &subject{name: w.name, run: func() (cost, error) { return timed(append(slices.Clip(w.argv), b.part), w.env) }}
 		b.starts = append(b.starts, by[w.name])
 	}
 	by[goFloor] = &subject{name: goFloor, run: func() (cost, error) { return timed([]string{empty}, nil) }}
@@ -158,7 +154,7 @@ func (b *bench) exitOnce(w wrapped) (cost, error) {
 		return cost{}, err
 	}
 	defer r.Close()
-	pid, err := launch(append(slices.Clip(w.argv), b.self, "part-exit"), w.env, out)
+	pid, err := launch(append(slices.Clip(w.argv), b.part, "exit"), w.env, out)
 	out.Close()
 	if err != nil {
 		return cost{}, err
