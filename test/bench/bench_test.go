@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,5 +66,13 @@ func TestPageHasWhatWasMeasured(t *testing.T) {
 		if svg := picture.SVG(); !strings.Contains(svg, "ms</text>") {
 			t.Errorf("%s has no figure: %s", name, svg)
 		}
+	}
+}
+
+func TestPhasesAreDifferences(t *testing.T) {
+	took := func(name string, n int) *subject { return &subject{name: name, series: series{time.Duration(n)}} }
+	b := bench{starts: []*subject{took(ourselves, 100), took("tini", 30), took(direct, 1), took(inPlace, 60), took(goFloor, 21)}}
+	if have, want := b.phases().times, []time.Duration{1, 20, 39, 40}; !slices.Equal(have, want) {
+		t.Errorf("have %v, want %v", have, want)
 	}
 }

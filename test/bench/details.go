@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,7 +38,8 @@ func (b *bench) startTable() string {
 ## The start in detail
 
 The programs ran in turn, each as PID 1 of its own PID namespace, with a program that only exits as the command. "direct" is this program alone. Page faults
-and context switches are medians, and include those of the command.
+and context switches are medians, and include those of the command. The second part of the picture shows the phases of a start under koordinator. The start of a Go program is the difference
+between an empty Go program and "direct", the next phase is the difference between exec mode and the empty Go program, and the last one is what koordinator takes in addition to exec mode.
 
 ![The start of a container's command](../pictures/start-cost.svg)
 
@@ -129,7 +131,7 @@ func (b *bench) charts() map[string]*picture.Picture {
 		for _, s := range b.starts {
 			group.add(s.name, s.median())
 		}
-		all["start-cost.svg"] = chart("The start of a container's command", group)
+		all["start-cost.svg"] = chart("The start of a container's command", group, b.phases())
 	}
 	if len(b.growths) > 0 {
 		chain, broadcast := bars{title: "A chain of containers, per container"}, bars{title: "From one container's exit until all others have SIGTERM"}
@@ -141,6 +143,28 @@ func (b *bench) charts() map[string]*picture.Picture {
 		all["growth.svg"] = chart("How the cost grows with the number of containers", chain, broadcast)
 	}
 	return all
+}
+
+// phases returns the parts of a start under koordinator. Each is the difference of two
+// programs, of which the second does everything that the first one does.
+func (b *bench) phases() bars {
+	group := bars{title: "The phases of a start under koordinator"}
+	var before time.Duration
+	for _, phase := range []struct{ name, program string }{
+		{"the command alone", direct},
+		{"start of a Go program", goFloor},
+		{"spec, search, exec", inPlace},
+		{"signals, threads, supervision", ourselves},
+	} {
+		i := slices.IndexFunc(b.starts, func(s *subject) bool { return s.name == phase.program })
+		if i < 0 {
+			continue
+		}
+		median := b.starts[i].median()
+		group.add(phase.name, max(0, median-before))
+		before = median
+	}
+	return group
 }
 
 // bars is a group of times to compare.
