@@ -1,6 +1,7 @@
 package image
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -70,7 +71,12 @@ func (e *Error) shown() string {
 }
 
 // Remedy returns what the author of the pod can do, as an imperative.
-func (e *Error) Remedy() string { return e.Kind.remedy() }
+func (e *Error) Remedy() string {
+	if errors.Is(e.err, errAddress) { // no setting allows it
+		return "Use another registry"
+	}
+	return e.Kind.remedy()
+}
 
 // Unwrap returns the underlying error. It may quote a registry's answer: log it,
 // but do not show it to users who create pods.

@@ -43,7 +43,7 @@ func TestWhatIsNotDialled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e := refusal(t, r, Query{Image: host + "/app"}); e.Kind != Forbidden || !strings.Contains(e.Error(), "loopback, link-local") {
+		if e := refusal(t, r, Query{Image: host + "/app"}); e.Kind != Forbidden || !strings.HasSuffix(e.Error(), "which koordinator does not contact. Use another registry") {
 			t.Errorf("%s: %v", host, e)
 		}
 	}
