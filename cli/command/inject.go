@@ -221,6 +221,7 @@ func (o *injectOptions) sources() error {
 	if !o.commands.Lookup {
 		return nil
 	}
+	o.commands.Image.Open = true
 	o.commands.Image.Loopback = slices.Concat(o.commands.Image.Private, o.commands.Image.PlainHTTP) // the user's own machine
 	path := dockerConfig()
 	text, err := os.ReadFile(path)

@@ -67,13 +67,13 @@ func (r *Registries) remember(key, at string, problem *Error) {
 
 // about returns a failure as the answer to one query, or nil if there is none.
 // The queries of two pods may write the image in different ways and use different
-// secrets.
-func (e *Error) about(image string, tries []try) error {
+// secrets. open reports whether the reader may know all about the registry.
+func (e *Error) about(image string, tries []try, open bool) error {
 	if e == nil {
 		return nil
 	}
 	told := *e
-	told.Image = image
+	told.Image, told.open = image, open
 	for _, t := range tries {
 		if t.host == e.Registry {
 			told.Tried = append(told.Tried, t.key.name())

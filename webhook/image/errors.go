@@ -34,6 +34,7 @@ type Error struct {
 	Cause    string   // "401 Unauthorized"
 	Tried    []string // credentials, in order; "none" for the attempt without credentials
 	err      error    // with details, for logs only
+	open     bool     // show the cause of every kind
 }
 
 // Error implements error: the sentence and the remedy.
@@ -59,11 +60,11 @@ func (e *Error) Sentence() string {
 }
 
 // shown returns the cause for the author of a pod. All failures to reach a
-// registry have the same text: otherwise they would reveal which hosts and ports
-// in the webhook's network are open.
+// registry have the same text unless the Settings are Open: otherwise they would
+// reveal which hosts and ports in the webhook's network are open.
 func (e *Error) shown() string {
-	switch e.Kind {
-	case Timeout, Unreachable, TLS:
+	switch {
+	case !e.open && (e.Kind == Timeout || e.Kind == Unreachable || e.Kind == TLS):
 		return "the registry cannot be reached (the log of the koordinator webhook has the cause)"
 	default:
 		return e.Cause

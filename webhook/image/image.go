@@ -34,6 +34,7 @@ type Settings struct {
 	Mirrors   map[string][]string // host, also "docker.io" → HOST or HOST/PREFIX, asked before the host in that order
 	PlainHTTP []string            // hosts without TLS, also of redirects
 	Loopback  []string            // HOST:PORT that may be on this machine
+	Open      bool                // errors show why a registry cannot be reached, because their readers may know all about the network
 	Private   []string            // hosts that may be in a private network, in addition to those in Allowed, Mirrors and PlainHTTP; each label may be a glob
 	CABundle  []byte              // PEM, trusted in addition to the system's certificates
 
@@ -128,10 +129,10 @@ func (r *Registries) Look(ctx context.Context, q Query) (Facts, error) {
 	key := r.answerKey(ref, tries)
 	if facts, problem, ok := r.recall(key, q.Fresh); ok {
 		facts.Cached = true
-		return facts, problem.about(q.Image, tries)
+		return facts, problem.about(q.Image, tries, r.settings.Open)
 	}
 	facts, problem := r.share(ctx, key, ref.host, tries)
-	return facts, problem.about(q.Image, tries)
+	return facts, problem.about(q.Image, tries, r.settings.Open)
 }
 
 // allowed reports whether images may name a registry.
