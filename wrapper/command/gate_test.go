@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +39,12 @@ func clockSetBack(t *testing.T, dir string) {
 	}
 }
 
+// keepOpen keeps a record until the end of the test. Otherwise, the garbage
+// collector would close its files, as if its wrapper had died.
+func keepOpen(t *testing.T, r *record.Record) {
+	t.Cleanup(func() { runtime.KeepAlive(r) })
+}
+
 // inPod returns an invocation in a container with a spec and a record, whose
 // command has started.
 func inPod(t *testing.T, text string) (command, *record.Record) {
@@ -47,6 +54,7 @@ func inPod(t *testing.T, text string) (command, *record.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keepOpen(t, r)
 	c := command{recordDir: dir, getenv: func(name string) string {
 		if name == spec.Env {
 			return text

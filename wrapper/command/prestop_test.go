@@ -25,6 +25,7 @@ func (i *invoked) recorded(t *testing.T, state record.State) *record.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keepOpen(t, r)
 	return r
 }
 

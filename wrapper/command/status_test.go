@@ -66,6 +66,7 @@ func TestTheStatusOfEveryState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		keepOpen(t, r)
 		if err := r.Update(tt.state); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -52,8 +53,19 @@ func create(dir string, killedForGood bool) (*Record, error) {
 	if killedForGood {
 		restart.Policy = spec.RestartNever
 	}
-	return Create(dir, "", restart)
+	r, err := Create(dir, "", restart)
+	keep.Lock()
+	defer keep.Unlock()
+	kept = append(kept, r)
+	return r, err
 }
+
+// kept contains the records of all tests: the garbage collector would close the
+// files of a record that a test no longer uses, as if its wrapper had died.
+var (
+	keep sync.Mutex
+	kept []*Record
+)
 
 // replaceWith acts as a wrapper that tries to replace itself with a program. If
 // that fails, it exits with code 127 on request.
