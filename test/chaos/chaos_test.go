@@ -78,6 +78,32 @@ func TestRulesBite(t *testing.T) {
 	}
 }
 
+// TestTheCodeOfACommandThatEndsDuringItsStop uses a command that exits by itself, for
+// example while its preStop hook runs.
+func TestTheCodeOfACommandThatEndsDuringItsStop(t *testing.T) {
+	pod := Pod{Policy: "Never", Grace: 60 * time.Second, Containers: []Container{{Name: "a", StopDeps: []Dep{{"b", Exited, false}}, Code: 3}, {Name: "b"}}}
+	for _, tt := range []struct {
+		log  string
+		code int
+		ok   bool
+	}{
+		{"1.00 a runs\n1.00 b runs\n3.00 b ends 0\n3.50 a ends 3\n", 0, true},
+		{"1.00 a runs\n1.00 b runs\n3.00 b ends 0\n3.50 a ends 3\n", 3, true},
+		{"1.00 a runs\n1.00 b runs\n3.00 b ends 0\n3.50 a ends 3\n", 1, false},
+		{"1.00 a runs\n1.00 b runs\n3.00 a ends 3\n3.50 b ends 0\n", 3, true},
+		{"1.00 a runs\n1.00 b runs\n3.00 a ends 3\n3.50 b ends 0\n", 0, false},
+	} {
+		events, err := Parse(tt.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Story{Pod: pod, Events: events, Fates: map[string]Fate{"a": {Ended: true, Code: tt.code}}, Over: true}
+		if have := s.Violations(); (len(have) == 0) != tt.ok {
+			t.Errorf("%q, code %d: violations %q", tt.log, tt.code, have)
+		}
+	}
+}
+
 func TestRulesBiteWhereContainersRestartTogether(t *testing.T) {
 	pod := Pod{Policy: "Always", Grace: 60 * time.Second, Containers: []Container{
 		{Name: "a", Runs: time.Second}, {Name: "b", Files: []string{"a"}, RestartWith: []string{"a"}},

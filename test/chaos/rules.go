@@ -311,6 +311,8 @@ func (s Story) fate(c Container) []string {
 		want = []int{0, 69} // not started because of a stop dependency, or because a start dependency cannot be met any more
 	case term:
 		want = []int{0}
+	case len(ended) > 0 && s.unheld(c, ended[0].At) == "": // by itself, after its stop had begun or before
+		want = []int{c.Code, 0}
 	case len(ended) > 0:
 		want = []int{c.Code}
 	default:
