@@ -39,10 +39,59 @@ func play(role string, args []string) int {
 	case "terminal":
 		fmt.Println(Terminal())
 		return 0
+	case "threads":
+		return threads()
 	case "noexec":
 		return noexec(args[0])
 	}
 	return complain(fmt.Errorf("no part %q", role))
+}
+
+// threads reserves threads and starts a command, as the wrapper does. It then
+// blocks as many system calls as Reserve provides for, collects garbage, and
+// waits for timers and pipes. It prints the number of threads before and after.
+func threads() int {
+	heard := Signals()
+	Reserve()
+	heard.Common()
+	if _, err := Start(Command{Argv: []string{"sleep", "1000"}, Env: os.Environ()}); err != nil {
+		return complain(err)
+	}
+	heard.Rest()
+	count := func() int {
+		tasks, err := os.ReadDir("/proc/self/task")
+		if err != nil {
+			return 0
+		}
+		return len(tasks)
+	}
+	before := count()
+	for range blocked {
+		var ends [2]int
+		if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+			return complain(err)
+		}
+		go unix.Read(ends[0], make([]byte, 1))
+	}
+	in, out, err := os.Pipe()
+	if err != nil {
+		return complain(err)
+	}
+	for range 20 {
+		read := make(chan struct{})
+		go func() {
+			defer close(read)
+			in.Read(make([]byte, 1))
+		}()
+		time.Sleep(10 * time.Millisecond)
+		runtime.GC()
+		if _, err := out.Write([]byte("x")); err != nil {
+			return complain(err)
+		}
+		<-read
+	}
+	fmt.Println(before, count())
+	return 0
 }
 
 // complain prints an error and returns its exit code.

@@ -12,11 +12,14 @@ import (
 // work.
 const processors = 1
 
+// blocked is how many system calls may block at the same time, such as writes to
+// standard error without a reader, and file access.
+const blocked = 5
+
 // spareThreads is how many threads Reserve creates in addition to those in use:
-// one per processor, one that starts processes, one that waits in the network
-// poller, and the rest for blocking system calls, such as writes to standard
-// error without a reader, and file access.
-const spareThreads = 5
+// one that starts processes, one that waits in the network poller, and those that
+// block. The thread of the caller remains for Go code.
+const spareThreads = 2 + blocked
 
 // Reserve creates the threads that this process will need. If no thread can be
 // created, for example at the PID limit of a container or pod, the Go runtime
@@ -24,6 +27,8 @@ const spareThreads = 5
 // command can take the last PID. The runtime keeps idle threads.
 func Reserve() {
 	runtime.GOMAXPROCS(processors)
+	runtime.LockOSThread() // the caller's thread is not one of them
+	defer runtime.UnlockOSThread()
 	var all, over sync.WaitGroup
 	all.Add(spareThreads)
 	for range spareThreads {
