@@ -457,6 +457,41 @@ func TestAFullVolumeLosesNoRecord(t *testing.T) {
 	f.until(t, "the exit", func(s Snapshot) bool { return s["late"].Exit != nil && s["late"].Exit.Code == 7 })
 }
 
+// TestAVolumeWithoutInodesLosesNoChange uses a reader that does not read again
+// without a notification.
+func TestAVolumeWithoutInodesLosesNoChange(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "nr_inodes=20"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	if err := Prepare(dir, []string{"peer", "hostile"}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := create(filepath.Join(dir, "peer"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; err == nil; n++ {
+		err = os.WriteFile(filepath.Join(dir, "hostile", strconv.Itoa(n)), nil, 0o644)
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("the volume is not full: %v", err)
+	}
+	out := make(chan Snapshot)
+	w := newWatcher(onlyPeer(dir), true)
+	w.rescan = time.Hour
+	go w.run(t.Context(), out)
+	f := &follower{out: out}
+	f.until(t, "waiting", func(s Snapshot) bool { return s["peer"].Alive })
+	for _, state := range []State{{Phase: "running", Started: true}, {Phase: "stopping", Started: true, Ending: true}} {
+		if err := r.Update(state); err != nil {
+			t.Fatal(err)
+		}
+		f.until(t, state.Phase, func(s Snapshot) bool { return s["peer"].Phase == state.Phase })
+	}
+}
+
 func TestTheNextIncarnationOnAFullVolumeHasARecordToo(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {

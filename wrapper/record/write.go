@@ -48,14 +48,27 @@ func (r *Record) replace(s State) (f, shut *os.File, err error) {
 // overwrite writes a state into the present file. A waiting lock cannot be
 // transferred between descriptors, so for a moment it is not held.
 func (r *Record) overwrite(s State, data []byte) (f, shut *os.File, err error) {
-	if err := overwrite(r.file, data); err != nil || s.Process == nil {
+	if err := overwrite(r.file, data); err != nil {
 		return r.file, nil, err
+	}
+	r.announce()
+	if s.Process == nil {
+		return r.file, nil, nil
 	}
 	if err := setLock(r.file, waiting, unix.F_UNLCK); err != nil {
 		return nil, nil, err
 	}
 	shut, err = shutGate(r.file)
 	return r.file, shut, err
+}
+
+// announce makes the kernel report a change of the record to readers: it reports
+// a write to a file that was created without a name under another name.
+func (r *Record) announce() {
+	fd, err := unix.Open(filepath.Join(r.dir, name), unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd) // reported, because the file was open for writing
+	}
 }
 
 // shutGate opens a record again and takes its waiting lock. The exec of another
