@@ -20,7 +20,7 @@ const KilledCode = 137
 // source.
 type knowledge struct {
 	spec    spec.Spec
-	records record.Snapshot    // of those that Recorded returns
+	records record.Snapshot    // of wrapped containers
 	status  podstatus.Snapshot // nil: the API server has not reported anything
 	late    bool               // wrapped containers without a record will not get one
 	mute    bool               // the pod's status cannot be read at all
@@ -82,11 +82,6 @@ func named(s spec.Spec) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// Recorded returns the containers whose records a run with this spec reads.
-func Recorded(s spec.Spec) []string {
-	return slices.DeleteFunc(named(s), func(name string) bool { return !slices.Contains(s.Wrapped, name) })
 }
 
 func (k knowledge) fact(name string) lifecycle.Fact {

@@ -1,7 +1,6 @@
 package wrapper
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -87,23 +86,5 @@ func TestTheEndOfACommandInTheWrappersPlaceMayBeThePodsEnd(t *testing.T) {
 	k := knowledge{spec: spec.Spec{Source: spec.SourceLocal, RestartWith: []string{"a"}, Wrapped: []string{"a"}}, records: record.Snapshot{"a": gone}}
 	if f := k.facts()["a"]; !f.Mute || f.Stopping {
 		t.Errorf("mute %t, stopping %t, want true, false", f.Mute, f.Stopping)
-	}
-}
-
-func TestARunReadsOnlyTheRecordsThatItNeeds(t *testing.T) {
-	dep := func(name string) []spec.Dependency {
-		return []spec.Dependency{{Container: name, Condition: spec.Exited}}
-	}
-	s := spec.Spec{
-		Container: "main", Wrapped: []string{"main", "idle", "first", "last", "held", "leader", "store"},
-		StartDeps: append(dep("first"), dep("stranger")...), StopDeps: append(dep("last"), dep("first")...),
-		HoldFor: []string{"held"}, RestartWith: []string{"leader"},
-		Delegated: []spec.Delegation{{StopDeps: append(dep("main"), dep("store")...)}},
-	}
-	if have, want := Recorded(s), []string{"first", "held", "last", "leader", "store"}; !slices.Equal(have, want) {
-		t.Errorf("have %q, want %q", have, want)
-	}
-	if have := Recorded(spec.Spec{Wrapped: []string{"idle"}, StartDeps: dep("stranger")}); len(have) > 0 {
-		t.Errorf("have %q, want none", have)
 	}
 }

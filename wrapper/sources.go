@@ -11,7 +11,7 @@ import (
 	"koordinator.io/koordinator/wrapper/spec"
 )
 
-// Records reads the records of the containers that Recorded returns. Package record implements it;
+// Records reads the records of Spec.Wrapped. Package record implements it;
 // tests use a script.
 type Records interface {
 	// Now returns their current content.
@@ -50,10 +50,9 @@ type sources struct {
 	tombstones Tombstones   // nil: there is no other system
 
 	know     knowledge
-	wrapped  bool // there are records to read
-	recorded chan record.Snapshot
-	reported chan podstatus.Snapshot
-	carved   chan lifecycle.Facts // from tombstones
+	recorded chan record.Snapshot    // of the present watch
+	reported chan podstatus.Snapshot // of the present watch
+	carved   chan lifecycle.Facts    // from tombstones
 	learned  chan func(*knowledge)
 	ask      func(ctx context.Context, endpoint string) error
 	log      *slog.Logger
@@ -67,12 +66,11 @@ type sources struct {
 func newSources(ctx context.Context, c Config, network spec.Network) *sources {
 	s := &sources{
 		ctx: ctx, records: c.Records, status: c.Status, network: network, tombstones: c.Tombstones,
-		know: knowledge{spec: c.Spec}, wrapped: len(Recorded(c.Spec)) > 0,
-		recorded: make(chan record.Snapshot), reported: make(chan podstatus.Snapshot),
+		know:   knowledge{spec: c.Spec},
 		carved: make(chan lifecycle.Facts), learned: make(chan func(*knowledge)),
 		log: c.Log, asking: map[string]context.CancelFunc{},
 	}
-	if s.wrapped || len(c.Spec.ReadyEndpoints) > 0 {
+	if len(c.Spec.Wrapped)+len(c.Spec.ReadyEndpoints) > 0 {
 		time.AfterFunc(recordGrace, func() { s.learn(func(k *knowledge) { k.late = true }) })
 	}
 	if s.tombstones != nil {
@@ -92,7 +90,7 @@ func (s *sources) learn(apply func(*knowledge)) {
 
 // now reads the sources that answer without waiting, and returns all facts.
 func (s *sources) now() lifecycle.Facts {
-	if s.wrapped {
+	if len(s.know.spec.Wrapped) > 0 {
 		s.know.records = s.records.Now()
 	}
 	if s.tombstones != nil {
@@ -110,20 +108,21 @@ func (s *sources) stale() bool { return s.closeRecords != nil && !s.urgent }
 // whether the watch of the pod's status ended.
 func (s *sources) need(names []string, urgent, waits bool) (closed bool) {
 	s.askEndpoints(names, waits)
-	s.watchRecords(len(names) > 0 && s.wrapped, urgent)
+	s.watchRecords(len(names) > 0 && len(s.know.spec.Wrapped) > 0, urgent)
 	return s.watchStatus(s.know.needsStatus(names))
 }
 
 func (s *sources) watchRecords(needed, urgent bool) {
 	if s.closeRecords != nil && (!needed || urgent != s.urgent) {
 		s.closeRecords()
-		s.closeRecords = nil
+		s.closeRecords, s.recorded = nil, nil
 	}
 	if !needed || s.closeRecords != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.closeRecords, s.urgent = cancel, urgent
+	s.recorded = make(chan record.Snapshot) // an earlier watch may still send
 	go s.records.Watch(ctx, urgent, s.recorded)
 }
 
@@ -132,14 +131,16 @@ func (s *sources) watchStatus(needed bool) (closed bool) {
 	case needed && s.closeStatus == nil:
 		ctx, cancel := context.WithCancel(s.ctx)
 		s.closeStatus = cancel
+		out := make(chan podstatus.Snapshot) // an earlier watch may still send
+		s.reported = out
 		go func() {
-			if s.status(ctx, s.network, s.reported) != nil {
+			if s.status(ctx, s.network, out) != nil {
 				s.learn(func(k *knowledge) { k.mute = true })
 			}
 		}()
 	case !needed && s.closeStatus != nil:
 		s.closeStatus()
-		s.closeStatus = nil
+		s.closeStatus, s.reported = nil, nil
 		return true
 	}
 	return false

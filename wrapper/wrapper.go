@@ -284,7 +284,12 @@ const rewrite = time.Second
 // the gate opens.
 func (l *loop) tell() {
 	s := l.state()
-	if l.Record == nil || l.unwritten || reflect.DeepEqual(s, l.written) {
+	if l.unwritten || reflect.DeepEqual(s, l.written) {
+		return
+	}
+	l.rest.Reset(settled)
+	if l.Record == nil {
+		l.written = s
 		return
 	}
 	if err := l.Record.Update(s); err != nil {
@@ -294,7 +299,6 @@ func (l *loop) tell() {
 		return
 	}
 	l.written = s
-	l.rest.Reset(settled)
 }
 
 // state returns the content of the record.

@@ -109,7 +109,7 @@ func (c command) complete(config *wrapper.Config, argv []string, out *logWriter)
 	config.Kernel = kernel{argv, c.childEnviron(config.Spec), notices, process.LeaveDir(), c.networkPath(), out}
 	config.Files = func() ([]envfile.Variable, error) { return envfile.Read(config.Spec.EnvFiles, reserved(config.Spec)) }
 	config.Handlers = c.handlers()
-	config.Records = record.Peers{Dir: c.peersDir, Names: wrapper.Recorded(config.Spec), Run: config.Record.Run(), Log: log}
+	config.Records = record.Peers{Dir: c.peersDir, Names: config.Spec.Wrapped, Run: record.Run(config.Record, c.peersDir), Log: log}
 	config.Status, err = c.statusSource(*config)
 	return err
 }

@@ -145,15 +145,6 @@ func (r *Record) clear() {
 	}
 }
 
-// Run returns the number of the pod's run to which the incarnation belongs, or 0
-// if there is no record.
-func (r *Record) Run() int {
-	if r == nil {
-		return 0
-	}
-	return r.last.Run
-}
-
 // Update records a new state. It fills in the fields that stay the same for the
 // whole incarnation. The gate opens with the first state that is Started, even
 // if the rest cannot be written.

@@ -42,6 +42,15 @@ func nextRun(dir, peers string) int {
 	return run
 }
 
+// Run returns the run to which the incarnation with record r belongs. Without a
+// record, it is the latest run among the records below peers.
+func Run(r *Record, peers string) int {
+	if r == nil {
+		return latest(records(peers))
+	}
+	return r.last.Run
+}
+
 // latest returns the latest run among the records.
 func latest(all []Peer) int {
 	run := 0

@@ -35,7 +35,7 @@ const (
 type Peers struct {
 	Dir   string   // contains a subdirectory of each container
 	Names []string // of the containers
-	Run   int      // the run of the reader's own container; 0: not known
+	Run   int      // the run of the reader's own container
 	Log   *slog.Logger
 }
 
