@@ -73,10 +73,14 @@ func (e *Error) shown() string {
 
 // Remedy returns what the author of the pod can do, as an imperative.
 func (e *Error) Remedy() string {
-	if errors.Is(e.err, errAddress) { // no setting allows it
+	switch {
+	case !errors.Is(e.err, errAddress):
+		return e.Kind.remedy()
+	case e.open:
+		return "Use another registry, or allow this one on the command line"
+	default: // an administrator cannot allow it
 		return "Use another registry"
 	}
-	return e.Kind.remedy()
 }
 
 // Unwrap returns the underlying error. It may quote a registry's answer: log it,
