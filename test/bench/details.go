@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,8 +37,8 @@ func (b *bench) startTable() string {
 ## The start in detail
 
 The programs ran in turn, each as PID 1 of its own PID namespace, with a program that only exits as the command. "direct" is this program alone. Page faults
-and context switches are medians, and include those of the command. The second part of the picture shows the phases of a start under koordinator. The start of a Go program is the difference
-between an empty Go program and "direct", the next phase is the difference between exec mode and the empty Go program, and the last one is what koordinator takes in addition to exec mode.
+and context switches are medians, and include those of the command. The second part of the picture shows the phases of a start under koordinator. They add up to
+its time: the command alone, an empty Go program, what exec mode takes in addition to both, and what koordinator takes in addition to exec mode.
 
 ![The start of a container's command](../pictures/start-cost.svg)
 
@@ -145,25 +144,17 @@ func (b *bench) charts() map[string]*picture.Picture {
 	return all
 }
 
-// phases returns the parts of a start under koordinator. Each is the difference of two
-// programs, of which the second does everything that the first one does.
+// phases returns the parts of a start under koordinator, which add up to its time.
 func (b *bench) phases() bars {
 	group := bars{title: "The phases of a start under koordinator"}
-	var before time.Duration
-	for _, phase := range []struct{ name, program string }{
-		{"the command alone", direct},
-		{"start of a Go program", goFloor},
-		{"spec, search, exec", inPlace},
-		{"signals, threads, supervision", ourselves},
-	} {
-		i := slices.IndexFunc(b.starts, func(s *subject) bool { return s.name == phase.program })
-		if i < 0 {
-			continue
-		}
-		median := b.starts[i].median()
-		group.add(phase.name, max(0, median-before))
-		before = median
+	took := map[string]time.Duration{}
+	for _, s := range b.starts {
+		took[s.name] = s.median()
 	}
+	group.add("the command alone", took[direct])
+	group.add("an empty Go program", took[goFloor])
+	group.add("load, spec, exec", took[inPlace]-took[goFloor]-took[direct])
+	group.add("signals, threads, supervision", took[ourselves]-took[inPlace])
 	return group
 }
 

@@ -118,8 +118,9 @@ func (b *bench) chainOnce(n int) (time.Duration, error) {
 		running[i], err = p.Start(pod.Container{
 			Name: member(i), Command: []string{b.part, "now"},
 			Spec: specOf(func(s *spec.Spec) {
-				s.Container, s.Source, s.Wrapped = member(i), spec.SourceLocal, others(n, i)
+				s.Container, s.Source = member(i), spec.SourceLocal
 				if i > 0 {
+					s.Wrapped = []string{member(i - 1)}
 					s.StartDeps = []spec.Dependency{{Container: member(i - 1), Condition: spec.Started}}
 				}
 			}),
@@ -156,18 +157,18 @@ func (b *bench) broadcastOnce(n int, look func(hub *pod.Running) error) (time.Du
 	defer p.Close()
 	running := make([]*pod.Running, n)
 	for i := range n {
-		signal := syscall.SIGTERM
+		signal, wrapped := syscall.SIGTERM, []string{member(0)}
 		deps := []spec.Dependency{{Container: member(0), Condition: spec.Exited}}
 		if i == 0 {
-			signal, deps = syscall.SIGUSR1, nil
-			for _, name := range others(n, 0) {
+			signal, wrapped, deps = syscall.SIGUSR1, others(n, 0), nil
+			for _, name := range wrapped {
 				deps = append(deps, spec.Dependency{Container: name, Condition: spec.Exited})
 			}
 		}
 		running[i], err = p.Start(pod.Container{
 			Name: member(i), Command: []string{b.part, "until", strconv.Itoa(int(signal))},
 			Spec: specOf(func(s *spec.Spec) {
-				s.Container, s.Source, s.Wrapped, s.StopDeps, s.StopWhen = member(i), spec.SourceLocal, others(n, i), deps, spec.StopAll
+				s.Container, s.Source, s.Wrapped, s.StopDeps, s.StopWhen = member(i), spec.SourceLocal, wrapped, deps, spec.StopAll
 			}),
 		})
 		if err != nil {

@@ -111,10 +111,9 @@ func run() error {
 // prepare builds what is missing and checks the requirements.
 func (b *bench) prepare() error {
 	var errs []error
-	needed := append(slices.Clip(peers), "gcc")
-	for _, name := range needed {
+	for _, name := range append(slices.Clip(peers), "gcc") {
 		if _, err := exec.LookPath(name); err != nil {
-			errs = append(errs, fmt.Errorf("%w: apt-get install -y --no-install-recommends %s", err, strings.Join(needed, " ")))
+			errs = append(errs, fmt.Errorf("%w: apt-get install -y --no-install-recommends %s gcc libc6-dev", err, strings.Join(peers, " ")))
 		}
 	}
 	if os.Getuid() != 0 {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settle is how long a command waits until its wrapper is at rest.
+// settle is how long a command waits until its wrapper has nothing to do.
 const settle = 20 * time.Millisecond
 
 // monotonic returns CLOCK_MONOTONIC in nanoseconds. All processes share this clock.

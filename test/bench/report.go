@@ -43,7 +43,7 @@ var definitions = []struct {
   takes when it receives SIGTERM.`},
 	{"another container can answer", `* **another container can answer its readiness probe → the command runs**: the time from the moment when the other container listens on the port of its readiness probe, to the moment when the
   waiting container's command runs. The kubelet's ` + "`periodSeconds`" + ` has no effect on this time.`},
-	{"start", `* **start**: the time from immediately before the start of a program that only exits until it has been reaped, minus the same time without a wrapper. Every program is PID 1 of
+	{"over direct", `* **start**: the time from immediately before the start of a program that only exits until it has been reaped, minus the same time without a wrapper. Every program is PID 1 of
   its own PID namespace.`},
 	{"child exit", `* **child exit → wrapper exit**: the time from a time stamp that the command takes before it exits, until the wrapper has been reaped.`},
 	{"threads", `* **threads**: the number of threads of the wrapper. The wrapper creates all threads before the command starts, regardless of the number of dependencies. The reason: a Go program that cannot
@@ -65,6 +65,38 @@ var definitions = []struct {
   node. The clock has a resolution of hundredths of a second. The pod has a second container, which stops with the first.`},
 	{"liveness probe", `* **a liveness probe that is replaced**: the time that the node's processors are busy while ten containers are probed once a second for a minute,
   minus the time for the same pod without probes, divided by the number of probes.`},
+}
+
+// reasons say why a row misses its target. The figures come from traces with perf (events
+// sched, raw_syscalls and signal) of the same machine.
+var reasons = []struct {
+	row  string // part of the row's name
+	text string
+}{
+	{"another container exits", "REASON-STOP"},
+	{"another container can answer", "REASON-READY"},
+	{"start with nothing", "REASON-START"},
+	{"start in exec mode", "REASON-EXEC"},
+	{"child exit", "REASON-EXIT"},
+	{"resident while", "REASON-RESIDENT"},
+	{"threads", "REASON-THREADS"},
+	{"wake-ups", "REASON-WAKE"},
+	{"binary", "REASON-BINARY"},
+	{"admission in process", "REASON-ADMISSION"},
+}
+
+// missed returns the reasons for the rows that miss their targets.
+func missed(rows []row) string {
+	var b strings.Builder
+	for _, reason := range reasons {
+		if slices.ContainsFunc(rows, func(r row) bool { return r.aim != "" && !r.met && strings.Contains(r.what, reason.row) }) {
+			fmt.Fprintf(&b, "* **%s**: %s\n", reason.row, reason.text)
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "\n## Missed targets\n\n" + b.String()
 }
 
 // defined returns the definitions of the rows.
@@ -89,9 +121,10 @@ another run on a cluster, and the figure for the kubelet is its probe period. Th
 command-line tool, and the rows about admission, reviews and the webhook measure the webhook. All other rows measure the wrapper.
 
 ` + table(rows) + `
-The measurements are defined as follows. The commands in the containers are small programs without a library, which take a few microseconds themselves.
+The measurements are defined as follows. For times of the wrapper without a cluster, the commands in the containers are small programs without a library, which take a few microseconds themselves. They run for 20 ms
+before an exit is measured, so the wrapper has not freed its memory yet.
 
-` + defined(rows) + b.startTable() + b.growthTable() + b.crowdTable() + b.fleetTable()
+` + defined(rows) + missed(rows) + b.startTable() + b.growthTable() + b.crowdTable() + b.fleetTable()
 }
 
 // machine describes the properties of the machine that affect the figures most.

@@ -2,7 +2,7 @@
 // so that the kernel accounts for nearly all the time that they take.
 //
 //	part                 exits
-//	part exit            sleeps until its wrapper is at rest, prints the time, and exits
+//	part exit            sleeps until its wrapper has nothing to do, prints the time, and exits
 //	part now             prints the time, and exits
 //	part until SIGNAL    prints "up", waits for the signal, prints the time, and exits
 //	part listen PORT MS  sleeps, listens on 127.0.0.1, prints the time, and runs until it is killed
