@@ -144,6 +144,8 @@ func TestRestartsOfTheNodesPartsAreAllowedFor(t *testing.T) {
 		{"a restart long before", "1.00 a runs\n69.00 b runs\n", "after the pod was deleted", 60 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
 		{"a restart long after", "1.00 a runs\n9.00 b runs\n", "after the pod was deleted", 4 * time.Second, []Span{{30 * time.Second, 35 * time.Second}}, nil},
 		{"a lost exit code", "1.00 a runs\n2.00 b runs\n3.00 b ends 3\n", "", 0, nil, map[string]Fate{"b": {Ended: true, Lost: true, Code: 255}}},
+		{"a start that a restart prevented", "1.00 a runs\n9.00 a ends 0\n", "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true, Unstarted: true, Code: 128}}},
+		{"a start that failed for another reason", "1.00 a runs\n9.00 a ends 0\n", "reported code 128", 0, []Span{{30 * time.Second, 35 * time.Second}}, map[string]Fate{"b": {Ended: true, Unstarted: true, Code: 128}}},
 		{"the same code of the wrapper", "1.00 a runs\n2.00 b runs\n3.00 b ends 3\n", "reported code 255", 0, nil, map[string]Fate{"b": {Ended: true, Code: 255}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

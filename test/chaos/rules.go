@@ -35,9 +35,10 @@ func Parse(log string) ([]Event, error) {
 
 // Fate is the end of a container, as the kubelet reports it.
 type Fate struct {
-	Ended bool
-	Lost  bool // the exit code was lost in a restart of the runtime
-	Code  int
+	Ended     bool
+	Lost      bool // the exit code was lost in a restart of the runtime
+	Unstarted bool // the runtime did not start it
+	Code      int
 }
 
 // Span is a period, with times since the machine's start.
@@ -297,10 +298,17 @@ func (s Story) holders(c Container) []Container {
 	return all
 }
 
+// disturbed reports whether the kubelet or the runtime was restarted while the pod ran.
+func (s Story) disturbed() bool {
+	return slices.ContainsFunc(s.Outages, func(o Span) bool {
+		return len(s.Events) == 0 || o.Begin <= s.Events[len(s.Events)-1].At && s.Events[0].At <= o.End+again
+	})
+}
+
 // fate checks the exit code against the documented one, if the pod ended by itself.
 func (s Story) fate(c Container) []string {
 	f, seen := s.Fates[c.Name]
-	if !seen || !f.Ended || f.Lost || s.Deleted > 0 || s.Pod.Policy != "Never" || s.Killed > 0 && c.Name == s.Pod.Victim {
+	if !seen || !f.Ended || f.Lost || f.Unstarted && s.disturbed() || s.Deleted > 0 || s.Pod.Policy != "Never" || s.Killed > 0 && c.Name == s.Pod.Victim {
 		return nil
 	}
 	ended := s.of(c.Name, "ends")

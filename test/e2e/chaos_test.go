@@ -226,7 +226,8 @@ func fates(pod corev1.Pod) map[string]chaos.Fate {
 	for _, c := range pod.Status.ContainerStatuses {
 		f := chaos.Fate{}
 		if e := c.State.Terminated; e != nil {
-			f.Ended, f.Code, f.Lost = true, int(e.ExitCode), e.Reason == "Unknown" // containerd's reason for a lost exit code
+			f.Ended, f.Code = true, int(e.ExitCode)
+			f.Lost, f.Unstarted = e.Reason == "Unknown", e.Reason == "StartError" // containerd's reasons
 		}
 		all[c.Name] = f
 	}
