@@ -73,16 +73,16 @@ var reasons = []struct {
 	row  string // part of the row's name
 	text string
 }{
-	{"another container exits", "REASON-STOP"},
-	{"another container can answer", "REASON-READY"},
-	{"start with nothing", "REASON-START"},
-	{"start in exec mode", "REASON-EXEC"},
-	{"child exit", "REASON-EXIT"},
-	{"resident while", "REASON-RESIDENT"},
-	{"threads", "REASON-THREADS"},
-	{"wake-ups", "REASON-WAKE"},
-	{"binary", "REASON-BINARY"},
-	{"admission in process", "REASON-ADMISSION"},
+	{"another container exits", "An exit passes through two wrappers, and each of them wakes several threads. In a trace of TRACE-N exits, the first wrapper called `wait4` TRACE-1 µs after the kernel's `SIGCHLD`, and its record was in place TRACE-2 µs later. The other wrapper read the record TRACE-3 µs after that, and sent the signal TRACE-4 µs later."},
+	{"another container can answer", "The wrapper tries a probe over the network every 5 ms at first, and later in pauses of a twentieth of the time since the first try. The port opens 150 to 250 ms after the start, where the pauses are 8 to 12 ms."},
+	{"start with nothing", "An empty Go program already takes more than half of the target. The wrapper catches 14 signals before it starts the command, and creates 7 threads in advance (see **threads**). Without either, a start takes about 40 context switches and 0.2 ms less. Most of the rest is in exec mode, too."},
+	{"start in exec mode", "An empty Go program takes most of the target. The wrapper is a larger program with more page faults. It first catches the signals that would end it, parses the spec, searches for the command, and executes it, which costs as much as the command alone."},
+	{"child exit", "The kernel ends the 12 threads of the wrapper one after another, which took 0.2 ms in a trace. Before that, Go passes `SIGCHLD` from thread to thread, and the wrapper reaps the command and writes a log line."},
+	{"resident while", "The anonymous part meets its target, except for a wrapper that watches the API server. The other part consists of program pages, which the wrapper frees when nothing has changed for a second. Later, the kernel maps them again in groups of 16 pages."},
+	{"threads", "The wrapper creates every thread that it can need before the command starts: one that starts processes, one that waits in the network poller, and five for system calls that may block at the same time. The other five belong to the Go runtime."},
+	{"wake-ups", "The wrapper reads the records again after pauses that double from 5 s to 10 min as long as nothing changes. One of these reads can be in the measured minute."},
+	{"binary", "An empty Go program has 1.2 MB. With signals, JSON, structured logs and TCP it has 2.7 MB. The rest is koordinator's own code."},
+	{"admission in process", "In a profile, decoding the pod takes 20 % of the time, the plan 38 % (the exploration of all orders is a third of this), the rewriting 19 %, and the encoding of the patch 17 %. A third of all this is memory management."},
 }
 
 // missed returns the reasons for the rows that miss their targets.
