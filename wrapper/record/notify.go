@@ -122,7 +122,9 @@ func (n notifier) changed(events []byte) change {
 		case mask&unix.IN_CLOSE_WRITE != 0 && file != draft: // perhaps of a record that has been replaced
 			c.names[dir] = true
 		case file == name || strings.HasPrefix(file, stopping):
-			c.names[dir] = c.names[dir] // present
+			if _, found := c.names[dir]; !found {
+				c.names[dir] = false
+			}
 		}
 	}
 	return c

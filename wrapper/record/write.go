@@ -67,7 +67,7 @@ func (r *Record) overwrite(s State, data []byte) (f, shut *os.File, err error) {
 func (r *Record) announce() {
 	fd, err := unix.Open(filepath.Join(r.dir, name), unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == nil {
-		unix.Close(fd) // reported, because the file was open for writing
+		_ = unix.Close(fd) // reported, because the file was open for writing
 	}
 }
 
