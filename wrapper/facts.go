@@ -37,7 +37,7 @@ func (k knowledge) wrapped(name string) bool { return slices.Contains(k.spec.Wra
 // facts returns the facts about each container that the spec names.
 func (k knowledge) facts() lifecycle.Facts {
 	f := lifecycle.Facts{}
-	for _, name := range named(k.spec) {
+	for _, name := range k.names() {
 		one := k.fact(name)
 		if slices.Contains(k.spec.RestartWith, name) {
 			one.Ends = k.ends(name)
@@ -67,15 +67,15 @@ func (k knowledge) ends(name string) lifecycle.Ends {
 	}
 }
 
-// named returns the other containers that a spec names.
-func named(s spec.Spec) []string {
-	names := slices.Concat(s.HoldFor, s.RestartWith)
-	for _, d := range slices.Concat(s.StartDeps, s.StopDeps) {
+// names returns the containers that the spec names.
+func (k knowledge) names() []string {
+	names := slices.Concat(k.spec.HoldFor, k.spec.RestartWith)
+	for _, d := range slices.Concat(k.spec.StartDeps, k.spec.StopDeps) {
 		names = append(names, d.Container)
 	}
-	for _, delegation := range s.Delegated {
+	for _, delegation := range k.spec.Delegated {
 		for _, d := range delegation.StopDeps {
-			if d.Container != s.Container {
+			if d.Container != k.spec.Container {
 				names = append(names, d.Container)
 			}
 		}

@@ -42,8 +42,9 @@ func Gate(dir string, first, most time.Duration) (time.Time, error) {
 	}
 }
 
-// waited returns how long the living incarnation has existed, or 0 if none lives. A call that blocks for twice that time fails soon after the
-// container's start, whenever the kubelet calls first, and rarely later.
+// waited returns how long the living incarnation has existed, or 0 if none
+// lives. A call that blocks for twice that time fails soon after the container's
+// start, whenever the kubelet calls first, and rarely later.
 func waited(dir string) time.Duration {
 	p, err := Read(dir)
 	if err != nil || !p.lives() {
