@@ -5,11 +5,16 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
+
+// worthCollecting is the size of a heap from which a collection frees more memory
+// than the collector itself needs, in bytes.
+const worthCollecting = 1 << 20
 
 // FreeMemory releases unused memory of the heap, and the memory of this
 // process's own program. The latter belongs to the page cache, so it is cheap to
@@ -17,7 +22,10 @@ import (
 // and the part that only the start needed stays released. If this is not
 // possible, nothing is lost.
 func FreeMemory() {
-	debug.FreeOSMemory()
+	var m runtime.MemStats
+	if runtime.ReadMemStats(&m); m.HeapAlloc > worthCollecting {
+		debug.FreeOSMemory()
+	}
 	smaps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
