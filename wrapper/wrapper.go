@@ -288,15 +288,13 @@ func (l *loop) tell() {
 		return
 	}
 	l.rest.Reset(settled)
-	if l.Record == nil {
-		l.written = s
-		return
-	}
-	if err := l.Record.Update(s); err != nil {
-		l.Log.Error("record not written", "error", err)
-		l.unwritten = true
-		time.AfterFunc(rewrite, func() { l.call(func() { l.unwritten = false }) })
-		return
+	if l.Record != nil {
+		if err := l.Record.Update(s); err != nil {
+			l.Log.Error("record not written", "error", err)
+			l.unwritten = true
+			time.AfterFunc(rewrite, func() { l.call(func() { l.unwritten = false }) })
+			return
+		}
 	}
 	l.written = s
 }

@@ -179,7 +179,7 @@ func TestOfflineIsOnline(t *testing.T) {
 		}
 	}
 	if whole > 0 {
-		t.Errorf("%d pods were written anew as a whole", whole)
+		t.Errorf("%d pods were replaced as a whole", whole)
 	}
 }
 

@@ -187,7 +187,7 @@ func ended(r *pod.Running) error {
 func clock(r *pod.Running) (int64, error) {
 	lines := strings.Fields(r.Stdout())
 	if len(lines) == 0 {
-		return 0, fmt.Errorf("told no time; its log: %s", r.Stderr())
+		return 0, fmt.Errorf("printed no time; its log: %s", r.Stderr())
 	}
 	return strconv.ParseInt(lines[len(lines)-1], 10, 64)
 }

@@ -68,7 +68,7 @@ var definitions = []struct {
 }
 
 // reasons say why a row misses its target. The figures come from traces with perf (events
-// sched, raw_syscalls and signal) of the same machine.
+// sched, raw_syscalls and signal) and profiles, not from the run that writes the page.
 var reasons = []struct {
 	row  string // part of the row's name
 	text string
@@ -96,7 +96,7 @@ func missed(rows []row) string {
 	if b.Len() == 0 {
 		return ""
 	}
-	return "\n## Missed targets\n\n" + b.String()
+	return "\n## Missed targets\n\nThe figures in this section come from traces and profiles of other runs.\n\n" + b.String()
 }
 
 // defined returns the definitions of the rows.

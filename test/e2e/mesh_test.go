@@ -126,7 +126,7 @@ func (m mesh) completes(t *testing.T, ns, manifest string) {
 		t.Errorf("the proxy exited with code %d", e.ExitCode)
 	}
 	if out := logs(t, ns, pod.Name, "istio-proxy"); !out.has("was asked to quit") {
-		t.Errorf("nobody asked the proxy to quit:\n%s", out)
+		t.Errorf("the proxy got no request to quit:\n%s", out)
 	}
 }
 

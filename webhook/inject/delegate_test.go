@@ -77,9 +77,9 @@ func TestDelegatedStopsThatAreRefusedOrWarnedOf(t *testing.T) {
 		{"an unknown target", "Never main", []string{"stop-deps", "istio-proxy: nobody"}, `no container "nobody"`},
 		{"an init container", "Never init:migrate main", []string{"stop-deps", "istio-proxy: migrate"}, `"migrate" is an init container`},
 		{"mode exec", "Never main", []string{"stop-deps", "istio-proxy: main", "mode", "main: exec"}, `it stops "istio-proxy" when it exits`},
-		{"a pod that runs for ever", "Always main", []string{"stop-deps", "istio-proxy: main"}, `does not stop "istio-proxy" at run time`},
+		{"a pod that does not end", "Always main", []string{"stop-deps", "istio-proxy: main"}, `does not stop "istio-proxy" at run time`},
 		{"all others, of which there are none", "Never main", []string{"stop-deps", `main: "*"`}, `"*" matches no container`},
-		{"nobody carries it out", "Never main istio-proxy", []string{"start-deps", "main: istio-proxy=exited", "stop-deps", "istio-proxy: main"}, `"istio-proxy"`},
+		{"no wrapper can carry it out", "Never main istio-proxy", []string{"start-deps", "main: istio-proxy=exited", "stop-deps", "istio-proxy: main"}, `"istio-proxy"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			have := words(inject.Complete(plan(sketch.Pod(tt.pod, sketch.Annotations(tt.pairs...))), inject.Found{}).Notes)

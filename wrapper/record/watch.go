@@ -230,14 +230,12 @@ func (w *watcher) look(names ...string) {
 		w.tell(container, err)
 		before, known := w.now[container]
 		switch {
-		case err != nil && (p.Alive || !known), err == nil && known && reflect.DeepEqual(p, before):
-			continue
-		case err == nil:
-			w.now[container], w.Run = p, max(w.Run, p.Run)
-		default:
+		case err == nil && !(known && reflect.DeepEqual(p, before)):
+			w.now[container], w.Run, w.changed = p, max(w.Run, p.Run), true
+		case err != nil && known && !p.Alive:
 			delete(w.now, container)
+			w.changed = true
 		}
-		w.changed = true
 	}
 }
 
