@@ -57,7 +57,7 @@ func (k knowledge) ends(name string) lifecycle.Ends {
 	c, reported := k.status[name]
 	switch {
 	case there:
-		return lifecycle.Ends{Counter: lifecycle.ByRecord, Number: p.Ended(!k.local() && !c.Exited)}
+		return lifecycle.Ends{Counter: lifecycle.ByRecord, Number: p.Ended(!k.local() && (!reported || c.Runs))}
 	case k.wrapped(name) && !k.late:
 		return lifecycle.Ends{Counter: lifecycle.ByRecord}
 	case k.local() || !reported:
@@ -105,19 +105,22 @@ func (k knowledge) fact(name string) lifecycle.Fact {
 // local reports whether records are the only source.
 func (k knowledge) local() bool { return k.spec.Source == spec.SourceLocal || k.mute }
 
-// corrected returns the facts from the pod's status, except where the record of
-// a running wrapper contradicts them. The kubelet reports a waiting container
-// as started after it has lost the result of its startup probe, and it writes
-// no container statuses while it terminates a pod.
+// corrected returns the facts from the pod's status, except where the container's
+// record contradicts them. The kubelet reports a waiting container as started
+// after it has lost the result of its startup probe. It writes no container
+// statuses while it terminates a pod. A termination message that says that the
+// command never ran, or that the wrapper stopped it, may be missing. Whether an
+// exit is permanent is left to the status.
 func (k knowledge) corrected(name string) lifecycle.Fact {
 	f := k.told(name)
 	p, there := k.records[name]
-	if !there || !p.Alive || p.Exit != nil {
+	if !there || p.Gone() && p.Process != nil {
 		return f
 	}
 	r := recorded(p)
 	f.Started, f.Ready = f.Started && r.Started, f.Ready && r.Runs
 	f.Runs, f.Stopping, f.Unseen = r.Runs, r.Stopping, false
+	f.Stopped = f.Exited && (f.Stopped || r.Stopped)
 	return f
 }
 

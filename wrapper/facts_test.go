@@ -79,6 +79,44 @@ func TestFactsComeFromRecordsAndElseFromTheStatus(t *testing.T) {
 	}
 }
 
+func TestRecordsCorrectTheStatus(t *testing.T) {
+	runs := podstatus.Container{Started: true, Ready: true, Runs: true, Stopping: true}
+	exited := func(e record.Exit, started bool) record.Peer {
+		return record.Peer{State: record.State{Phase: "exited", Started: started, Exit: &e}}
+	}
+	for name, tc := range map[string]struct {
+		record record.Peer
+		status podstatus.Container
+		want   lifecycle.Fact
+	}{
+		"a waiting container":           {record.Peer{Alive: true}, runs, lifecycle.Fact{}},
+		"an exit that the status lacks": {exited(record.Exit{ForGood: true}, true), runs, lifecycle.Fact{Started: true}},
+		"a wrapper that was killed":     {record.Peer{State: record.State{Started: true}}, runs, lifecycle.Fact{Started: true}},
+		"a command in the wrapper's place, which may have closed the record": {
+			record.Peer{State: record.State{Started: true, Process: &record.Process{}}}, runs, lifecycle.Fact{Started: true, Ready: true, Runs: true, Stopping: true, Unseen: true},
+		},
+		"a command that never ran, without a termination message": {
+			exited(record.Exit{Code: 124}, false), podstatus.Container{Started: true}, lifecycle.Fact{},
+		},
+		"a command that was stopped, without a termination message": {
+			exited(record.Exit{Stopped: true, ForGood: true}, true), podstatus.Container{Started: true, Exited: true}, lifecycle.Fact{Started: true, Exited: true, Stopped: true},
+		},
+		"an exit whose permanence the status knows": {
+			exited(record.Exit{Code: 3}, true), podstatus.Container{Started: true, Exited: true, Code: 3}, lifecycle.Fact{Started: true, Exited: true, Code: 3},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := knowledge{
+				spec:    spec.Spec{Source: spec.SourcePod, HoldFor: []string{"a"}, Wrapped: []string{"a"}},
+				records: record.Snapshot{"a": tc.record}, status: podstatus.Snapshot{"a": tc.status},
+			}
+			if diff := cmp.Diff(lifecycle.Facts{"a": tc.want}, k.facts()); diff != "" {
+				t.Errorf("facts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestTheEndOfACommandInTheWrappersPlaceMayBeThePodsEnd checks this where the
 // status cannot be read.
 func TestTheEndOfACommandInTheWrappersPlaceMayBeThePodsEnd(t *testing.T) {

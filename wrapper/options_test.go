@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -124,6 +127,57 @@ func TestAStopRequestIsHeldForTheDependents(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAStopRequestIsHeldUntilARecordShowsTheExit has a status that does not show it,
+// because the kubelet writes no container statuses while it terminates a pod.
+func TestAStopRequestIsHeldUntilARecordShowsTheExit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := podstatus.Snapshot{"main": {Started: true, Ready: true, Runs: true}}
+		r := &rig{onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}, first: runs}
+		got := r.run(t, `{"source":"pod","holdFor":["main"],"wrapped":["main"],"gracePeriod":"1h"}`, func() {
+			r.peers <- record.Snapshot{"main": recRunning}
+			time.Sleep(time.Second)
+			r.signals <- syscall.SIGTERM
+			r.peers <- record.Snapshot{"main": stopping(recRunning)}
+			time.Sleep(9 * time.Second)
+			r.peers <- record.Snapshot{"main": recDone}
+		})
+		if want := (outcome{after: 10 * time.Second}); got != want {
+			t.Errorf("have %+v, want %+v; sent %v", got, want, r.sent)
+		}
+	})
+}
+
+func TestAStopRequestIsHeldForLessAfterALongHook(t *testing.T) {
+	dir := place(t)
+	r := &rig{onSignal: map[syscall.Signal]int{syscall.SIGTERM: 0}, record: newRecord(t, dir)}
+	synctest.Test(t, func(t *testing.T) {
+		got := r.run(t, `{"holdFor":["main"],"wrapped":["main"],"gracePeriod":"30s"}`, func() {
+			r.peers <- record.Snapshot{"main": stopping(recRunning)}
+			synctest.Wait()
+			hookBegan(t, dir, 15*time.Second)
+			r.signals <- syscall.SIGTERM
+		})
+		if got.after > 7500*time.Millisecond || got.message != spec.HeldTooLong {
+			t.Errorf("have %+v, want at most 30 s - 15 s - 7.5 s", got)
+		}
+	})
+}
+
+// hookBegan makes the note of a preStop hook that began some time ago.
+func hookBegan(t *testing.T, dir string, ago time.Duration) {
+	if err := record.Stopping(dir); err != nil {
+		t.Error(err)
+	}
+	notes, err := filepath.Glob(filepath.Join(dir, "stopping-*"))
+	if err != nil || len(notes) != 1 {
+		t.Errorf("notes %q, error %v", notes, err)
+		return
+	}
+	if err := os.WriteFile(notes[0], strconv.AppendInt(nil, int64(record.Now().Boot-ago), 10), 0o600); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -73,14 +73,16 @@ func TestEndsComeFromRecordsAndElseFromTheStatus(t *testing.T) {
 		know knowledge
 		want lifecycle.Ends
 	}{
-		"a record":                           {knowledge{records: record.Snapshot{"a": running}, status: ended}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 2}},
-		"a wrapped container without one":    {knowledge{}, lifecycle.Ends{Counter: lifecycle.ByRecord}},
-		"which will have none":               {knowledge{late: true, status: ended}, lifecycle.Ends{Counter: lifecycle.ByStatus, Number: 7}},
-		"and nothing is heard":               {knowledge{late: true}, lifecycle.Ends{}},
-		"nor can be":                         {knowledge{late: true, mute: true, status: ended}, lifecycle.Ends{}},
-		"another container's status":         {knowledge{late: true, status: podstatus.Snapshot{"b": {}}}, lifecycle.Ends{}},
-		"in the wrapper's place, it may run": {knowledge{records: record.Snapshot{"a": gone}}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 2}},
-		"unless the status says otherwise":   {knowledge{records: record.Snapshot{"a": gone}, status: ended}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 3}},
+		"a record":                            {knowledge{records: record.Snapshot{"a": running}, status: ended}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 2}},
+		"a wrapped container without one":     {knowledge{}, lifecycle.Ends{Counter: lifecycle.ByRecord}},
+		"which will have none":                {knowledge{late: true, status: ended}, lifecycle.Ends{Counter: lifecycle.ByStatus, Number: 7}},
+		"and nothing is heard":                {knowledge{late: true}, lifecycle.Ends{}},
+		"nor can be":                          {knowledge{late: true, mute: true, status: ended}, lifecycle.Ends{}},
+		"another container's status":          {knowledge{late: true, status: podstatus.Snapshot{"b": {}}}, lifecycle.Ends{}},
+		"in the wrapper's place, it may run":  {knowledge{records: record.Snapshot{"a": gone}}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 2}},
+		"unless the status says otherwise":    {knowledge{records: record.Snapshot{"a": gone}, status: ended}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 3}},
+		"also if it is to be started again":   {knowledge{records: record.Snapshot{"a": gone}, status: podstatus.Snapshot{"a": {Started: true, Ends: 1}}}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 3}},
+		"and if the status says that it runs": {knowledge{records: record.Snapshot{"a": gone}, status: podstatus.Snapshot{"a": {Started: true, Runs: true}}}, lifecycle.Ends{Counter: lifecycle.ByRecord, Number: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.know.spec = spec.Spec{RestartWith: []string{"a"}, Wrapped: []string{"a"}}

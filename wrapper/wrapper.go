@@ -241,7 +241,11 @@ func (l *loop) signal(s os.Signal) {
 	if l.sources.stale() {
 		l.handle(l.sources.now())
 	}
-	l.handle(lifecycle.Signal{Number: n})
+	l.note()
+	if l.noted {
+		l.act(lifecycle.Spent{Time: l.Record.SinceNoted()})
+	}
+	l.act(lifecycle.Signal{Number: n})
 }
 
 // handle passes an event to the machine and performs the resulting actions. It

@@ -11,7 +11,7 @@ import (
 // request handles the pod's stop request, or a signal that may be one, while
 // the command runs: first the dependents exit, then stopDelay passes.
 func (m *Machine) request(s syscall.Signal, guess bool) []Action {
-	m.asked, m.guessed, m.confirmed, m.blind = s, guess, false, false
+	m.asked, m.guessed, m.confirmed, m.unseen, m.blind = s, guess, false, false, false
 	m.confirm()
 	dependents, budget := m.dependents(), m.holdBudget()
 	if len(dependents) == 0 || budget <= 0 {
@@ -19,9 +19,6 @@ func (m *Machine) request(s syscall.Signal, guess bool) []Action {
 	}
 	m.state = Holding
 	acts := []Action{Hold{dependents, budget}, SetTimer{HoldBudget, budget}, SetTimer{HoldMomentTimer, m.holdMoment()}}
-	if slices.ContainsFunc(dependents, func(name string) bool { return m.facts[name].Unseen }) {
-		acts = append(acts, SetTimer{UnseenTimer, UnseenMoment})
-	}
 	return append(acts, m.evaluateHold()...)
 }
 
@@ -47,17 +44,21 @@ func (m *Machine) confirm() {
 // command needs the other half.
 func (m *Machine) holdMoment() time.Duration {
 	if m.spec.ProbeGrace > 0 {
-		return min(HoldMoment, m.spec.ProbeGrace/2)
+		return max(0, min(HoldMoment, (m.spec.ProbeGrace-m.spent)/2))
 	}
 	return HoldMoment
 }
 
 // holdBudget returns how long a stop request may be held: the part of the grace
-// period that stopDelay and the command's own shutdown leave.
-func (m *Machine) holdBudget() time.Duration {
+// period that stopDelay leaves.
+func (m *Machine) holdBudget() time.Duration { return m.left() - m.spec.StopDelay }
+
+// left returns the part of the grace period that the preStop hook and the command's own
+// shutdown leave.
+func (m *Machine) left() time.Duration {
 	grace := m.spec.GracePeriod
 	own := min(m.spec.StopTimeout, max(2*time.Second, grace/4))
-	return grace - m.spec.StopDelay - own
+	return grace - m.spent - own
 }
 
 // evaluateHold decides the next step of a holding container from the present
@@ -69,12 +70,21 @@ func (m *Machine) evaluateHold() []Action {
 	case m.state != Holding:
 		return acts
 	case len(dependents) > 0:
-		return acts
+		return append(acts, m.watchUnseen(dependents)...)
 	case m.blind:
 		return append(acts, m.delay("no exit of the other dependents can be seen while the pod is stopped")...)
 	default:
 		return append(acts, m.delay("the dependents have exited")...)
 	}
+}
+
+// watchUnseen limits the hold as soon as the exit of a dependent cannot be observed.
+func (m *Machine) watchUnseen(dependents []string) []Action {
+	if m.unseen || !slices.ContainsFunc(dependents, func(name string) bool { return m.facts[name].Unseen }) {
+		return nil
+	}
+	m.unseen = true
+	return []Action{SetTimer{UnseenTimer, UnseenMoment}}
 }
 
 // giveUpSeeing stops holding for containers whose exit cannot be observed.
@@ -83,13 +93,17 @@ func (m *Machine) giveUpSeeing() []Action {
 	return m.evaluateHold()
 }
 
-// delay delays the stop request for stopDelay.
+// delay delays the stop request for stopDelay, or for what a preStop hook has left of it.
 func (m *Machine) delay(why string) []Action {
-	if m.spec.StopDelay == 0 {
+	delay := m.spec.StopDelay
+	if m.spent > 0 {
+		delay = min(delay, m.left())
+	}
+	if delay <= 0 {
 		return m.passOn()
 	}
 	m.state = Delaying
-	return []Action{Delay{m.spec.StopDelay, why}, SetTimer{StopDelay, m.spec.StopDelay}}
+	return []Action{Delay{delay, why}, SetTimer{StopDelay, delay}}
 }
 
 // passOn forwards the stop request to the command. From here on, only the

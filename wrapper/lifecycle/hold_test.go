@@ -25,7 +25,7 @@ func held(budget time.Duration, names ...string) []Action {
 }
 
 func TestHold(t *testing.T) {
-	alone := "no dependent is being stopped: only this container is"
+	noted := on(Noted{}, SetTimer{NoteTimer, 30*time.Second + lateRequest})
 	tell(t, []story{
 		{"kept back until the dependent has exited, which is being stopped", holding, ending(running(
 			on(a(ready)), on(Signal{term}, held(most225, "a")...), on(a(stopping)), on(Fired{HoldMomentTimer}),
@@ -62,9 +62,30 @@ func TestHold(t *testing.T) {
 		)},
 		{"the grace period is not known: nothing is held", `{"holdFor":["a"]}`, running(on(a(stopping)), on(Signal{term}, podStop(term, term)))},
 		{"stopDelay follows the hold, and says why", `{"holdFor":["a"],"gracePeriod":"30s","stopDelay":"1s"}`, running(
-			on(a(ready)), on(Signal{term}, held(most225-time.Second, "a")...),
-			on(Fired{HoldMomentTimer}, Delay{time.Second, alone}, SetTimer{StopDelay, time.Second}),
-			on(a(stopping)), on(Fired{StopDelay}, podStop(term, term)),
+			on(a(stopping)), on(Signal{term}, held(most225-time.Second, "a")...),
+			on(a(failed), Delay{time.Second, "the dependents have exited"}, SetTimer{StopDelay, time.Second}), on(Fired{StopDelay}, podStop(term, term)),
+		)},
+		{"stopDelay is for the end of the pod, not of this container", `{"holdFor":["a"],"gracePeriod":"30s","stopDelay":"1s"}`, running(
+			on(a(ready)), on(Signal{term}, held(most225-time.Second, "a")...), on(Fired{HoldMomentTimer}, podStop(term, term)),
+		)},
+		{"the hook has used a part of the grace period", holding, running(
+			noted, on(a(stopping)), on(Spent{15 * time.Second}), on(Signal{term}, held(7500*time.Millisecond, "a")...),
+		)},
+		{"and nearly all of it", holding, running(noted, on(a(stopping)), on(Spent{29 * time.Second}), on(Signal{term}, podStop(term, term)))},
+		{"and a part of stopDelay", `{"gracePeriod":"30s","stopDelay":"10s"}`, running(
+			noted, on(Spent{15 * time.Second}), on(Signal{term}, Delay{For: 7500 * time.Millisecond}, SetTimer{StopDelay, 7500 * time.Millisecond}),
+		)},
+		{"and all of stopDelay", `{"gracePeriod":"30s","stopDelay":"10s"}`, running(noted, on(Spent{29 * time.Second}), on(Signal{term}, podStop(term, term)))},
+		{"and a part of a probe's own grace period", `{"holdFor":["a"],"gracePeriod":"30s","probeGrace":"3s"}`, running(
+			noted, on(a(ready)), on(Spent{2 * time.Second}),
+			on(Signal{term}, Hold{[]string{"a"}, most225 - 2*time.Second}, SetTimer{HoldBudget, most225 - 2*time.Second}, SetTimer{HoldMomentTimer, time.Second / 2}),
+		)},
+		{"a hook that was run by hand long before has used nothing", holding, running(
+			noted, on(Fired{NoteTimer}), on(a(stopping)), on(Spent{time.Hour}), on(Signal{term}, held(most225, "a")...),
+		)},
+		{"the exit of a dependent can no longer be seen: a moment more", holding, running(
+			on(a(stopping)), on(Signal{term}, held(most225, "a")...), on(a(unseenStopping), SetTimer{UnseenTimer, UnseenMoment}),
+			on(a(unseenStopping)), on(Fired{UnseenTimer}, podStop(term, term)),
 		)},
 		{"A6 a stop dependency does not end the hold", `{"holdFor":["a"],"stopDeps":["b"],"gracePeriod":"30s"}`, ending(running(
 			on(Facts{"a": ready, "b": up}), on(Signal{term}, held(most225, "a")...), on(Facts{"a": stopping, "b": failed}),

@@ -117,6 +117,9 @@ func TestExitHTTP(t *testing.T) {
 			exits(0), on(Swept{}, send...), on(Signal{term}, SetTimer{LeaveTimer, 7500 * time.Millisecond}), on(Signal{term}), on(Signal{syscall.SIGHUP}),
 			on(Fired{LeaveTimer}, Exit{}),
 		)},
+		{"A15 a stop request while the rest of the group ends, too", `{` + requests + `,"restart":{"policy":"Never"},"gracePeriod":"30s"}`, running(
+			exits(0), on(Signal{term}), on(Signal{term}), on(Swept{}, SetTimer{LeaveTimer, 7500 * time.Millisecond}, SendExit{both}),
+		)},
 		{"A15 of a short grace period they get half", `{` + requests + `,"restart":{"policy":"Never"},"gracePeriod":"3s"}`, running(
 			exits(0), on(Swept{}, send...), on(Signal{term}, SetTimer{LeaveTimer, 1500 * time.Millisecond}),
 		)},

@@ -156,6 +156,9 @@ type (
 	// Noted reports that the container's preStop hook runs: the kubelet has begun
 	// to stop the container, and its signal follows.
 	Noted struct{}
+	// Spent reports the part of the grace period that the container's preStop hook
+	// has used up. It comes immediately before the Signal.
+	Spent struct{ Time time.Duration }
 	// StopSignal is the signal with which the runtime stops the container, if the
 	// pod's status reports it.
 	StopSignal struct{ Number syscall.Signal }
@@ -198,6 +201,7 @@ type (
 func (Begin) event()       {}
 func (Facts) event()       {}
 func (Noted) event()       {}
+func (Spent) event()       {}
 func (StopSignal) event()  {}
 func (Signal) event()      {}
 func (FilesRead) event()   {}
@@ -323,6 +327,8 @@ type Machine struct {
 	complained []string       // dependencies that can never hold and have been reported
 	noted      bool           // the container's preStop hook runs
 	late       bool           // the start timeout has passed while noted
+	spent      time.Duration  // the part of the grace period that the preStop hook has used up
+	unseen     bool           // UnseenTimer is set
 	blind      bool           // the machine no longer holds for containers whose exit cannot be observed
 	reading    bool           // ReadFiles has not been answered yet
 	read       bool           // ReadFiles has been answered with success, and the command may start
@@ -366,6 +372,8 @@ func (m *Machine) Handle(e Event) []Action {
 		return m.learn(e)
 	case Noted:
 		return m.note()
+	case Spent:
+		return m.spend(e.Time)
 	case StopSignal:
 		m.requestSignal = cmp.Or(m.requestSignal, e.Number)
 		return nil

@@ -50,7 +50,7 @@ type monitor struct {
 	request   asking     // the stop request that has not been passed on
 	released  bool       // only stopDelay still keeps the request back
 	forced    bool       // released although dependents may run
-	delayed   bool       // stopDelay has passed, too
+	delayed   bool       // stopDelay has passed, too, or does not apply
 	confirmed bool       // a dependent was seen stopping since the request
 	hinted    bool       // a signal that may have been a stop request was passed on
 
@@ -231,6 +231,7 @@ func (m *monitor) fired(s *spec.Spec, facts Facts, t Timer) {
 	case HoldBudget:
 		m.force(true)
 	case HoldMomentTimer:
+		m.delayed = m.delayed || m.request != nothing && !m.released && !m.confirmed // only this container is being stopped
 		m.force(!m.confirmed)
 	case StopDelay:
 		m.delayed = m.delayed || m.released

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"koordinator.io/koordinator/wrapper/spec"
 )
@@ -197,7 +198,8 @@ type runKey struct {
 	state                                       State
 	waiting, dropped, complained                string
 	guessed, confirmed, requested, killed, done bool
-	doubts, hinted, noted, blind, deaf          bool
+	doubts, hinted, noted, unseen, blind, deaf  bool
+	spent                                       time.Duration
 	hearing, overdue, late, reading, read       bool
 	expired                                     bool
 	deciding                                    bool
@@ -217,7 +219,7 @@ type runKey struct {
 // and requestSignal never change, by follows from why, and facts are part of
 // the key of the surroundings.
 var keyed = []string{
-	"spec", "starts", "terminal", "requestSignal", "state", "facts", "waiting", "dropped", "complained", "noted", "late", "blind", "reading", "read", "ends", "believed", "hearing", "deaf", "overdue", "doubts", "certain", "guessed", "expired", "asked",
+	"spec", "starts", "terminal", "requestSignal", "state", "facts", "waiting", "dropped", "complained", "noted", "late", "spent", "unseen", "blind", "reading", "read", "ends", "believed", "hearing", "deaf", "overdue", "doubts", "certain", "guessed", "expired", "asked",
 	"hinted", "confirmed", "why", "by", "cause", "requested", "killed", "started", "deciding", "exit",
 }
 
@@ -227,7 +229,7 @@ func (r *run) key() runKey {
 		state: m.state, waiting: strings.Join(m.waiting, ","), deciding: m.deciding, dropped: strings.Join(m.dropped, ","),
 		complained: strings.Join(m.complained, ","), doubts: m.doubts, certain: strings.Join(m.certain, ","), believed: strings.Join(m.believed, ","), hinted: m.hinted, guessed: m.guessed, confirmed: m.confirmed,
 		requested: m.requested, killed: m.killed, done: m.started, asked: m.asked, why: m.why, cause: m.cause,
-		noted: m.noted, blind: m.blind, deaf: m.deaf, hearing: m.hearing, overdue: m.overdue, late: m.late, expired: m.expired, reading: m.reading, read: m.read,
+		noted: m.noted, spent: m.spent, unseen: m.unseen && m.state == Holding, blind: m.blind, deaf: m.deaf, hearing: m.hearing, overdue: m.overdue, late: m.late, expired: m.expired, reading: m.reading, read: m.read,
 		exit: m.exit, monitor: r.monitor, timers: r.timers, owes: r.owes, inPlace: r.inPlace,
 	}
 	if m.state <= Delaying || m.state == Stopping && m.cause == nobody { // they no longer matter after that

@@ -66,7 +66,21 @@ func (m *Machine) note() []Action {
 	if m.state == Starting {
 		m.state = Waiting
 	}
-	return []Action{SetTimer{NoteTimer, cmp.Or(m.spec.GracePeriod, m.spec.StopTimeout) + lateRequest}}
+	return []Action{SetTimer{NoteTimer, m.noteLimit()}}
+}
+
+// noteLimit returns how long after the beginning of the hook the stop request may come.
+func (m *Machine) noteLimit() time.Duration {
+	return cmp.Or(m.spec.GracePeriod, m.spec.StopTimeout) + lateRequest
+}
+
+// spend handles the time since the beginning of the hook. A longer time than the limit is
+// that of a hook that the kubelet did not run.
+func (m *Machine) spend(since time.Duration) []Action {
+	if since <= m.noteLimit() {
+		m.spent = since
+	}
+	return nil
 }
 
 // forget discards the note as a mistake.

@@ -48,12 +48,15 @@ func (m *Machine) signal(s syscall.Signal) []Action {
 			return m.signalAfterRequest("the container received " + spec.SignalName(s))
 		}
 		return []Action{Forward{s}}
-	case Leaving:
-		if (request || guess) && m.asked == 0 {
-			m.asked = s
-			return []Action{SetTimer{LeaveTimer, m.leaveBudget()}}
+	case Sweeping, Leaving:
+		if !request && !guess || m.asked != 0 {
+			return nil
 		}
-		return nil
+		m.asked = s
+		if m.state == Sweeping {
+			return nil // the exit requests are limited when they begin
+		}
+		return []Action{SetTimer{LeaveTimer, m.leaveBudget()}}
 	default: // stale
 		return nil
 	}
@@ -330,7 +333,7 @@ func (m *Machine) fired(t Timer) []Action {
 	case t == OverdueTimer && m.state == Stopping && m.cause == nobody:
 		return m.killOverdue()
 	case t == HoldMomentTimer && m.state == Holding && !m.confirmed:
-		return m.delay("no dependent is being stopped: only this container is")
+		return m.passOn() // only this container is being stopped, and stopDelay is for the end of the pod
 	case t == HoldBudget && m.state == Holding:
 		m.expired = !m.guessed
 		return m.delay("the grace period leaves no more time to hold")

@@ -126,7 +126,7 @@ func TestAChildMayReport(t *testing.T) {
 func TestAStrangerDoesNot(t *testing.T) {
 	s, ready, stranger := listening(t)
 	// The process reports after its parent has exited, so it is a child of PID 1.
-	cmd := exec.Command("sh", "-c", "( sleep 0.1; exec \"$0\" READY=1 </dev/zero ) & exit 0", os.Args[0])
+	cmd := exec.Command("sh", "-c", "( while kill -0 $$ 2>/dev/null; do sleep 0.01; done; exec \"$0\" READY=1 </dev/zero ) & exit 0", os.Args[0])
 	cmd.Env = append(os.Environ(), Env+"="+s.Path())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Run(); err != nil {

@@ -92,7 +92,7 @@ func watchServer(t *testing.T, c podstatus.Config) <-chan podstatus.Snapshot {
 // expect reads snapshots until container c has the wanted state.
 func expect(t *testing.T, out <-chan podstatus.Snapshot, want podstatus.Container) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	var last podstatus.Snapshot
 	for {
 		select {

@@ -21,7 +21,7 @@ const roleEnv = "PROCESS_TEST_ROLE"
 
 // patience is how long a test waits for anything before it gives up. Nothing
 // takes this long, but the machine may be busy.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // TestMain runs the tests, or the role in the environment (roles_test.go).
 func TestMain(m *testing.M) {

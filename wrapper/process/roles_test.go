@@ -48,8 +48,10 @@ func play(role string, args []string) int {
 }
 
 // threads reserves threads and starts a command, as the wrapper does. It then
-// blocks as many system calls as Reserve provides for, collects garbage, and
-// waits for timers and pipes. It prints the number of threads before and after.
+// makes as many system calls at the same time as Reserve provides for: all but
+// two of them block, and a loop makes two more while it collects garbage and
+// waits for timers and pipes. On a busy machine, these can be interrupted, too.
+// It prints the number of threads before and after.
 func threads() int {
 	heard := Signals()
 	Reserve()
@@ -66,7 +68,7 @@ func threads() int {
 		return len(tasks)
 	}
 	before := count()
-	for range blocked {
+	for range blocked - 2 {
 		var ends [2]int
 		if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 			return complain(err)

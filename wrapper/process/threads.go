@@ -12,8 +12,9 @@ import (
 // work.
 const processors = 1
 
-// blocked is how many system calls may block at the same time, such as writes to
-// standard error without a reader, and file access.
+// blocked is how many system calls may be in progress at the same time. Writes to
+// standard error block if nobody reads it. Any other system call, such as file
+// access, takes long if its thread has to wait for a processor.
 const blocked = 5
 
 // spareThreads is how many threads Reserve creates in addition to those in use:

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestA2ReservedThreadsAreEnough blocks system calls after the command's start. A
+// TestA2ReservedThreadsAreEnough makes system calls after the command's start. A
 // new thread would end the wrapper at the process limit.
 func TestA2ReservedThreadsAreEnough(t *testing.T) {
 	for range 10 {
@@ -15,7 +15,7 @@ func TestA2ReservedThreadsAreEnough(t *testing.T) {
 		}
 		before, after, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
 		if before == "" || before != after {
-			t.Errorf("%s threads before and %s while %d system calls block", before, after, blocked)
+			t.Errorf("%s threads before and %s during %d system calls", before, after, blocked)
 		}
 	}
 }

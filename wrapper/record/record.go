@@ -287,8 +287,8 @@ func (r *Record) Inherit(yes bool) error {
 	return nil
 }
 
-// Stopping records that the preStop hook runs in the container whose record is
-// in dir. The wrapper does not know this yet.
+// Stopping records that the preStop hook begins now in the container whose record
+// is in dir. The wrapper does not know this yet.
 func Stopping(dir string) error {
 	f, err := open(filepath.Join(dir, name))
 	if err != nil {
@@ -303,6 +303,7 @@ func Stopping(dir string) error {
 	if err != nil {
 		return fmt.Errorf("note that the container is stopping: %w", err)
 	}
+	_, _ = fmt.Fprint(note, int64(Now().Boot)) // the note also counts without its time, on a full volume
 	return note.Close()
 }
 

@@ -111,7 +111,7 @@ func TestARecordOfAnUnknownSandboxIsBelieved(t *testing.T) {
 func awaitText(t *testing.T, path, text string) {
 	t.Helper()
 	var last []byte
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if last, _ = os.ReadFile(path); bytes.Contains(last, []byte(text)) {
 			return
 		}

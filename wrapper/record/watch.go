@@ -230,7 +230,7 @@ func (w *watcher) look(names ...string) {
 		w.tell(container, err)
 		before, known := w.now[container]
 		switch {
-		case err == nil && !(known && reflect.DeepEqual(p, before)):
+		case err == nil && (!known || !reflect.DeepEqual(p, before)):
 			w.now[container], w.Run, w.changed = p, max(w.Run, p.Run), true
 		case err != nil && known && !p.Alive:
 			delete(w.now, container)

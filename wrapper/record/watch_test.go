@@ -56,7 +56,7 @@ func onlyPeer(dir string) Peers {
 // until receives snapshots until one meets the condition.
 func (f *follower) until(t *testing.T, what string, ok func(Snapshot) bool) Snapshot {
 	t.Helper()
-	over := time.After(20 * time.Second)
+	over := time.After(2 * time.Minute)
 	var last Snapshot
 	for {
 		select {
@@ -416,6 +416,36 @@ func TestAHookIsKnownBeforeItsWrapperHears(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.until(t, "the next incarnation, which is not", func(s Snapshot) bool { return !s["main"].Stopping && !s["main"].Started })
+}
+
+func TestTheTimeSinceAHookBegan(t *testing.T) {
+	at := place(t, t.TempDir(), "main")
+	r, err := create(at, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Noted() || r.SinceNoted() != 0 {
+		t.Errorf("no hook: noted %t, %s", r.Noted(), r.SinceNoted())
+	}
+	before := Now()
+	if err := Stopping(at); err != nil {
+		t.Fatal(err)
+	}
+	first := r.SinceNoted()
+	if !r.Noted() || first <= 0 || first > before.Age() {
+		t.Errorf("a hook: noted %t, %s", r.Noted(), first)
+	}
+	if later := r.SinceNoted(); later <= first {
+		t.Errorf("%s, and then %s", first, later)
+	}
+	for _, text := range []string{"", "x", "9223372036854775807"} { // an empty note is that of a full volume
+		if err := os.WriteFile(r.note(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !r.Noted() || r.SinceNoted() != 0 {
+			t.Errorf("%q: noted %t, %s", text, r.Noted(), r.SinceNoted())
+		}
+	}
 }
 
 func TestAFullVolumeLosesNoRecord(t *testing.T) {

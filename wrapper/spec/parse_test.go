@@ -232,6 +232,7 @@ func FuzzParse(f *testing.F) {
 		`{"version":1,"stoppedExitCode":"child","stopSignal":"SIGRTMIN+3","termTimeout":"3s"}`,
 		`{"whenStopDepExited":{"signal":2}}`, `{"a":{"b":[1,2]}}`, `[`, `{"startDeps":[{"container":"a","optional":"1"}]}`,
 		` { "a" : 1 , "b\\n":[ 1, {"x":"}]\\"\\\\"} ] ,"c": true ,"d":null}`, `{"a":[],"b":{},"":"","e":-1e3}`, `{"a": "b" } x`,
+		"\v{}", "{}\u00a0", "\t{\n}\r ",
 	} {
 		f.Add(seed)
 	}

@@ -10,8 +10,11 @@ import (
 // is false for anything but a simple valid object; decodeObject then returns
 // the problem.
 func splitObject(text string) (members []member, ok bool) {
-	data := bytes.TrimSpace([]byte(text))
-	if !json.Valid(data) || data[0] != '{' {
+	data := []byte(text)
+	if !json.Valid(data) { // before TrimSpace, which also removes white space that JSON does not have
+		return nil, false
+	}
+	if data = bytes.TrimSpace(data); data[0] != '{' {
 		return nil, false
 	}
 	rest := bytes.TrimSpace(data[1:])
