@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"os"
 	"slices"
@@ -20,7 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/config"
 
 	"koordinator.io/koordinator/webhook/certificate"
 	"koordinator.io/koordinator/wrapper/spec"
@@ -43,7 +43,7 @@ const samplePod = `{"apiVersion": "v1", "kind": "Pod",
 func selfCheck(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet("webhook check", flag.ContinueOnError)
 	f.SetOutput(out)
-	address := f.String("address", "", "host and port of the webhook's service")
+	host := f.String("host", "", "IP address or name of the webhook's service")
 	service := f.String("service", "koordinator", "name of the webhook's service")
 	namespace := f.String("namespace", os.Getenv("POD_NAMESPACE"), "namespace of the webhook's service (environment: POD_NAMESPACE)")
 	configuration := f.String("configuration", "koordinator", "MutatingWebhookConfiguration with the CA bundle that the API server trusts")
@@ -53,9 +53,9 @@ func selfCheck(ctx context.Context, args []string, out io.Writer) error {
 	case err != nil:
 		return err
 	}
-	err := required(map[string]string{"--address": *address, "--namespace": *namespace})
+	err := required(map[string]string{"--host": *host, "--namespace": *namespace})
 	if err == nil {
-		err = checkInstalled(ctx, *configuration, *address, dnsName(*service, *namespace))
+		err = checkInstalled(ctx, *configuration, serviceAddress(*host), dnsName(*service, *namespace))
 	}
 	if err != nil {
 		fmt.Fprintln(out, "webhook check:", err)
@@ -75,10 +75,14 @@ func required(flags map[string]string) error {
 	return nil
 }
 
+// serviceAddress returns the address of the webhook's service at a host, which may be an
+// IPv6 address without brackets.
+func serviceAddress(host string) string { return net.JoinHostPort(host, "443") }
+
 func checkInstalled(ctx context.Context, configuration, address, name string) error {
-	api, err := config.GetConfig()
+	api, err := apiServer()
 	if err != nil {
-		return fmt.Errorf("find the API server: %w", err)
+		return err
 	}
 	reader, err := client.New(api, client.Options{Scheme: scheme.Scheme})
 	if err != nil {
@@ -88,11 +92,11 @@ func checkInstalled(ctx context.Context, configuration, address, name string) er
 	if err != nil {
 		return err
 	}
-	return askAbout(ctx, "https://"+address+podsPath, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: name})
+	return askAbout(ctx, address, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: name})
 }
 
-// askAbout sends the sample pod to the webhook and checks the answer.
-func askAbout(ctx context.Context, url string, trust *tls.Config) error {
+// askAbout sends the sample pod to the webhook at an address and checks the answer.
+func askAbout(ctx context.Context, address string, trust *tls.Config) error {
 	question, err := json.Marshal(admissionv1.AdmissionReview{
 		TypeMeta: metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"},
 		Request: &admissionv1.AdmissionRequest{
@@ -105,7 +109,7 @@ func askAbout(ctx context.Context, url string, trust *tls.Config) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(question))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+address+podsPath, bytes.NewReader(question))
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,14 @@
 package webhook
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -45,13 +48,34 @@ func TestCheckJudgesTheAnswer(t *testing.T) {
 			defer server.Close()
 			roots := x509.NewCertPool()
 			roots.AddCert(server.Certificate())
-			err := askAbout(t.Context(), server.URL, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots})
+			at := server.Listener.Addr().String()
+			err := askAbout(t.Context(), at, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots})
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("have %v, want %q", err, tt.want)
 			}
-			if err := askAbout(t.Context(), server.URL, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}); err == nil {
+			if err := askAbout(t.Context(), at, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}); err == nil {
 				t.Error("a server that is not trusted is believed")
 			}
 		})
+	}
+}
+
+// TestCheckAcceptsTheHostOfEveryIPFamily passes the host as the kubelet writes it into
+// KOORDINATOR_SERVICE_HOST, that is, without brackets. Nothing answers there.
+func TestCheckAcceptsTheHostOfEveryIPFamily(t *testing.T) {
+	for host, address := range map[string]string{"127.0.0.1": "127.0.0.1:443", "::1": "[::1]:443", "koordinator": "koordinator:443"} {
+		ended, end := context.WithCancel(t.Context())
+		end()
+		err := askAbout(ended, serviceAddress(host), &tls.Config{MinVersion: tls.VersionTLS12})
+		if asked, ok := errors.AsType[*url.Error](err); !ok || asked.URL != "https://"+address+podsPath || !errors.Is(asked, context.Canceled) {
+			t.Errorf("host %s: %v", host, err)
+		}
+	}
+}
+
+func TestCheckRequiresTheHostOfTheService(t *testing.T) {
+	var out strings.Builder
+	if err := selfCheck(t.Context(), []string{"--namespace=shop"}, &out); err == nil || !strings.Contains(out.String(), "--host is missing") {
+		t.Errorf("%v: %s", err, &out)
 	}
 }

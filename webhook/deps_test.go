@@ -167,7 +167,7 @@ func owners(imported string) func(name string) bool {
 	case strings.HasPrefix(imported, "github.com/open-policy-agent/cert-controller"):
 		return among("webhook/certificate")
 	case strings.HasPrefix(imported, "github.com/prometheus/client_golang"):
-		return among("webhook/admission", "webhook/commands", "webhook/fleet", "webhook/rules", "cli/filter") // the tool calls the webhook's handler
+		return among("webhook/admission", "webhook/certificate", "webhook/commands", "webhook/fleet", "webhook/rules", "cli/filter") // the tool calls the webhook's handler
 	case strings.HasPrefix(imported, "github.com/spf13/cobra"):
 		return among("cli/command")
 	case strings.HasPrefix(imported, "k8s.io/cli-runtime"):

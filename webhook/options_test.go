@@ -134,7 +134,7 @@ func TestB12HelpAndVersionSucceed(t *testing.T) {
 		want []string
 	}{
 		{[]string{"--help"}, []string{"webhook check [flags]", "webhook version", "-wrapper-image"}},
-		{[]string{"check", "--help"}, []string{"-address"}},
+		{[]string{"check", "--help"}, []string{"-host"}},
 		{[]string{"version", "--help"}, nil},
 		{[]string{"version"}, []string{spec.Release + "\n"}},
 	} {

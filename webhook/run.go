@@ -104,9 +104,9 @@ func Run(ctx context.Context, args []string, stderr io.Writer) error {
 // serve wires the parts together and runs them: admission on every replica, and
 // alongside it the work of the leader.
 func serve(ctx context.Context, o options, log *slog.Logger) error {
-	api, err := config.GetConfig()
+	api, err := apiServer()
 	if err != nil {
-		return fmt.Errorf("find the API server: %w", err)
+		return err
 	}
 	var cert *certificate.Served
 	server := ctrlwebhook.NewServer(ctrlwebhook.Options{
@@ -141,18 +141,19 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 		return err
 	}
 	pods := admission.New(o.Inject, c, ctrlmetrics.Registry, log)
-	mgr.GetWebhookServer().Register(podsPath, out.wrap(&ctrlwebhook.Admission{Handler: pods}))
+	mgr.GetWebhookServer().Register(podsPath, out.wrap(inTime(&ctrlwebhook.Admission{Handler: pods})))
 	for _, rule := range rules.Load(o.Rules, ctrlmetrics.Registry, log) {
-		mgr.GetWebhookServer().Register(podsPath+"/rules/"+rule.Name, out.wrap(&ctrlwebhook.Admission{Handler: pods.ByRule(rule)}))
+		mgr.GetWebhookServer().Register(podsPath+"/rules/"+rule.Name, out.wrap(inTime(&ctrlwebhook.Admission{Handler: pods.ByRule(rule)})))
 	}
 	mgr.GetWebhookServer().Register(workloadsPath, out.wrap(&ctrlwebhook.Admission{Handler: workload.New(admission.CheckTemplate(o.Inject, log))}))
 	err = errors.Join(
 		mgr.Add(cert),
+		ctrlmetrics.Registry.Register(cert),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("webhook", inTurn(out.ready, cert.Ready, server.StartedChecker())),
 	)
 	if err != nil {
-		return fmt.Errorf("set up the probes: %w", err)
+		return fmt.Errorf("set up the certificate and the probes: %w", err)
 	}
 	if o.CertDir == "" {
 		if err := mgr.Add(certificate.NewAuthority(mgr.GetAPIReader(), mgr.GetClient(), o.certificate(), log)); err != nil {
@@ -162,6 +163,20 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	injected := fleet.New(ctrlmetrics.Registry, inject.StatusAnnotation, o.Inject.Version, o.FleetByNamespace)
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
 	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, injected, log)) })
+}
+
+// apiServer returns the configuration of clients of the API server. They do not
+// use a proxy from the environment, because it is for registries, and the API
+// server has an address of the cluster.
+func apiServer() (*restclient.Config, error) {
+	api, err := config.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	if api.Proxy == nil { // the kubeconfig names no proxy
+		api.Proxy = http.ProxyURL(nil)
+	}
+	return api, nil
 }
 
 // watchNodes makes the manager watch the versions of the nodes.

@@ -2,11 +2,37 @@ package webhook
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
+
+// HTTPS_PROXY is for registries. The address of the API server is in no NO_PROXY
+// that a user would think of.
+func TestNoProxyForTheAPIServer(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://proxy.example:3128")
+	for _, named := range []string{"", "http://other.example:3128"} {
+		file := filepath.Join(t.TempDir(), "kubeconfig")
+		config := `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c}}],
+			clusters: [{name: c, cluster: {server: "https://10.96.0.1", proxy-url: "` + named + `"}}]}`
+		if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("KUBECONFIG", file)
+		api, err := apiServer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy, err := api.Proxy(httptest.NewRequest(http.MethodGet, "https://10.96.0.1/api", http.NoBody))
+		if have := fmt.Sprint(proxy); err != nil || named == "" && proxy != nil || named != "" && have != named {
+			t.Errorf("kubeconfig names %q: proxy %s, %v", named, have, err)
+		}
+	}
+}
 
 func TestWhatTheServerSpeaks(t *testing.T) {
 	for _, tt := range []struct {

@@ -3,7 +3,10 @@ package admission
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"gomodules.xyz/jsonpatch/v2"
 	admissionv1 "k8s.io/api/admission/v1"
@@ -17,12 +20,28 @@ import (
 // encode each operation separately and then all of them again, which is most of
 // the cost of an answer.
 func allowed(patch []jsonpatch.Operation, warnings []messages.Problem) admission.Response {
-	resp := admission.Allowed("").WithWarnings(messages.Strings(warnings)...)
+	resp := withWarnings(admission.Allowed(""), messages.Strings(warnings))
 	if len(patch) > 0 {
 		resp.Patch = encodePatch(patch)
 		resp.PatchType = new(admissionv1.PatchTypeJSONPatch)
 	}
 	return resp
+}
+
+// withWarnings returns an answer with warnings. Every warning of the package passes
+// through this function: the API server drops a warning with a control character
+// or with invalid UTF-8, and a user's value can contain both. A space replaces
+// each of them.
+func withWarnings(resp admission.Response, warnings []string) admission.Response {
+	for i, w := range warnings {
+		warnings[i] = strings.Map(func(r rune) rune {
+			if unicode.IsControl(r) || r == utf8.RuneError {
+				return ' '
+			}
+			return r
+		}, w)
+	}
+	return resp.WithWarnings(warnings...)
 }
 
 // buffers are reused to encode patches; a pod's patch has a few KiB.

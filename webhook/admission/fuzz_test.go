@@ -86,6 +86,7 @@ func places(v any) []func(any) {
 func checkAnswer(t *testing.T, pod []byte) {
 	t.Helper()
 	resp := ask(t, pod)
+	checkWarnings(t, resp)
 	if !resp.Allowed || resp.Patch == nil {
 		return
 	}

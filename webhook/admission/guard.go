@@ -34,6 +34,8 @@ func guard(pod *corev1.Pod, root *field.Path) obstacle {
 	}
 	o := obstacle{notes: messages.Notes{Root: root}}
 	switch _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; {
+	case annotations.Disabled(pod.ObjectMeta): // before any problem or warning
+		o.reason = "inject_false"
 	case mirror:
 		o.reason = "mirror"
 		o.notes.Warn(messages.Annotation(corev1.MirrorPodAnnotationKey), messages.MirrorPod, "",
@@ -43,8 +45,6 @@ func guard(pod *corev1.Pod, root *field.Path) obstacle {
 		o.notes.Warn(messages.Pod("spec"), messages.WindowsPod, "", "koordinator does not change this pod, because koordinator runs on Linux only and this is a Windows pod", "")
 	case refuseTooLarge(pod, &o.notes):
 		o.reason = "too_large"
-	case annotations.Disabled(pod.ObjectMeta):
-		o.reason = "inject_false"
 	}
 	return o
 }

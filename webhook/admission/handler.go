@@ -64,7 +64,7 @@ func skip(reason string) decision { return decision{skipped, reason, admission.A
 // deny returns the answer for a pod with problems.
 func deny(reason string, pod *corev1.Pod, problems, warnings []messages.Problem) decision {
 	details := &metav1.StatusDetails{Kind: "Pod", Name: nameOf(pod)}
-	return decision{denied, reason, refused(details, problems).WithWarnings(messages.Strings(warnings)...)}
+	return decision{denied, reason, withWarnings(refused(details, problems), messages.Strings(warnings))}
 }
 
 // decide decides about a request.
@@ -84,7 +84,7 @@ type review struct {
 	unknown   []string // paths of its fields that are not decoded
 	dry       bool
 
-	rule  string                // the rule that added annotations to the pod; "": none
+	rule  string                // the first rule that selects the pod; "": none
 	given []jsonpatch.Operation // operations that add these annotations in this call
 	keep  bool                  // whether the pod stays unchanged if the annotations do not fit it
 }
@@ -126,7 +126,7 @@ func (h *Handler) review(ctx context.Context, r *review) decision {
 	case len(o.notes.Problems) > 0:
 		return deny(o.reason, &r.pod, o.notes.Problems, nil)
 	case len(o.notes.Warnings) > 0:
-		return h.left(&r.pod, o.reason, o.notes.Warnings)
+		return h.left(r, o.reason, o.notes.Warnings)
 	case o.reason != "":
 		return skip(o.reason)
 	}
@@ -162,19 +162,19 @@ func (h *Handler) injected(ctx context.Context, r *review) decision {
 		if _, marked := pod.Annotations[inject.StatusAnnotation]; len(patch) > 0 || marked {
 			return decision{skipped, "lookup_failed", allowed(patch, result.Warnings)}
 		}
-		return h.left(pod, "lookup_failed", result.Warnings)
+		return h.left(r, "lookup_failed", result.Warnings)
 	case len(result.Wrapped) == 0:
-		return h.left(pod, "nothing_to_wrap", result.Warnings)
+		return h.left(r, "nothing_to_wrap", result.Warnings)
 	case len(patch) > 0:
 		log(slog.LevelInfo, "pod injected", "wrapped", result.Wrapped)
 	}
 	return decision{injected, "", allowed(append(r.given, patch...), result.Warnings)}
 }
 
-// left returns the answer for a pod that has koordinator annotations but no
-// wrapped containers. The pod gets the status annotation nevertheless, because
-// the policy refuse-uninjected takes it as proof that the webhook has processed
-// the pod, and rejects pods without it.
-func (h *Handler) left(pod *corev1.Pod, reason string, warnings []messages.Problem) decision {
-	return decision{skipped, reason, allowed(mark(pod, h.settings.Version, reason), warnings)}
+// left returns the answer for a pod that a rule selects or that has koordinator
+// annotations, but that has no wrapped containers. The pod gets the status
+// annotation nevertheless, because the policy refuse-uninjected takes it as proof
+// that the webhook has processed the pod, and rejects pods without it.
+func (h *Handler) left(r *review, reason string, warnings []messages.Problem) decision {
+	return decision{skipped, reason, allowed(mark(&r.pod, inject.Status{Version: h.settings.Version, Rule: r.rule, Reason: reason}), warnings)}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
 	"koordinator.io/koordinator/wrapper/spec"
@@ -101,6 +103,41 @@ func TestWhatIsTooLargeIsRefusedAtOnce(t *testing.T) {
 			resp := ask(t, podOf(t, tt.containers, annotations))
 			if resp.Allowed || !strings.Contains(resp.Result.Message, tt.want) || len(resp.Result.Message) > 32<<10 {
 				t.Errorf("allowed %v, %d bytes: %.300s", resp.Allowed, len(resp.Result.Message), resp.Result.Message)
+			}
+		})
+	}
+}
+
+// A pod with inject: "false" stays unchanged whatever else is in it.
+func TestInjectFalseWinsOverEverything(t *testing.T) {
+	var many strings.Builder
+	for i := range 201 {
+		fmt.Fprintf(&many, " c%d", i)
+	}
+	for name, tt := range map[string]struct {
+		containers string
+		change     func(pod *corev1.Pod)
+	}{
+		"an invalid annotation": {"Never main", func(p *corev1.Pod) { p.Annotations["koordinator.io/start-deps"] = "{" }},
+		"long annotations":      {"Never main", func(p *corev1.Pod) { p.Annotations["koordinator.io/start-deps"] = strings.Repeat("x", 70<<10) }},
+		"many containers":       {"Never" + many.String(), func(*corev1.Pod) {}},
+		"a Windows pod":         {"Never main", func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} }},
+		"a mirror pod":          {"Never main", func(p *corev1.Pod) { p.Annotations[corev1.MirrorPodAnnotationKey] = "x" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := withPod(t, podOf(t, tt.containers, given("inject", "false")), tt.change)
+			pods, byRule, registry := ruleHandlers(t, meshRule)
+			for _, h := range []admission.Handler{pods, byRule} {
+				if resp := h.Handle(t.Context(), creation(raw)); !resp.Allowed || len(resp.Patch) > 0 || len(resp.Warnings) > 0 {
+					t.Errorf("%T: allowed %v, patch %s, warnings %q: %.300s", h, resp.Allowed, resp.Patch, resp.Warnings, resp.Result.Message)
+				}
+			}
+			if decisions, _ := counted(t, registry); decisions["skipped/inject_false"] != 2 {
+				t.Errorf("counted: %v", decisions)
+			}
+			resp := CheckTemplate(testSettings(), slog.New(slog.DiscardHandler))(typedPod(t, raw), field.NewPath("spec", "template"))
+			if !resp.Allowed || len(resp.Warnings) > 0 {
+				t.Errorf("as a template: %+v", resp)
 			}
 		})
 	}

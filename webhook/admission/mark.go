@@ -10,10 +10,10 @@ import (
 	"koordinator.io/koordinator/webhook/inject"
 )
 
-// mark returns the patch that adds the status annotation to a pod without wrapped
+// mark returns the patch that adds a status annotation to a pod without wrapped
 // containers. It is empty if an earlier call has already added the annotation.
-func mark(pod *corev1.Pod, version, reason string) []jsonpatch.Operation {
-	text, err := json.Marshal(inject.Status{Version: version, Reason: reason})
+func mark(pod *corev1.Pod, status inject.Status) []jsonpatch.Operation {
+	text, err := json.Marshal(status)
 	if err != nil {
 		panic("encode strings: " + err.Error()) // cannot happen
 	}

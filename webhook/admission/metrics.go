@@ -15,6 +15,13 @@ type metrics struct {
 	duration *prometheus.HistogramVec // decision; seconds
 }
 
+// alarming are the outcomes on which there are alerts. Their series begin with
+// zero. Otherwise the first review would not appear as an increase.
+var alarming = map[string][]string{
+	denied:  {"mistakes", "command_unknown", "too_large", "not_decoded"},
+	skipped: {"lookup_failed", "rule_unfit"},
+}
+
 // newMetrics registers the metrics.
 func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
@@ -25,7 +32,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "koordinator_admission_duration_seconds",
 			Help:    "Duration of reviews in seconds, including image lookups, by decision.",
-			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 2.5, 5},
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .1, .5, 1, 2.5, 5, 7.5, 10, 15, 20, 30},
 		}, []string{"decision"}),
 	}
 	m.rules = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -33,6 +40,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		Help: "Number of pods that a rule selected, by rule and decision.",
 	}, []string{"rule", "decision"})
 	registry.MustRegister(m.reviews, m.duration, m.rules)
+	for decision, reasons := range alarming {
+		for _, reason := range reasons {
+			m.reviews.WithLabelValues(decision, reason)
+		}
+	}
 	return m
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,8 +41,8 @@ var (
 	}
 )
 
-// counted returns the counters of a registry: "decision/reason" and "result" →
-// count.
+// counted returns the counters of a registry that are not zero: "decision/reason"
+// and "result" → count.
 func counted(t *testing.T, registry *prometheus.Registry) (decisions, lookups map[string]int) {
 	t.Helper()
 	families, err := registry.Gather()
@@ -51,6 +52,9 @@ func counted(t *testing.T, registry *prometheus.Registry) (decisions, lookups ma
 	decisions, lookups = map[string]int{}, map[string]int{}
 	for _, family := range families {
 		for _, m := range family.GetMetric() {
+			if m.GetCounter() == nil || m.GetCounter().GetValue() == 0 {
+				continue
+			}
 			var values []string
 			for _, l := range m.GetLabel() { // sorted by name
 				values = append(values, l.GetValue())
@@ -199,7 +203,7 @@ func TestEachLookupIsCountedWithItsResult(t *testing.T) {
 	s.letIn(t)
 	registry := prometheus.NewRegistry()
 	h := lookingHandler(t, registry, commands.Settings{
-		Index: files, Credentials: s.sources.Credentials, Timeout: 500 * time.Millisecond,
+		Index: files, Credentials: s.sources.Credentials, Timeout: 5 * time.Second,
 		Image: image.Settings{Loopback: []string{host, silent, s.host}, PlainHTTP: []string{host, s.host}},
 	})
 	known := s.push(t, "web:1", map[string]v1.Config{"linux/amd64": {Entrypoint: []string{"/web"}}})
@@ -286,9 +290,33 @@ func TestWhatMetricsAreCalled(t *testing.T) {
 	for _, line := range []string{
 		`koordinator_admission_reviews_total{decision="injected",reason=""} 1`,
 		`koordinator_admission_duration_seconds_count{decision="injected"} 1`,
+		`koordinator_admission_reviews_total{decision="denied",reason="mistakes"} 0`,
+		`koordinator_admission_reviews_total{decision="skipped",reason="lookup_failed"} 0`,
+		`koordinator_admission_duration_seconds_bucket{decision="injected",le="30"} 1`, // the longest timeout of the API server
 	} {
 		if !strings.Contains(page.Body.String(), line+"\n") {
 			t.Errorf("no %s in\n%s", line, page.Body)
+		}
+	}
+}
+
+// The stories of the alerts must not contain buckets that the webhook does not have.
+func TestTheStoriesOfTheAlertsHaveTheBucketsOfTheDuration(t *testing.T) {
+	stories, err := os.ReadFile("../../test/chart/testdata/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry := prometheus.NewRegistry()
+	newMetrics(registry).decided(injected, "", time.Millisecond)
+	page := httptest.NewRecorder()
+	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	all := regexp.MustCompile(`koordinator_admission_duration_seconds_bucket\{(le="[^"]*")`).FindAllSubmatch(stories, -1)
+	if len(all) == 0 {
+		t.Fatal("no story has a bucket")
+	}
+	for _, bucket := range all {
+		if !strings.Contains(page.Body.String(), string(bucket[1])+"}") {
+			t.Errorf("a story has %s, the webhook does not", bucket[1])
 		}
 	}
 }

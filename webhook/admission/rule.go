@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/webhook/admission"
 
+	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/webhook/rules"
 )
@@ -38,40 +39,71 @@ func (h *RuleHandler) Handle(ctx context.Context, req admission.Request) admissi
 }
 
 // decide adds the rule's annotations to a pod and decides about the result. The
-// API server calls the webhook for annotated pods afterwards. A pod that already
-// has all of the annotations is therefore left to that webhook, even if this one
-// is called again.
+// API server calls the webhook for annotated pods afterwards. A pod that the rule
+// has already given all of the annotations is therefore left to that webhook, even
+// if this one is called again.
 func (h *RuleHandler) decide(ctx context.Context, req admission.Request) decision {
 	r, d := readReview(req)
 	if d != nil {
 		return *d
 	}
-	if earlier := inject.StatusOf(&r.pod).Rule; earlier != "" && earlier != h.rule.Name {
+	first := inject.StatusOf(&r.pod).Rule
+	if first != "" && first != h.rule.Name {
 		return skip("other_rule")
 	}
+	r.rule = h.rule.Name
+	own := *r
 	missing := h.rule.Missing(r.pod.ObjectMeta)
 	if len(missing) == 0 {
-		return skip("rule_not_needed")
+		if first == h.rule.Name {
+			return skip("rule_not_needed")
+		}
+		return h.without(ctx, &own, skip("rule_not_needed"))
 	}
-	r.rule, r.given = h.rule.Name, annotate(&r.pod, missing)
+	r.given = annotate(&r.pod, missing)
 	r.keep = h.rule.FailurePolicy == admissionregistrationv1.Ignore
-	return h.settle(r, h.pods.review(ctx, r))
-}
-
-// settle adjusts the decision for a pod whose author may not know about the rule:
-// the pod stays unchanged if the rule's annotations have no effect on it or do
-// not fit it.
-func (h *RuleHandler) settle(r *review, d decision) decision {
-	switch {
+	switch d := h.pods.review(ctx, r); {
 	case d.decision == skipped:
-		d.response = admission.Allowed("").WithWarnings(d.response.Warnings...)
+		return h.without(ctx, &own, d)
 	case d.decision == denied && r.keep:
-		return decision{skipped, "rule_unfit", admission.Allowed("").WithWarnings(
-			fmt.Sprintf("koordinator rule %q was not applied to this pod: %s", h.rule.Name, d.response.Result.Message))}
+		d.response = withWarnings(admission.Allowed(""), h.unfit(d.response.Result))
+		return h.without(ctx, &own, decision{skipped, "rule_unfit", d.response})
 	case d.decision == denied:
 		h.sign(d.response.Result)
+		return d
+	default: // injected
+		return d
 	}
-	return d
+}
+
+// without decides about a pod that gets no annotations from the rule, for the
+// reason in d: the annotations have no effect on the pod, do not fit it, or are
+// all its own. The status annotation contains the name of the rule nevertheless,
+// so that no later rule applies to the pod. It is also taken as proof that the pod
+// was processed, so the pod's own annotations are processed here.
+func (h *RuleHandler) without(ctx context.Context, own *review, d decision) decision {
+	var result decision
+	if annotations.Present(own.pod.ObjectMeta) {
+		result = h.pods.review(ctx, own)
+	} else {
+		result = h.pods.left(own, d.reason, nil)
+	}
+	warnings := slices.DeleteFunc(d.response.Warnings, func(w string) bool { return slices.Contains(result.response.Warnings, w) })
+	result.response = withWarnings(result.response, warnings)
+	if result.decision != denied {
+		result.decision, result.reason = d.decision, d.reason
+	}
+	return result
+}
+
+// unfit returns the warnings for a pod that the rule does not fit, one for each
+// cause of its rejection.
+func (h *RuleHandler) unfit(result *metav1.Status) []string {
+	warnings := make([]string, len(result.Details.Causes))
+	for i, cause := range result.Details.Causes {
+		warnings[i] = fmt.Sprintf("koordinator rule %q was not applied to this pod: %s: %s", h.rule.Name, cause.Field, cause.Message)
+	}
+	return warnings
 }
 
 // sign adds the name of the rule to a rejection: to its message, and to its

@@ -110,7 +110,7 @@ func TestAPodThatARuleDoesNotFit(t *testing.T) {
 	raw := podOf(t, "Never main", nil)
 	_, byRule, registry := ruleHandlers(t, meshRule)
 	resp := byRule.Handle(t.Context(), creation(raw))
-	if !resp.Allowed || len(resp.Patch) > 0 || len(resp.Warnings) != 1 ||
+	if !resp.Allowed || !strings.Contains(string(resp.Patch), "rule_unfit") || len(resp.Warnings) != 2 ||
 		!strings.HasPrefix(resp.Warnings[0], `koordinator rule "mesh" was not applied to this pod: `) || !strings.Contains(resp.Warnings[0], `"proxy"`) {
 		t.Errorf("failurePolicy Ignore: %+v", resp)
 	}
@@ -126,11 +126,67 @@ func TestAPodThatARuleDoesNotFit(t *testing.T) {
 	}
 }
 
-func TestARuleThatChangesNothingLeavesNoMark(t *testing.T) {
+// TestOnlyTheFirstRuleThatSelectsAPodApplies calls the webhooks in the order in which the API
+// server calls them, for pods that two rules select, and again for a reinvocation.
+func TestOnlyTheFirstRuleThatSelectsAPodApplies(t *testing.T) {
+	later := rules.Rule{Name: "later", FailurePolicy: admissionregistrationv1.Fail, Annotations: map[string]string{"koordinator.io/essential": "[main]"}}
+	quiet := rules.Rule{Name: "mesh", FailurePolicy: admissionregistrationv1.Fail, Annotations: map[string]string{"koordinator.io/log-level": "debug"}}
+	absent := rules.Rule{Name: "mesh", FailurePolicy: admissionregistrationv1.Ignore, Annotations: map[string]string{"koordinator.io/stop-deps": "absent: main"}}
+	windows := withPod(t, podOf(t, "Never main proxy", nil), func(p *corev1.Pod) { p.Spec.OS = &corev1.PodOS{Name: corev1.Windows} })
+	for _, tt := range []struct {
+		name    string
+		first   rules.Rule
+		raw     []byte
+		wrapped int
+		reason  string
+	}{
+		{"its annotations are added", meshRule, podOf(t, "Never main proxy", nil), 2, ""},
+		{"the pod has them itself", meshRule, podOf(t, "Never main proxy", given("start-deps", "main: proxy", "stop-deps", "proxy: main")), 2, ""},
+		{"they do not fit", absent, podOf(t, "Never main proxy", nil), 0, "rule_unfit"},
+		{"they do not fit an annotated pod", absent, podOf(t, "Never main proxy", given("start-deps", "main: proxy")), 2, ""},
+		{"they have no effect", quiet, podOf(t, "Never main proxy", nil), 0, "nothing_to_wrap"},
+		{"it is a Windows pod", meshRule, windows, 0, "windows"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pods, byFirst, _ := ruleHandlers(t, tt.first)
+			calls := []admission.Handler{byFirst, pods.ByRule(later), pods}
+			raw := tt.raw
+			for i, h := range append(calls, calls...) {
+				resp := h.Handle(t.Context(), creation(raw))
+				if !resp.Allowed || i > 0 && len(resp.Patch) > 0 {
+					t.Fatalf("call %d: %+v", i, resp)
+				}
+				raw = patched(t, raw, resp)
+			}
+			pod := typedPod(t, raw)
+			status := inject.StatusOf(pod)
+			if _, both := pod.Annotations["koordinator.io/essential"]; both || status.Rule != "mesh" || len(status.Wrapped) != tt.wrapped || status.Reason != tt.reason {
+				t.Errorf("annotations %v", pod.Annotations)
+			}
+		})
+	}
+}
+
+// TestARuleThatDidNotFitIsTriedAgain covers a container that another webhook adds later.
+func TestARuleThatDidNotFitIsTriedAgain(t *testing.T) {
+	_, byRule, _ := ruleHandlers(t, meshRule)
+	raw := podOf(t, "Never main", nil)
+	marked := patched(t, raw, byRule.Handle(t.Context(), creation(raw)))
+	grown := withPod(t, marked, func(p *corev1.Pod) {
+		p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: "proxy", Image: "proxy:1", Command: []string{"/proxy"}})
+	})
+	if status := inject.StatusOf(typedPod(t, patched(t, grown, byRule.Handle(t.Context(), creation(grown))))); status.Rule != "mesh" || len(status.Wrapped) != 2 || status.Reason != "" {
+		t.Errorf("%+v", status)
+	}
+}
+
+func TestARuleThatHasNoEffectChangesOnlyTheStatus(t *testing.T) {
 	_, byRule, _ := ruleHandlers(t, rules.Rule{Name: "quiet", FailurePolicy: admissionregistrationv1.Fail, Annotations: map[string]string{"koordinator.io/log-level": "debug"}})
 	raw := podOf(t, "Never main proxy", nil)
-	if resp := byRule.Handle(t.Context(), creation(raw)); !resp.Allowed || len(resp.Patch) > 0 {
-		t.Errorf("%+v", resp)
+	resp := byRule.Handle(t.Context(), creation(raw))
+	const mark = `[{"op":"add","path":"/metadata/annotations","value":{"koordinator.io/status":"{\"version\":\"test\",\"rule\":\"quiet\",\"reason\":\"nothing_to_wrap\"}"}}]`
+	if !resp.Allowed || string(resp.Patch) != mark {
+		t.Errorf("%+v, patch %s", resp, resp.Patch)
 	}
 }
 

@@ -23,9 +23,9 @@ func CheckTemplate(settings inject.Settings, log *slog.Logger) workload.Check {
 		if len(problems) > 0 {
 			log.Info("workload refused", "namespace", pod.Namespace, "pods", pod.GenerateName,
 				"problems", len(problems), "first", problems[0].String())
-			return refused(&metav1.StatusDetails{}, problems).WithWarnings(messages.Strings(warnings)...)
+			return withWarnings(refused(&metav1.StatusDetails{}, problems), messages.Strings(warnings))
 		}
-		return admission.Allowed("").WithWarnings(messages.Strings(warnings)...)
+		return allowed(nil, warnings)
 	}
 }
 

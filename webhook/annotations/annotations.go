@@ -65,10 +65,11 @@ func Field(name string) (field string, ok bool) {
 }
 
 // Present reports whether a pod has any annotation of koordinator, or the label
-// of the essential-containers controller.
+// of the essential-containers controller. The status annotation does not count,
+// because it sets nothing.
 func Present(meta metav1.ObjectMeta) bool {
 	for key := range meta.Annotations {
-		if strings.HasPrefix(key, inject.Prefix) {
+		if strings.HasPrefix(key, inject.Prefix) && key != inject.StatusAnnotation {
 			return true
 		}
 	}

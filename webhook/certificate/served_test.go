@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/cert-controller/pkg/rotator"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -156,9 +158,21 @@ func TestCertificateIsReadyOnceTrusted(t *testing.T) {
 	i.keep(newSigner(t).issue(t))
 	notYet("when the API server knows another authority", "does not trust certificate")
 	i.sync(a)
+	if n := testutil.CollectAndCount(c); n != 0 {
+		t.Errorf("%d metrics without a certificate", n)
+	}
 	i.served(c)
 	if err := c.Ready(nil); err != nil {
 		t.Errorf("not ready when trusted: %v", err)
+	}
+	leaf := c.current.Load().Leaf
+	want := fmt.Sprintf("# HELP %[1]s %[2]s\n# TYPE %[1]s gauge\n%[1]s %[3]d\n", "koordinator_certificate_not_after_timestamp_seconds",
+		"End of the validity of the certificate that this replica serves, in seconds since 1970.", leaf.NotAfter.Unix())
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "koordinator_certificate_not_after_timestamp_seconds"); err != nil {
+		t.Error(err)
+	}
+	if n := testutil.CollectAndCount(c); n != 2 {
+		t.Errorf("%d metrics of the certificate", n)
 	}
 }
 

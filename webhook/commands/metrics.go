@@ -22,11 +22,14 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}, []string{"result"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "koordinator_image_lookup_duration_seconds",
-			Help:    "Duration of image lookups in seconds, including cached results.",
-			Buckets: []float64{.0001, .001, .01, .05, .1, .25, .5, 1, 2.5, 5},
+			Help:    "Duration in seconds of image lookups that sent requests to registries.",
+			Buckets: []float64{.0001, .001, .01, .05, .1, .25, .5, 1, 2.5, 5, 7.5, 10, 15, 20, 25},
 		}),
 	}
 	registry.MustRegister(m.lookups, m.duration)
+	for kind := range codes { // a series that began with its first failure would not show it as an increase
+		m.lookups.WithLabelValues(string(kind))
+	}
 	return m
 }
 
@@ -41,7 +44,7 @@ const (
 // lookedUp counts the lookup of one image.
 func (m *metrics) lookedUp(result string, took time.Duration) {
 	m.lookups.WithLabelValues(result).Inc()
-	if result != byIndex { // an index hit sends no request to a registry
+	if result != byIndex && result != byCache { // which send no request
 		m.duration.Observe(took.Seconds())
 	}
 }

@@ -38,7 +38,7 @@ const longestLookup = 25 * time.Second
 // Flags adds the flags of the settings.
 func (s *Settings) Flags(f *flag.FlagSet) {
 	f.BoolVar(&s.Lookup, "lookup", true, "look up the commands of images in registries")
-	f.DurationVar(&s.Timeout, "lookup-timeout", 5*time.Second, "timeout for all lookups of one pod, which must be below the timeout of the webhook configuration")
+	f.DurationVar(&s.Timeout, "lookup-timeout", 5*time.Second, "timeout for all lookups of one pod, at most nine tenths of the timeout of the webhook configuration")
 	f.BoolVar(&s.PullSecrets, "pull-secrets", true, "use the pull secrets of pods")
 	f.StringVar(&s.Credentials, "registry-credentials", "", "directory of a mounted Secret with "+corev1.DockerConfigJsonKey+", used after the pull secrets of the pod")
 	f.StringVar(&s.Index, "command-index", "", "directory of a mounted ConfigMap with the commands of images")

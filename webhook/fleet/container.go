@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 type container struct {
 	name  unique.Handle[string]
 	gated bool // its startup probe succeeds when the command has started
+	exits bool // it waits only for containers that exit, which may take any time
 
 	began   int64 // start of the current incarnation, while it waits or after it waited
 	started bool  // its wait is over
@@ -28,7 +30,7 @@ func wrapped(of corev1.PodSpec) []container {
 	for _, list := range [][]corev1.Container{of.InitContainers, of.Containers} {
 		for i := range list {
 			if text, is := specOf(list[i]); is {
-				all = append(all, container{name: unique.Make(list[i].Name), gated: waits(list[i], text)})
+				all = append(all, container{name: unique.Make(list[i].Name), gated: waits(list[i], text), exits: waitsForExits(text)})
 			}
 		}
 	}
@@ -45,12 +47,34 @@ func specOf(c corev1.Container) (text string, is bool) {
 	return "", false
 }
 
+// startDeps precedes the list of start dependencies in a spec that the webhook
+// wrote.
+const startDeps = `"startDeps":`
+
 // waits reports whether a container has both start dependencies and a startup
 // probe that shows when its wait is over.
 func waits(c corev1.Container, text string) bool {
 	probe := c.StartupProbe
 	gated := probe != nil && probe.Exec != nil && len(probe.Exec.Command) > 0 && probe.Exec.Command[0] == spec.Binary
-	return gated && strings.Contains(text, `"startDeps"`)
+	return gated && strings.Contains(text, startDeps)
+}
+
+// waitsForExits reports whether all start dependencies in a spec are on the exit
+// of a container.
+func waitsForExits(text string) bool {
+	_, rest, _ := strings.Cut(text, startDeps)
+	if !strings.Contains(rest, string(spec.Exited)) && !strings.Contains(rest, string(spec.Succeeded)) {
+		return false
+	}
+	var deps []string
+	if err := json.NewDecoder(strings.NewReader(rest)).Decode(&deps); err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(deps, func(dep string) bool {
+		name, condition, _ := strings.Cut(strings.TrimSuffix(dep, "?"), "=")
+		endpoint := strings.Contains(name, "/")
+		return endpoint || condition != string(spec.Exited) && condition != string(spec.Succeeded)
+	})
 }
 
 // event is an occurrence to count.

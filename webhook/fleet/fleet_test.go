@@ -84,7 +84,7 @@ func injected(name string) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name), Annotations: map[string]string{annotation: `{"version":"v1.0.0"}`}},
 		Spec: corev1.PodSpec{Containers: []corev1.Container{
-			{Name: "main", Env: env(`{"version":1,"startDeps":["proxy"]}`), StartupProbe: gate},
+			{Name: "main", Env: env(`{"version":1,"startDeps":["proxy=ready"]}`), StartupProbe: gate},
 			{Name: "proxy", Env: env(`{"version":1}`)},
 			{Name: "logs"},
 		}},
@@ -151,6 +151,28 @@ pods pod_namespace=shop version=v1.0.0 2`, "containers_waiting", "container_long
 container_longest_wait_seconds pod_namespace=shop 21
 container_wait_seconds pod_namespace=shop 1 in 40 s
 containers_waiting pod_namespace=shop 1`, "containers_waiting", "container_longest_wait_seconds", "container_wait_seconds")
+}
+
+// A wait for the end of another container takes as long as this container runs, so
+// it is no reason for an alert.
+func TestAWaitForAnExitIsNotLong(t *testing.T) {
+	for deps, long := range map[string]bool{
+		`["proxy=ready"]`: true, `["proxy=started?"]`: true, `["tcp://db:5432"]`: true, `["http://h/?a=exited"]`: true,
+		`["logs=exited"]`: false, `["logs=succeeded?","proxy=exited"]`: false, `["logs=exited","proxy=ready"]`: true,
+	} {
+		t.Run(deps, func(t *testing.T) {
+			s := newStory(t, true)
+			p := injected("a")
+			p.Spec.Containers[0].Env[0].Value = `{"version":1,"startDeps":` + deps + `,"stopDeps":["proxy=exited"]}`
+			s.Saw(with(p, "main", runs(1, false)))
+			s.second = 31
+			want := "container_longest_wait_seconds pod_namespace=shop 0\ncontainers_waiting pod_namespace=shop 1"
+			if long {
+				want = "container_longest_wait_seconds pod_namespace=shop 30\ncontainers_waiting pod_namespace=shop 1"
+			}
+			s.has(t, want, "containers_waiting", "container_longest_wait_seconds")
+		})
+	}
 }
 
 func TestEachIncarnationWaits(t *testing.T) {

@@ -39,7 +39,7 @@ func newMetrics(version string, byNamespace bool) metrics {
 	const prefix = "koordinator_"
 	return metrics{
 		waiting: prometheus.NewDesc(prefix+"containers_waiting", "Number of containers that are waiting for their start dependencies. Only on the leader.", by, nil),
-		longest: prometheus.NewDesc(prefix+"container_longest_wait_seconds", "Longest time for which a container has been waiting so far, in seconds. Only on the leader.", by, nil),
+		longest: prometheus.NewDesc(prefix+"container_longest_wait_seconds", "Longest time for which a container has been waiting so far, in seconds. Containers that wait only for the exit of others do not count. Only on the leader.", by, nil),
 		pods:    prometheus.NewDesc(prefix+"pods", "Number of injected pods that have not finished, by the version that injected them. Only on the leader.", append([]string{"version"}, by...), nil),
 		build:   prometheus.NewDesc(prefix+"build_info", "Always 1. The label version contains the version of this webhook.", []string{"version"}, nil),
 		waited: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -98,7 +98,9 @@ func (f *Fleet) collectNow(to chan<- prometheus.Metric, now time.Time) {
 		for i := range p.containers {
 			if d := p.containers[i].waiting(now); d > 0 {
 				waiting[ns]++
-				longest[ns] = max(longest[ns], d)
+				if !p.containers[i].exits {
+					longest[ns] = max(longest[ns], d)
+				}
 			}
 		}
 	}

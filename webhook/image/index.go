@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"sigs.k8s.io/yaml"
 )
 
@@ -23,7 +22,7 @@ type Index struct{ entries []indexEntry } // the most specific first
 type indexEntry struct {
 	pattern string // as written
 	name    string // host/path; each path element may be a glob of path.Match
-	tag     string // glob; "" for every tag and digest
+	tag     string // glob; "" for every image, also without a tag
 	config  Config
 }
 
@@ -38,7 +37,8 @@ type indexed struct {
 // ParseIndex parses documents by name. Each document is a YAML map from image
 // pattern to command. A pattern is written like an image in a pod, for example
 // "nginx" or "shop.example/team/*". Each path element may contain "*" and "?",
-// and a pattern without a tag matches every tag and digest. ParseIndex omits
+// and a pattern without a tag matches every tag and digest. A pattern with a tag
+// matches the tag of an image, also if a digest follows it. ParseIndex omits
 // invalid entries and reports them in the errors.
 func ParseIndex(documents map[string]string) (Index, []error) {
 	var index Index
@@ -146,13 +146,10 @@ func (x Index) match(image string) (e indexEntry, found bool) {
 	if err != nil {
 		return e, false
 	}
-	full, tag := ref.host+"/"+ref.Context().RepositoryStr(), ""
-	if t, ok := ref.Reference.(name.Tag); ok {
-		tag = t.TagStr()
-	}
+	full := ref.host + "/" + ref.Context().RepositoryStr()
 	for _, e := range x.entries {
 		nameFits, _ := path.Match(e.name, full)
-		tagFits, _ := path.Match(e.tag, tag)
+		tagFits, _ := path.Match(e.tag, ref.tag)
 		if nameFits && (e.tag == "" || tagFits) {
 			return e, true
 		}

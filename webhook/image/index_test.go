@@ -8,6 +8,7 @@ import (
 )
 
 func TestAnIndexAnswersByTheMostSpecificPattern(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0", 64)
 	index, problems := ParseIndex(map[string]string{
 		"base.yaml": `
 nginx: {entrypoint: [/docker-entrypoint.sh], cmd: [nginx, -g, "daemon off;"], stopSignal: SIGQUIT}
@@ -19,6 +20,7 @@ shop.example/team/*: [/app]
 shop.example/team/web: [/web]
 shop.example:5000/team/*:v*: [/five]
 bitnami/*: [/bitnami]
+web:1.*: {stopSignal: SIGINT}
 `,
 	})
 	if len(problems) > 0 {
@@ -36,7 +38,12 @@ bitnami/*: [/bitnami]
 		"shop.example/team/deep/api":              "",
 		"shop.example:5000/team/api:v2":           "shop.example:5000/team/*:v*",
 		"shop.example:5000/team/api:main":         "",
-		"nginx@sha256:" + strings.Repeat("0", 64): "nginx",
+		"nginx@" + digest:                         "nginx",
+		"nginx:1.27@" + digest:                    "nginx:1.2?",
+		"nginx:1.3@" + digest:                     "nginx",
+		"shop.example:5000/team/api:v2@" + digest: "shop.example:5000/team/*:v*",
+		"shop.example:5000/team/api@" + digest:    "",
+		"nginx:.27@" + digest:                     "",
 		"other/nginx":                             "",
 		"not a name":                              "",
 	} {
@@ -50,7 +57,9 @@ bitnami/*: [/bitnami]
 			}
 		})
 	}
-	for image, want := range map[string]string{"nginx:1.27": "", "nginx:2": "SIGQUIT", "redis:8": "", "not a name": ""} {
+	for image, want := range map[string]string{
+		"nginx:1.27": "", "nginx:2": "SIGQUIT", "web:1.4": "SIGINT", "web:1.4@" + digest: "SIGINT", "web@" + digest: "", "redis:8": "", "not a name": "",
+	} {
 		if have := index.StopSignal(image); have != want {
 			t.Errorf("stop signal of %s: %q, want %q", image, have, want)
 		}

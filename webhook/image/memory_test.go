@@ -172,6 +172,16 @@ func hanging(t *testing.T) (*server, func()) {
 	return s, stop
 }
 
+// awaitRequest waits until the registry has got a request.
+func awaitRequest(t *testing.T, s *server) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); s.asks() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the registry gets no request")
+		}
+	}
+}
+
 func TestARegistryThatHangs(t *testing.T) {
 	s, answer := hanging(t)
 	text := s.push(t, "app:1", built(t, "linux/amd64", []string{"/e"}))
@@ -197,9 +207,7 @@ func TestALookupThatWasGivenUpServesOthers(t *testing.T) {
 		_, err := r.Look(ctx, Query{Image: text})
 		first <- err
 	}()
-	for s.asks() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	awaitRequest(t, s)
 	cancel()
 	var e *Error
 	if err := <-first; !errors.As(err, &e) || e.Kind != Timeout || !strings.Contains(e.Cause, "canceled") {
@@ -213,16 +221,14 @@ func TestOneWithMoreTimeAsksAgain(t *testing.T) {
 	s, answer := hanging(t)
 	text := s.push(t, "app:1", built(t, "linux/amd64", []string{"/e"}))
 	r := registries(t, Settings{}, s)
-	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	both := make(chan error, 2)
 	go func() {
 		_, err := r.Look(short, Query{Image: text})
 		both <- err
 	}()
-	for s.asks() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	awaitRequest(t, s)
 	go func() {
 		_, err := look(t, r, Query{Image: text})
 		both <- err

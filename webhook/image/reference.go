@@ -32,6 +32,7 @@ const longestName = 1024
 type reference struct {
 	name.Reference
 	host string // in the usual notation, with the port if one is given: "docker.io"
+	tag  string // as written, or the default; "" for a digest without a tag
 }
 
 // parseReference parses an image as written in a pod. A name with a tag and a
@@ -61,10 +62,21 @@ func parseReference(text string, plain []string) (reference, error) {
 	if !pathForm.MatchString(repo.RepositoryStr()) {
 		return reference{}, fmt.Errorf("%q is not a valid name in a registry: use lowercase letters and digits, joined by single . _ or - and separated by /", repo.RepositoryStr())
 	}
-	if tag, ok := parsed.(name.Tag); ok && !tagForm.MatchString(tag.TagStr()) {
-		return reference{}, fmt.Errorf("%q is not a tag", tag.TagStr())
+	if ref.tag = tagOf(parsed, text); ref.tag != "" && !tagForm.MatchString(ref.tag) {
+		return reference{}, fmt.Errorf("%q is not a tag", ref.tag)
 	}
 	return ref, nil
+}
+
+// tagOf returns the tag of a reference that was parsed from a text. name.Digest
+// does not contain the tag of "name:tag@digest".
+func tagOf(parsed name.Reference, text string) string {
+	if tag, ok := parsed.(name.Tag); ok {
+		return tag.TagStr()
+	}
+	named, _, _ := strings.Cut(text, "@")
+	_, tag, _ := strings.Cut(named[strings.LastIndexByte(named, '/')+1:], ":")
+	return tag
 }
 
 // isHub reports whether a host is Docker Hub.

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -30,6 +31,34 @@ func (in *input) delegations(n *messages.Notes) map[string]spec.Delegation {
 		in.checkNeeds(name, w, n)
 	}
 	return all
+}
+
+// withoutNative returns the input without the stops of known sidecars that another
+// webhook has added as native sidecars: the kubelet stops these after the regular
+// containers have exited.
+func withoutNative(in input, n *messages.Notes) input {
+	for _, c := range in.containers {
+		w, given := in.asked.Wishes[c.Name]
+		if !given || !in.late(c.Name) || !c.sidecar() {
+			continue
+		}
+		if in.relieved == nil { // the first one
+			in.relieved, in.asked.Wishes = map[string]bool{}, maps.Clone(in.asked.Wishes)
+		}
+		for _, d := range w.Spec.StopDeps {
+			in.relieved[d.Container] = true
+		}
+		w.Places = maps.Clone(w.Places)
+		for _, field := range []string{"stopDeps", "stopWhen", "stopHTTP"} {
+			if place, given := w.Places[field]; given {
+				n.Warn(place, messages.StoppedByKubelet, c.Name, fmt.Sprintf("the setting has no effect, because %q is a native sidecar, which the kubelet stops after the regular containers have exited", c.Name), "Remove it if the sidecar is always native")
+				delete(w.Places, field)
+			}
+		}
+		w.Spec.StopDeps, w.Spec.StopWhen, w.Spec.StopHTTP = nil, in.asked.Rest.Spec.StopWhen, nil
+		in.asked.Wishes[c.Name] = w
+	}
+	return in
 }
 
 // isDelegated reports whether a container that is to be stopped gets no wrapper.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
 	"koordinator.io/koordinator/test/sketch"
 	"koordinator.io/koordinator/webhook/inject"
@@ -45,6 +46,56 @@ func TestAMeshProxyIsStoppedTheSameWayWhicheverWebhookComesFirst(t *testing.T) {
 	again := inject.Complete(plan(after), inject.Found{})
 	if patch := inject.Rewrite(again); len(again.Problems) > 0 || len(patch) > 0 {
 		t.Errorf("once the proxy is there, something changes: %v, %s", patch, words(again.Notes))
+	}
+}
+
+// Istio adds its proxy as a native sidecar by default since version 1.27.
+func TestAKnownSidecarThatIsNativeIsStoppedByTheKubelet(t *testing.T) {
+	native := func(pod *corev1.Pod) {
+		late := corev1.Container{Name: "istio-proxy", Image: "istio", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}
+		pod.Spec.InitContainers = append([]corev1.Container{late}, pod.Spec.InitContainers...)
+	}
+	const warning = `[istio-proxy]: the setting has no effect, because "istio-proxy" is a native sidecar`
+	for _, tt := range []struct {
+		name, pod string
+		pairs     []string
+		wrapped   []string // if the proxy is there at the first call
+		later     []string // if it is added after that call
+	}{
+		{"its stop only", "Never main other", []string{"stop-deps", `istio-proxy: "*"`, "stop-when", "all"}, nil, []string{"main", "other"}},
+		{"its own request", "Never main", []string{"stop-deps", "istio-proxy: main", "stop-when", "istio-proxy: all", "stop-http", "{istio-proxy: 'POST http://127.0.0.1:1/'}"}, nil, []string{"main"}},
+		{"a wait for it, too", "Never main", []string{"start-deps", "main: istio-proxy", "stop-deps", "istio-proxy: main"}, []string{"main"}, []string{"main"}},
+		{"in every spec", "Never main", []string{"stop-deps", "istio-proxy: main", "gate", "istio-proxy: false"}, nil, []string{"main"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			check := func(pod *corev1.Pod, wrapped []string) {
+				t.Helper()
+				done := inject.Complete(plan(pod), inject.Found{})
+				if len(done.Problems) > 0 || !slices.Equal(done.Wrapped, wrapped) || !strings.Contains(words(done.Notes), warning) {
+					t.Errorf("%q are wrapped, want %q: %s", done.Wrapped, wrapped, words(done.Notes))
+				}
+				after := rewritten(t, pod, inject.Rewrite(done))
+				for name, s := range specsWithin(t, after) {
+					if len(s.Delegated) > 0 {
+						t.Errorf("%s stops %v", name, s.Delegated)
+					}
+				}
+				if patch := inject.Rewrite(inject.Complete(plan(after), inject.Found{})); len(patch) > 0 {
+					t.Errorf("a later call changes %v", patch)
+				}
+			}
+			annotations := sketch.Annotations(tt.pairs...)
+			first := sketch.Pod(tt.pod, annotations)
+			native(first)
+			check(first, tt.wrapped)
+			second := injected(t, tt.pod, annotations)
+			native(second)
+			check(second, tt.later)
+		})
+	}
+	pod := sketch.Pod("Never sidecar:proxy main", sketch.Annotations("stop-deps", "proxy: main"))
+	if have := words(inject.Complete(plan(pod), inject.Found{}).Notes); !strings.Contains(have, "KO214") {
+		t.Errorf("a native sidecar that is not known: %s", have)
 	}
 }
 

@@ -236,3 +236,39 @@ func TestDeliveryByTheNodes(t *testing.T) {
 		})
 	}
 }
+
+// Pod Security "restricted" requires a seccomp profile of each container, and some
+// security context constraints of OpenShift reject each one.
+func TestTheInstallerHasASeccompProfileIfItNeedsOne(t *testing.T) {
+	profile := func(kind corev1.SeccompProfileType) *corev1.SeccompProfile { return &corev1.SeccompProfile{Type: kind} }
+	for _, tt := range []struct {
+		name            string
+		pod, main, side *corev1.SeccompProfile
+		want            bool
+	}{
+		{"no container has one", nil, nil, nil, false},
+		{"one container has one", nil, profile(corev1.SeccompProfileTypeRuntimeDefault), nil, false},
+		{"each container has one", nil, profile(corev1.SeccompProfileTypeRuntimeDefault), profile(corev1.SeccompProfileTypeLocalhost), true},
+		{"the pod has one", profile(corev1.SeccompProfileTypeRuntimeDefault), nil, nil, false},
+		{"the pod has one, and each container", profile(corev1.SeccompProfileTypeRuntimeDefault), profile(corev1.SeccompProfileTypeRuntimeDefault), profile(corev1.SeccompProfileTypeRuntimeDefault), false},
+		{"the pod has none explicitly", profile(corev1.SeccompProfileTypeUnconfined), nil, nil, false},
+		{"the pod has one for its app", profile(corev1.SeccompProfileTypeLocalhost), nil, nil, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pod := changed("Never main proxy", sketch.Annotations("start-deps", "main: proxy=started"), func(pod *corev1.Pod, _ *corev1.Container) {
+				if tt.pod != nil {
+					pod.Spec.SecurityContext = &corev1.PodSecurityContext{SeccompProfile: tt.pod}
+				}
+				for i, own := range []*corev1.SeccompProfile{tt.main, tt.side} {
+					if own != nil {
+						pod.Spec.Containers[i].SecurityContext = &corev1.SecurityContext{SeccompProfile: own}
+					}
+				}
+			})
+			have := injectedBy(t, testSettings(), pod).Spec.InitContainers[0].SecurityContext.SeccompProfile
+			if (have != nil) != tt.want || have != nil && have.Type != corev1.SeccompProfileTypeRuntimeDefault {
+				t.Errorf("have %+v", have)
+			}
+		})
+	}
+}

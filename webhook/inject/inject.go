@@ -74,7 +74,7 @@ type Asked struct {
 	// not know, for example spec.containers[0].livenessProbe.httpGet.new.
 	Unread []string
 
-	Rule string // the operator's rule that added annotations, for the status annotation; "": none
+	Rule string // the first of the operator's rules that selects the pod, for the status annotation; "": none
 }
 
 // wish returns the settings of the container of that name.
@@ -127,7 +127,7 @@ func (w Wish) TakesPart() bool {
 // Status is the value of the status annotation.
 type Status struct {
 	Version string      `json:"version,omitempty"`
-	Rule    string      `json:"rule,omitempty"`    // the operator's rule that added annotations
+	Rule    string      `json:"rule,omitempty"`    // the first of the operator's rules that selects the pod
 	Wrapped []string    `json:"wrapped,omitempty"` // containers, init containers first
 	Source  spec.Source `json:"source,omitempty"`  // local if none of them sends requests to the API server
 

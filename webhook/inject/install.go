@@ -127,7 +127,7 @@ func (in *input) installer(args []string) corev1.Container {
 		VolumeMounts:             installMounts(),
 		TerminationMessagePath:   corev1.TerminationMessagePathDefault,
 		TerminationMessagePolicy: corev1.TerminationMessageReadFile,
-		SecurityContext:          installSecurity(in.pod.Spec.SecurityContext),
+		SecurityContext:          installSecurity(in.pod.Spec),
 	}
 }
 
@@ -149,19 +149,35 @@ func classifies(list corev1.ResourceList) bool {
 	return list.Cpu().Sign() > 0 || list.Memory().Sign() > 0
 }
 
+// needsSeccomp reports whether the installer needs a seccomp profile of its own:
+// the pod has none for all containers, or a local one for its app, and each of its
+// containers has one. Otherwise the installer has none, because some security
+// context constraints of OpenShift reject every profile.
+func needsSeccomp(of corev1.PodSpec) bool {
+	if pod := of.SecurityContext; pod != nil && pod.SeccompProfile != nil {
+		return pod.SeccompProfile.Type == corev1.SeccompProfileTypeLocalhost
+	}
+	return !slices.ContainsFunc(slices.Concat(of.InitContainers, of.Containers), func(c corev1.Container) bool {
+		return c.Name != InstallContainer && (c.SecurityContext == nil || c.SecurityContext.SeccompProfile == nil)
+	})
+}
+
 // installSecurity returns a security context that complies with Pod Security
-// "restricted". The image specifies a numeric user. The user is set only if the pod
-// sets root for all containers, which would override the image's user. Otherwise
-// it is not set, because some clusters assign users and reject others.
-func installSecurity(pod *corev1.PodSecurityContext) *corev1.SecurityContext {
+// "restricted" if those of the other containers do. The image specifies a numeric
+// user. The user is set only if the pod sets root for all containers, which would
+// override the image's user. Otherwise it is not set, because some clusters assign
+// users and reject others.
+func installSecurity(of corev1.PodSpec) *corev1.SecurityContext {
 	s := &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(false),
 		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		ReadOnlyRootFilesystem:   new(true),
 		RunAsNonRoot:             new(true),
-		SeccompProfile:           &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 	}
-	if pod != nil && pod.RunAsUser != nil && *pod.RunAsUser == 0 {
+	if needsSeccomp(of) {
+		s.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
+	}
+	if pod := of.SecurityContext; pod != nil && pod.RunAsUser != nil && *pod.RunAsUser == 0 {
 		s.RunAsUser = new(int64(installUser))
 	}
 	return s

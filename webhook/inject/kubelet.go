@@ -68,7 +68,9 @@ func takeOver(m *member, held bool, n *messages.Notes) taken {
 		t.livenessDelay = time.Duration(m.LivenessProbe.InitialDelaySeconds) * time.Second
 	}
 	already := m.Lifecycle != nil && m.Lifecycle.PreStop != nil && isPreStop(m.Lifecycle.PreStop)
-	if len(m.stopDeps)+len(m.restartWith()) > 0 || m.gated() || held || already {
+	// The wrapper divides the grace period, of which the hook uses a part.
+	budgets := (len(m.holdFor) > 0 || m.wish.Spec.StopDelay > 0) && !m.wish.NoGate
+	if len(m.stopDeps)+len(m.restartWith()) > 0 || m.gated() || held || budgets || already {
 		t.preStop = preStop(m, n)
 	}
 	t.liveness = undelayed(liveness(m, n))
@@ -98,7 +100,7 @@ func undelayed(p *spec.Probe) *spec.Probe {
 // because the container waits, or because the wrapper stops it. A probe of a kind
 // that koordinator cannot run is left to the kubelet.
 func liveness(m *member, n *messages.Notes) *spec.Probe {
-	ends := len(m.stopDeps)+len(m.restartWith())+len(m.wish.Spec.ExitHTTP) > 0 && !m.wish.NoGate && !m.runsToEnd()
+	ends := len(m.stopDeps)+len(m.restartWith())+len(m.wish.Spec.ExitHTTP)+len(m.delegated) > 0 && !m.wish.NoGate && !m.runsToEnd()
 	p := livenessOf(m)
 	if p.of != nil && p.known() && !asksElsewhere(p.of) && (m.gated() || ends) {
 		return newProbe(m.container, "livenessProbe", p, n)

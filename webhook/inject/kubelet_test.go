@@ -20,7 +20,7 @@ func wished(name string, change func(*spec.Spec)) Wish {
 	s.Container = name
 	change(&s)
 	w := Wish{Spec: s, Places: map[string]messages.Place{}}
-	for field, given := range map[string]bool{"startDeps": len(s.StartDeps) > 0, "stopDeps": len(s.StopDeps) > 0, "source": s.Source != spec.SourceAuto} {
+	for field, given := range map[string]bool{"startDeps": len(s.StartDeps) > 0, "stopDeps": len(s.StopDeps) > 0, "source": s.Source != spec.SourceAuto, "stopDelay": s.StopDelay > 0} {
 		if given {
 			w.Places[field] = messages.Annotation(Prefix + field)
 		}
@@ -127,9 +127,10 @@ func TestA1A13ProbesAreTakenOverWhereTheWrapperKnowsBetter(t *testing.T) {
 func TestA5EveryPreStopHookThatMattersNotesTheStop(t *testing.T) {
 	hook := &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}}
 	for name, wish := range map[string]func(*spec.Spec){
-		"it waits":           func(s *spec.Spec) { s.StartDeps = dependsOn("proxy", spec.Exited) },
-		"it stops with one":  func(s *spec.Spec) { s.StopDeps = dependsOn("proxy", spec.Exited) },
-		"others hold for it": func(s *spec.Spec) { s.StartDeps = dependsOn("proxy", spec.Ready) },
+		"it waits":            func(s *spec.Spec) { s.StartDeps = dependsOn("proxy", spec.Exited) },
+		"it stops with one":   func(s *spec.Spec) { s.StopDeps = dependsOn("proxy", spec.Exited) },
+		"others hold for it":  func(s *spec.Spec) { s.StartDeps = dependsOn("proxy", spec.Ready) },
+		"its stop is delayed": func(s *spec.Spec) { s.StopDelay = time.Second },
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod := shopPod(func(main, _ *corev1.Container) { main.Lifecycle = hook })
@@ -138,6 +139,33 @@ func TestA5EveryPreStopHookThatMattersNotesTheStop(t *testing.T) {
 				t.Errorf("the hook is not run by koordinator: %v", r.Patch)
 			}
 		})
+	}
+}
+
+func TestKoordinatorRunsTheHookOfAContainerThatHolds(t *testing.T) {
+	hook := &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}}
+	for _, ungated := range []bool{false, true} {
+		pod := shopPod(func(_, proxy *corev1.Container) { proxy.Lifecycle = hook })
+		proxy := wished("proxy", func(*spec.Spec) {})
+		proxy.NoGate = ungated
+		r, specs := injected(t, pod, map[string]Wish{"main": wished("main", func(s *spec.Spec) { s.StartDeps = dependsOn("proxy", spec.Started) }), "proxy": proxy})
+		if have := touches(r, "/containers/1/lifecycle/preStop/exec") && specs["proxy"].PreStop != nil; have == ungated {
+			t.Errorf("ungated %t: run by koordinator: %t", ungated, have)
+		}
+	}
+}
+
+func TestTheLivenessOfAContainerThatSendsADelegatedStop(t *testing.T) {
+	pod := shopPod(func(main, _ *corev1.Container) { main.LivenessProbe = &corev1.Probe{ProbeHandler: tcp} })
+	pod.Spec.Containers[1].Command = nil
+	r, specs := injected(t, pod, map[string]Wish{"proxy": wished("proxy", func(s *spec.Spec) {
+		s.StopDeps, s.StopHTTP = dependsOn("main", spec.Exited), &spec.Request{Method: "POST", URL: "http://127.0.0.1/quit"}
+	})})
+	if len(specs["main"].Delegated) == 0 {
+		t.Fatal("nothing is delegated to main")
+	}
+	if specs["main"].Liveness == nil || !touches(r, "/containers/0/livenessProbe") {
+		t.Error("its liveness probe would fail while it sends the request")
 	}
 }
 

@@ -135,7 +135,8 @@ func (in *input) choose(holds spec.Graph) members {
 			continue
 		}
 		w := in.asked.wish(c.Name)
-		serves := len(in.carriedOutBy(c)) > 0 || named[c.Name] && !c.runsToEnd() && !in.late(c.Name) && !in.lacks(c.Name)
+		relieved := in.relieved[c.Name] && written(c).Container != "" // an earlier call, before the sidecar was there, has wrapped it
+		serves := relieved || len(in.carriedOutBy(c)) > 0 || named[c.Name] && !c.runsToEnd() && !in.late(c.Name) && !in.lacks(c.Name)
 		if w.TakesPart() || serves {
 			all = append(all, in.member(c, w, holds))
 		}

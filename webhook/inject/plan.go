@@ -32,6 +32,7 @@ type input struct {
 	asked      Asked
 	settings   Settings
 	byImage    bool                       // whether the wrapper's image is a volume of the pod
+	relieved   map[string]bool            // containers that would stop a known sidecar if the kubelet did not
 	delegated  map[string]spec.Delegation // by the name of the container to stop, which has no wrapper
 	lacking    map[string]Command         // why the commands of some containers are not known; all others are known or will be looked up
 }
@@ -50,7 +51,7 @@ func Plan(pod *corev1.Pod, asked Asked, settings Settings) Planned {
 
 func plan(given input) Planned {
 	n := messages.Notes{Root: given.asked.Root}
-	in := withEssential(withOthers(given, &n), &n)
+	in := withEssential(withoutNative(withOthers(given, &n), &n), &n)
 	in.delegated = in.delegations(&n)
 	in.checkNames(&n)
 	refused := in.checkDependencies(&n)

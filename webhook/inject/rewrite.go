@@ -24,7 +24,7 @@ func Rewrite(c Completed) []jsonpatch.Operation {
 	in := &c.given
 	if c.Skipped {
 		if !all.wrappedBefore() {
-			p.status(in.pod, Status{Version: in.settings.Version, Skipped: true})
+			p.status(in.pod, Status{Version: in.settings.Version, Rule: in.asked.Rule, Skipped: true})
 		}
 		return p
 	}

@@ -213,6 +213,9 @@ func checkGrace(m *instructed, place messages.Place, n *messages.Notes) {
 	grace, delay := m.spec.GracePeriod, m.spec.StopDelay
 	needs := min(m.spec.StopTimeout, max(2*time.Second, grace/4))
 	const remedy = "Raise the grace period, or shorten the delay"
+	if own := m.spec.ProbeGrace; len(m.spec.HoldFor) == 0 && own > 0 && delay >= own {
+		n.Warn(place, messages.StopDelayTooLong, delay.String(), fmt.Sprintf("after a failed probe, the kubelet kills %q before it receives its stop signal, because the stop delay %s is not shorter than the probe's terminationGracePeriodSeconds: %d", m.Name, delay, own/time.Second), remedy)
+	}
 	switch {
 	case delay == 0 || delay+needs <= grace:
 	case delay >= grace:

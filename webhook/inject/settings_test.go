@@ -39,6 +39,13 @@ func TestSettingsThatDoLessThanTheySeemTo(t *testing.T) {
 			change: func(pod *corev1.Pod, _ *corev1.Container) { pod.Spec.TerminationGracePeriodSeconds = new(int64(120)) },
 		},
 		{
+			name: "a delay that is longer than a probe's grace period", pod: "Never main proxy", annotations: sketch.Annotations("stop-delay", "main: 5s"),
+			change: func(_ *corev1.Pod, main *corev1.Container) {
+				main.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 80}}, TerminationGracePeriodSeconds: new(int64(5))}
+			},
+			want: `Warning: metadata.annotations[koordinator.io/stop-delay][main]: after a failed probe, the kubelet kills "main" before it receives its stop signal, because the stop delay 5s is not shorter than the probe's terminationGracePeriodSeconds: 5. Raise the grace period, or shorten the delay [KO301]`,
+		},
+		{
 			name: "a timeout that the kubelet does not wait for", pod: "Never main proxy", annotations: sketch.Annotations("start-deps", "main: proxy=started", "stop-timeout", "main: 1m"),
 			want: `Warning: metadata.annotations[koordinator.io/stop-timeout][main]: when the pod is deleted, the kubelet kills "main" before its stop timeout 1m0s has passed, because terminationGracePeriodSeconds is 30. Raise the grace period, or shorten the timeout [KO302]`,
 		},

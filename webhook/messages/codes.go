@@ -53,6 +53,7 @@ const (
 	StopRequestDisabled  Code = "KO234"
 	NoOthers             Code = "KO235"
 	InvalidAllOthers     Code = "KO236"
+	StoppedByKubelet     Code = "KO237"
 )
 
 // Codes of the settings of one container.

@@ -179,4 +179,9 @@ var orderEntries = []Entry{
 		"In `start-deps` and `stop-deps`, `*` stands for every other regular container. Other annotations do not accept it.",
 		"Name the container. If the value applies to every container, write only the value.",
 	},
+	{
+		StoppedByKubelet, "Known sidecar is native",
+		"Another webhook has added the sidecar as a native sidecar (an init container with `restartPolicy: Always`). The kubelet stops native sidecars after the regular containers have exited, so koordinator ignores `stop-deps`, `stop-when` and `stop-http` of the sidecar.",
+		"Remove the annotation if the sidecar is native in every pod of the workload. `start-deps` on the sidecar still apply.",
+	},
 }

@@ -78,8 +78,8 @@ var reservedEntries = []Entry{
 var policyEntries = []Entry{
 	{
 		NotProcessed, "Pod not processed by the webhook",
-		"The pod has koordinator annotations, but the webhook did not process it. The webhook is unavailable, or its configuration was changed. Without the webhook, the containers would start in no particular order.",
-		"Check the deployment and the MutatingWebhookConfiguration that the message names, then create the pod again. To run the pod unordered, set `koordinator.io/inject: \"false\"`.",
+		"The pod has koordinator annotations, but the webhook did not process it. The webhook is unavailable, its configuration was changed, or another webhook added the annotations too late. The API server calls webhook configurations in the alphabetical order of their names. It does not call koordinator if the pod has no koordinator annotation at its turn, even if a later webhook, for example a policy engine, adds one. Without the webhook, the containers would start in no particular order.",
+		"Check the deployment and the MutatingWebhookConfiguration that the message names, then create the pod again. If another webhook adds the annotations, add them with the chart value `rules` instead, write them in the pod template, or rename the configuration of the other webhook so that its name sorts before the name of koordinator's. To run the pod unordered, set `koordinator.io/inject: \"false\"`.",
 	},
 	{
 		NamespaceNotOn, "Namespace not enabled",
@@ -88,7 +88,7 @@ var policyEntries = []Entry{
 	},
 	{
 		Misplaced, "Annotation in the wrong place",
-		"koordinator reads only annotations of pods. In a workload, they belong in the pod template.",
+		"koordinator reads only annotations of pods. In a workload, they belong in the pod template. In a custom resource without a pod template, they have an effect only if its controller copies them to the pods. Tekton's controller does this.",
 		"Move the annotation to the place that the message names.",
 	},
 	{

@@ -4,7 +4,7 @@ package messages
 var settingEntries = []Entry{
 	{
 		StopDelayTooLong, "Stop delay uses the grace period",
-		"When the pod is deleted, the command receives its stop signal after `stop-delay`, and the kubelet kills the command after `terminationGracePeriodSeconds`. The delay leaves the command little or no time to stop.",
+		"When the pod is deleted, the command receives its stop signal after `stop-delay`, and the kubelet kills the command after `terminationGracePeriodSeconds`. The delay leaves the command little or no time to stop. The same applies to a `terminationGracePeriodSeconds` of a probe of a container that no other container depends on.",
 		"Raise the grace period, or shorten the delay.",
 	},
 	{

@@ -24,6 +24,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -102,6 +103,17 @@ func strip(object any) (any, error) {
 	return object, nil
 }
 
+// firstRetry and lastRetry are the pauses after the first failure for a namespace
+// and after many. Pods wait for their grant, so the last pause is short, too.
+const (
+	firstRetry = 5 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// staleRetry is the pause after a write for which the cache was too old. An event
+// usually ends it.
+const staleRetry = time.Second
+
 // Add makes the manager run a reconciler, on the leader only. label is the label
 // of injected pods, and status is their annotation, a JSON object with their
 // source.
@@ -119,7 +131,10 @@ func Add(mgr manager.Manager, label, status string, of Namespaces, observer Obse
 	byNamespace := handler.EnqueueRequestsFromMapFunc(namespaceOf)
 	return builder.ControllerManagedBy(mgr).
 		Named("rbac").
-		WithOptions(controller.Options{CacheSyncTimeout: syncTimeout}).
+		WithOptions(controller.Options{
+			CacheSyncTimeout: syncTimeout,
+			RateLimiter:      workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](firstRetry, lastRetry),
+		}).
 		WatchesRawSource(&pods{informer: informer, Informer: source.Informer{
 			Informer: informer, Handler: byNamespace, Predicates: []predicate.Predicate{predicate.Funcs{UpdateFunc: needChanged}},
 		}}).
@@ -149,7 +164,11 @@ func needChanged(e event.UpdateEvent) bool {
 // enabled, or no longer, accounts that have the grant keep it as long as a pod
 // needs it, and no other account gets it.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	if err := r.reconcile(ctx, req.Namespace); err != nil {
+	err := r.reconcile(ctx, req.Namespace)
+	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+		return reconcile.Result{RequeueAfter: staleRetry}, nil
+	}
+	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("grant pod reading in namespace %s: %w", req.Namespace, err)
 	}
 	return reconcile.Result{}, nil
