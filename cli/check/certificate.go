@@ -47,7 +47,11 @@ func (c *Checker) certificate(ctx context.Context, s *Section, found installatio
 	case apierrors.IsForbidden(err) && managed != nil && managed.Status.NotAfter != nil:
 		c.dates(s, "issuer "+managed.Spec.IssuerRef.Name, managed.Status.NotBefore, managed.Status.NotAfter.Time, "trust not checked, because you are not allowed to read secret "+key.String(), renewal(mounted, key))
 	case apierrors.IsNotFound(err):
-		s.bad(fmt.Sprintf("secret %s with the serving certificate does not exist", key), renewal(mounted, key))
+		remedy := renewal(mounted, key)
+		if !mounted { // the leader may only update it
+			remedy = "Restore it: run helm upgrade with the values of the release. The leading replica then writes a new certificate"
+		}
+		s.bad(fmt.Sprintf("secret %s with the serving certificate does not exist", key), remedy)
 	case err != nil && denied(s, err, "the serving certificate in secret "+key.String()):
 	case err != nil:
 		return fmt.Errorf("get secret %s: %w", key, err)

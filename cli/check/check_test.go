@@ -200,7 +200,7 @@ func (w *world) checker(t *testing.T) *Checker {
 			switch object := object.(type) {
 			case *authorizationv1.SelfSubjectAccessReview:
 				of := object.Spec.ResourceAttributes
-				object.Status.Allowed = of.Resource != w.refused && (!w.namespaced || of.Namespace != "")
+				object.Status.Allowed = of.Resource != w.refused && of.Verb != w.refused && (!w.namespaced || of.Namespace != "")
 			case *corev1.Pod:
 				if !slices.Contains(o, client.CreateOption(client.DryRunAll)) {
 					return errors.New("the pod would be created")
@@ -387,6 +387,10 @@ func TestProvokedFaults(t *testing.T) {
 			},
 			[]string{"‼ Certificate koordinator-io/koordinator: its renewal was due 3 days ago"},
 		},
+		"no secret of its own": {func(_ *testing.T, w *world) {
+			w.secret = nil
+			w.deployment.Spec.Template.Spec.Containers[0].Args = []string{"--secret=koordinator-tls"}
+		}, []string{"× secret koordinator-io/koordinator-tls with the serving certificate does not exist\n    Restore it: run helm upgrade"}},
 		"no secret": {func(_ *testing.T, w *world) { w.secret = nil }, []string{"× secret koordinator-io/koordinator-tls with the serving certificate does not exist"}},
 		"a secret that may not be read": {
 			func(_ *testing.T, w *world) { w.denied = []client.Object{&corev1.Secret{}} },
@@ -539,13 +543,24 @@ func TestWhyAPodIsNotInjected(t *testing.T) {
 		"nothing to wrap":       {pod(status(`{"reason":"nothing_to_wrap"}`)), nil, "√ processed by the webhook; none of its containers"},
 		"an image is not known": {pod(status(`{"skipped":true}`)), nil, "× not injected: the command of a container could not be looked up"},
 		"on Windows":            {pod(status(`{"reason":"windows"}`)), nil, "√ not injected: koordinator does not support Windows"},
+		"a rule does not fit":   {pod(status(`{"rule":"mesh","reason":"rule_unfit"}`)), nil, `‼ not injected: the annotations of rule "mesh" do not fit this pod`},
 		"another reason":        {pod(status(`{"reason":"something"}`)), nil, "‼ processed by the webhook, which did not change it (something)"},
 		"disabled":              {pod(func(p *corev1.Pod) { p.Annotations["koordinator.io/inject"] = "false" }), nil, "√ not injected: the annotation koordinator.io/inject is"},
 		"no annotation":         {pod(func(p *corev1.Pod) { p.Annotations = nil }), nil, "× not injected: the pod has no koordinator annotation"},
 		"static":                {pod(func(p *corev1.Pod) { p.Annotations[corev1.MirrorPodAnnotationKey] = "x" }), nil, "‼ not injected: koordinator cannot change a static pod"},
+		"static and disabled": {pod(func(p *corev1.Pod) {
+			p.Annotations[corev1.MirrorPodAnnotationKey], p.Annotations["koordinator.io/inject"] = "x", "false"
+		}), nil, "√ not injected: the annotation koordinator.io/inject is"},
 		"the namespace is not enabled": {
 			pod(func(*corev1.Pod) {}), func(w *world) { w.namespace.Labels = nil },
-			"× not injected: namespace shop is not enabled\n    Run kubectl label namespace shop koordinator.io/injection=enabled. Delete the pod, and create it again",
+			"× not injected: namespace shop is not enabled\n    To enable it: kubectl label namespace shop koordinator.io/injection=enabled. Delete the pod, and create it again",
+		},
+		"the installation selects other namespaces": {
+			pod(func(*corev1.Pod) {}), func(w *world) {
+				w.namespace.Labels = nil
+				w.mutating.Webhooks[0].NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"tier": "batch"}}
+			},
+			"× not injected: namespace shop is not enabled\n    To enable it: add labels to the namespace that match tier=batch. Delete the pod, and create it again",
 		},
 		"it did not opt in": {pod(func(*corev1.Pod) {}), func(w *world) {
 			w.namespace.Labels = nil
@@ -606,6 +621,19 @@ func TestWhyAWorkloadHasNoPod(t *testing.T) {
 	}
 }
 
+func TestVersionOfADeployment(t *testing.T) {
+	for image, want := range map[string]string{
+		"registry.example:5000/koordinator/webhook:v1.3.0": "v1.3.0", "koordinator/webhook:v1.3.0@sha256:abc": "v1.3.0",
+		"registry.example:5000/koordinator/webhook": "v1.2.3", "koordinator/webhook@sha256:abc": "v1.2.3",
+	} {
+		d := healthy(t).deployment
+		d.Spec.Template.Spec.Containers[0].Image = image
+		if have := VersionOf(d); have != want {
+			t.Errorf("%s: version %q, want %q", image, have, want)
+		}
+	}
+}
+
 func TestRequirements(t *testing.T) {
 	for name, test := range map[string]struct {
 		provoke func(*world)
@@ -613,6 +641,8 @@ func TestRequirements(t *testing.T) {
 	}{
 		"fine":                    {func(w *world) { w.mutating = nil }, "√ you are allowed to create everything that the chart contains\n√ cert-manager is installed\n√ koordinator is not installed yet\n"},
 		"not an administrator":    {func(w *world) { w.mutating, w.refused = nil, "clusterroles" }, "× you are not allowed to create clusterroles.rbac.authorization.k8s.io\n"},
+		"not any role":            {func(w *world) { w.mutating, w.refused = nil, "escalate" }, "√ you are allowed to create everything that the chart contains\n‼ you may create only roles and bindings whose permissions you have yourself, because you do not have the verb escalate on clusterroles\n"},
+		"not any binding":         {func(w *world) { w.mutating, w.refused = nil, "bind" }, "‼ you may create only roles and bindings whose permissions you have yourself, because you do not have the verb bind on clusterroles\n"},
 		"no cert-manager objects": {func(w *world) { w.mutating, w.refused = nil, "issuers" }, "× you are not allowed to create issuers.cert-manager.io\n"},
 		"no need of them":         {func(w *world) { w.mutating, w.refused, w.noCertManager = nil, "issuers", true }, "√ you are allowed to create everything that the chart contains\n"},
 		"of a namespace only": {

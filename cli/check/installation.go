@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -222,8 +223,18 @@ func (c *Checker) replicas(ctx context.Context, s *Section, found *installation)
 	return nil
 }
 
-// VersionOf returns the version of the webhook that a deployment runs, "" if unknown.
-func VersionOf(d *appsv1.Deployment) string { return d.Labels["app.kubernetes.io/version"] }
+// VersionOf returns the version of the webhook that a deployment runs, "" if unknown. It is
+// the tag of the image, which can differ from the version of the chart, or the latter if
+// the image has no tag.
+func VersionOf(d *appsv1.Deployment) string {
+	if containers := d.Spec.Template.Spec.Containers; len(containers) > 0 {
+		name, _, _ := strings.Cut(path.Base(containers[0].Image), "@")
+		if _, tag, tagged := strings.Cut(name, ":"); tagged {
+			return tag
+		}
+	}
+	return d.Labels["app.kubernetes.io/version"]
+}
 
 func versionText(v string) string {
 	if v == "" {

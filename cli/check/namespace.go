@@ -50,6 +50,18 @@ func (found installation) enables(ns *corev1.Namespace) enabled {
 	return e
 }
 
+// enable returns what enables a namespace: a label, unless the installation selects
+// namespaces by others.
+func (found installation) enable(name string) string {
+	if found.pods != nil {
+		selector := forPods(found.pods).NamespaceSelector
+		if !selects(selector, map[string]string{rbac.EnabledLabel: "enabled", corev1.LabelMetadataName: name}) {
+			return "add labels to the namespace that match " + metav1.FormatLabelSelector(selector)
+		}
+	}
+	return fmt.Sprintf("kubectl label namespace %s %s=enabled", name, rbac.EnabledLabel)
+}
+
 // selects reports whether a webhook's selector matches labels. A nil selector matches all.
 func selects(selector *metav1.LabelSelector, of map[string]string) bool {
 	if selector == nil {
@@ -85,7 +97,7 @@ func (c *Checker) namespace(ctx context.Context, s *Section, found installation,
 	case ns.Labels[rbac.EnabledLabel] == "enabled":
 		note("the namespace has the label "+rbac.EnabledLabel+"=enabled, but the installation excludes it or selects other namespaces", "Ask the administrators of koordinator: webhook.excludedNamespaces and webhook.namespaceSelector in the chart's values")
 	default:
-		note("the namespace is not enabled: koordinator ignores annotations in it", fmt.Sprintf("To enable it: kubectl label namespace %s %s=enabled", ns.Name, rbac.EnabledLabel))
+		note("the namespace is not enabled: koordinator ignores annotations in it", "To enable it: "+found.enable(ns.Name))
 	}
 	if len(e.rules) > 0 {
 		s.ok("rules for pods in it: %s", strings.Join(e.rules, ", "))

@@ -64,6 +64,8 @@ func leftAlone(s *Section, status inject.Status) {
 		s.ok(`not injected: the annotation koordinator.io/inject is "false"`)
 	case status.Reason == "windows":
 		s.ok("not injected: koordinator does not support Windows pods")
+	case status.Reason == "rule_unfit":
+		s.warn(fmt.Sprintf("not injected: the annotations of rule %q do not fit this pod", status.Rule), "Correct the rule in the chart value rules, or change its selectors")
 	default:
 		s.warn(fmt.Sprintf("processed by the webhook, which did not change it (%s)", status.Reason), "")
 	}
@@ -73,13 +75,13 @@ func leftAlone(s *Section, status inject.Status) {
 func excused(s *Section, pod *corev1.Pod) bool {
 	_, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]
 	switch {
+	case annotations.Disabled(pod.ObjectMeta):
+		s.ok(`not injected: the annotation koordinator.io/inject is "false"`)
 	case mirror:
 		s.warn("not injected: koordinator cannot change a static pod, which the kubelet has started already", "Run it as a regular pod, or call the wrapper in its manifest")
 	case !annotations.Present(pod.ObjectMeta):
 		s.bad("not injected: the pod has no koordinator annotation",
 			"In a workload, annotations belong on the pod template (spec.template.metadata.annotations). To find mistakes in a manifest: kubectl koordinator lint -f FILE")
-	case annotations.Disabled(pod.ObjectMeta):
-		s.ok(`not injected: the annotation koordinator.io/inject is "false"`)
 	default:
 		return false
 	}
@@ -102,7 +104,7 @@ func overlooked(s *Section, found installation, pod *corev1.Pod, ns *corev1.Name
 	case !e.pods && e.optIn && !optedIn:
 		s.bad(fmt.Sprintf("not injected: neither the namespace nor the pod has the label %s=enabled", rbac.EnabledLabel), "Add the label to the pod template, and create the pod again")
 	case !e.pods && !optedIn:
-		s.bad(fmt.Sprintf("not injected: namespace %s is not enabled", ns.Name), fmt.Sprintf("Run kubectl label namespace %s %s=enabled. %s", ns.Name, rbac.EnabledLabel, again))
+		s.bad(fmt.Sprintf("not injected: namespace %s is not enabled", ns.Name), fmt.Sprintf("To enable it: %s. %s", found.enable(ns.Name), again))
 	case !selects(selector, pod.Labels):
 		s.bad("not injected: the installation does not select pods with these labels (webhook.objectSelector)", "Change the pod's labels, or ask the administrators of koordinator")
 	case found.pods != nil && pod.CreationTimestamp.Before(&found.pods.CreationTimestamp):

@@ -32,7 +32,6 @@ var (
 		{schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}, false},
 		{schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "roles"}, true},
 		{schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}, true},
-		{schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}, true},
 		{schema.GroupResource{Group: "policy", Resource: "poddisruptionbudgets"}, true},
 		{schema.GroupResource{Group: "apps", Resource: "deployments"}, true},
 		{schema.GroupResource{Resource: "secrets"}, true},
@@ -93,6 +92,25 @@ func (c *Checker) permissions(ctx context.Context, s *Section, namespace string,
 		return nil
 	}
 	s.ok("you are allowed to create everything that the chart contains")
+	return c.grants(ctx, s)
+}
+
+// grants checks whether the user may create roles and bindings whatever they contain.
+// Another user may create only those whose permissions the user has.
+func (c *Checker) grants(ctx context.Context, s *Section) error {
+	for _, verb := range []string{"escalate", "bind"} {
+		review := authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: verb, Group: "rbac.authorization.k8s.io", Resource: "clusterroles",
+		}}}
+		if err := c.API.Create(ctx, &review); err != nil {
+			return fmt.Errorf("ask for permissions: %w", err)
+		}
+		if !review.Status.Allowed {
+			s.warn("you may create only roles and bindings whose permissions you have yourself, because you do not have the verb "+verb+" on clusterroles",
+				"Have an administrator of the cluster install the chart, or see the permissions in the ClusterRoles of helm template")
+			return nil
+		}
+	}
 	return nil
 }
 

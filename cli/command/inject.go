@@ -36,6 +36,7 @@ type injectOptions struct {
 	delivery      string
 	cpu, memory   string // requests of the init container
 	commandsFile  string
+	namespace     string
 	rbac, compare bool
 }
 
@@ -55,10 +56,12 @@ printed to standard error. If the webhook would reject an object, inject writes 
 and exits with code 1.
 
 Pods with the annotation koordinator.io/source: local require no permissions. All other
-pods require permission to get, list and watch pods. --rbac adds a Role and a RoleBinding
-that grant it.`,
+pods require permission to get, list and watch pods. --rbac adds a Role and a RoleBinding,
+both named koordinator-inject-ACCOUNT, for each of their service accounts. uninject removes
+them. A RoleBinding contains the namespace of the account, so --rbac requires -n for objects
+whose manifest does not set a namespace.`,
 		Example: `  kubectl koordinator inject -f job.yaml --wrapper-image registry.example/wrapper:1.0 | kubectl apply -f -
-  helm template ./chart | kubectl koordinator inject -f - --commands commands.yaml --rbac > rendered.yaml
+  helm template ./chart | kubectl koordinator inject -f - --commands commands.yaml --rbac -n shop > rendered.yaml
   kubectl koordinator inject -f job.yaml --wrapper-image localhost:5000/wrapper --lookup --registry-plain-http localhost:5000
   kubectl koordinator inject -f job.yaml --diff`,
 		Args: cobra.NoArgs,
@@ -77,7 +80,8 @@ that grant it.`,
 	flags.StringSliceVar(&o.commands.Image.Private, "registry-private", nil, "registry that may be in a private network: HOST or HOST:PORT, with * for one label of the name")
 	flags.StringSliceVar(&o.commands.Image.PlainHTTP, "registry-plain-http", nil, "registry without TLS: HOST or HOST:PORT, for example localhost:5000")
 	flags.StringVar(&o.commands.CAFile, "registry-ca", "", "file with CA certificates (PEM) that are trusted for registries, in addition to those of the system")
-	flags.BoolVar(&o.rbac, "rbac", false, "also write the Role and RoleBinding that the pods need")
+	flags.BoolVar(&o.rbac, "rbac", false, "also write the Roles and RoleBindings that the pods need")
+	flags.StringVarP(&o.namespace, "namespace", "n", "", "namespace of the objects whose manifest does not set one; inject does not write it into these objects")
 	flags.BoolVar(&o.compare, "diff", false, "write the differences instead of the manifests")
 	o.sidecars = sidecarsFlag(cmd)
 	o.rules = rulesFlag(cmd)
@@ -124,13 +128,12 @@ func (o *injectOptions) write(to io.Writer, before []document.Text, after []stri
 		return nil
 	}
 	if o.rbac {
-		access, err := filter.Access(all)
+		last := len(after) - 1
+		text, err := filter.WithAccess(after[last], all)
 		if err != nil {
-			return err
+			return usageError{fmt.Errorf("--rbac: %w. Set metadata.namespace in the manifest, or add -n NAMESPACE", err)}
 		}
-		if access != "" {
-			after = append(after, access)
-		}
+		after[last] = text
 	}
 	return writeTexts(to, after)
 }
@@ -170,7 +173,7 @@ func (o *injectOptions) webhook(notes io.Writer) (*filter.Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	webhook.Rules = applied
+	webhook.Rules, webhook.Namespace = applied, o.namespace
 	return webhook, nil
 }
 

@@ -133,3 +133,22 @@ func TestEverythingThatCannotBeReadIsNamed(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFormOfPlaces(t *testing.T) {
+	const template = "{spec: {containers: [{name: main}]}}"
+	for key, want := range map[string]string{
+		"plain": "spec.plain[1]", `"v1.2"`: "spec[v1.2][1]", `"a[0]"`: "spec[a[0]][1]", `""`: "spec[][1]",
+	} {
+		documents, problems := Parse("x.yaml", "kind: Pool\napiVersion: example.com/v1\nmetadata: {name: x}\nspec:\n  "+key+": [{}, "+template+"]\n")
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		elements, err := documents[0].Elements(nil)
+		if err != nil || len(elements) != 1 || len(elements[0].Pods) != 1 {
+			t.Fatalf("%s: %v, %+v", key, err, elements)
+		}
+		if place := elements[0].Pods[0].Place; place != want {
+			t.Errorf("key %s: the place is %q, want %q", key, place, want)
+		}
+	}
+}

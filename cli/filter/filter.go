@@ -15,7 +15,7 @@ import (
 type Outcome struct {
 	Object    string   // as kubectl names it
 	Place     string   // path of the pod template, "" for a pod
-	Namespace string   // as in the manifest, "" if missing
+	Namespace string   // as in the manifest, or that of the Webhook; "" if unknown
 	Account   string   // service account of the pod
 	Wrapped   []string // containers that run under the wrapper
 	Skipped   string   // the reason if nothing was changed, "" otherwise
@@ -62,7 +62,7 @@ func injectOne(d *document.Document, webhook *Webhook, templates []string) (stri
 			all = append(all, Outcome{Object: e.Name(), Skipped: "it has no pod"})
 		}
 		for _, p := range e.Pods {
-			place := slices.Concat(e.Path, steps(p.Place))
+			place := slices.Concat(e.Path, p.Path)
 			outcome, patched, err := webhook.review(e, p, at(after, place))
 			if err != nil {
 				return "", nil, fmt.Errorf("%s, %s: %w", d.Source, e.Name(), err)
@@ -97,26 +97,7 @@ func copied(value any) any {
 	return value
 }
 
-// steps returns the parts of a template's path: fields, and indexes of lists.
-func steps(place string) []any {
-	var all []any
-	for part := range strings.SplitSeq(place, ".") {
-		name, rest, _ := strings.Cut(part, "[")
-		if name != "" {
-			all = append(all, name)
-		}
-		for rest != "" {
-			var i int
-			if _, err := fmt.Sscanf(rest, "%d]", &i); err == nil {
-				all = append(all, i)
-			}
-			_, rest, _ = strings.Cut(rest, "[")
-		}
-	}
-	return all
-}
-
-// at returns the object at a path, which must exist.
+// at returns the object at a path that leads to an object in the value.
 func at(value any, path []any) map[string]any {
 	for _, step := range path {
 		switch step := step.(type) {

@@ -349,3 +349,43 @@ func TestRulesGiveAnnotations(t *testing.T) {
 		})
 	}
 }
+
+// Keys of a custom resource may contain any characters.
+func TestTemplatesBelowAnyKey(t *testing.T) {
+	for _, key := range []string{"v1.2", "a[0]", "a[b", "a]", "[0]", "[*]", ".", "", "0", "a b", "a/b", "null", "ü"} {
+		for name, form := range map[string]string{
+			"a map":          "spec:\n  pools:\n    %s:\n      template:%s",
+			"the first key":  "%s:\n  template:%s",
+			"within a list":  "spec:\n  pools:\n  - first: 1\n  - %s:\n      template:%s",
+			"a list of them": "spec:\n  %s:\n  - template:%s",
+		} {
+			template := ` {metadata: {annotations: {koordinator.io/start-deps: "main: proxy=started"}}, spec: {restartPolicy: Never, containers: [{name: main, image: x, command: [/m]}, {name: proxy, image: x, command: [/p]}]}}`
+			text := "apiVersion: example.com/v1\nkind: Pool\nmetadata: {name: js}\n" + fmt.Sprintf(form, fmt.Sprintf("%q", key), template) + "\n"
+			after, outcomes, err := Inject("pool.yaml", text, offline(t), nil)
+			if err != nil || len(outcomes) != 1 || len(outcomes[0].Wrapped) != 2 {
+				t.Errorf("%s, key %q: %v, %+v", name, key, err, outcomes)
+				continue
+			}
+			if n := strings.Count(Plain(after), spec.Env); n != 2 {
+				t.Errorf("%s, key %q: %d specs in\n%s", name, key, n, after)
+			}
+			if before, _, err := Undo(after); err != nil || before != text {
+				t.Errorf("%s, key %q: restored (%v):\n%s", name, key, err, before)
+			}
+		}
+	}
+}
+
+func TestALaterRuleDoesNotApplyWhereTheFirstDoesNot(t *testing.T) {
+	const manifest = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: [{name: main, image: a, command: [a]}, {name: proxy, image: b, command: [b]}]}\n"
+	w := offline(t)
+	for _, r := range [][2]string{{"first", "main: none"}, {"later", "main: proxy=started"}} {
+		w.Rules = append(w.Rules, rules.Rule{Containers: []string{"main"}, Rule: webhookrules.Rule{
+			Name: r[0], FailurePolicy: admissionregistrationv1.Ignore, Annotations: map[string]string{"koordinator.io/start-deps": r[1]},
+		}})
+	}
+	text, outcomes, err := Inject("x", manifest, w, nil)
+	if err != nil || text != manifest || len(outcomes) != 1 || len(outcomes[0].Warnings) != 1 {
+		t.Errorf("%v, outcomes %+v, text:\n%s", err, outcomes, text)
+	}
+}

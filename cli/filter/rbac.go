@@ -1,70 +1,75 @@
 package filter
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	syaml "sigs.k8s.io/yaml"
-
-	"koordinator.io/koordinator/webhook/rbac"
 )
 
 // NeedsAccess reports whether a wrapper in the pod reads the pod's status from the API
 // server. The pod's service account needs a permission for that.
 func (o Outcome) NeedsAccess() bool { return len(o.Wrapped) > 0 && !o.Local }
 
-// Access returns the Role and RoleBinding, for each namespace, that the injected pods need,
-// as YAML documents. It returns "" if no pod needs them. The webhook would create the same
-// grant.
-func Access(outcomes []Outcome) (string, error) {
-	accounts := map[string][]string{}
-	var namespaces []string
+// WithAccess returns a text of injected manifests with the Role and RoleBinding that each
+// service account of their pods needs. Undo removes them. The text stays unchanged if no pod
+// needs them. It is an error if the namespace of a pod that needs them is unknown, because
+// a RoleBinding names the namespace of its account.
+func WithAccess(text string, outcomes []Outcome) (string, error) {
+	var accounts []types.NamespacedName
+	var homeless []string
 	for _, o := range outcomes {
-		if !o.NeedsAccess() {
-			continue
-		}
-		if !slices.Contains(namespaces, o.Namespace) {
-			namespaces = append(namespaces, o.Namespace)
-		}
-		if !slices.Contains(accounts[o.Namespace], o.Account) {
-			accounts[o.Namespace] = append(accounts[o.Namespace], o.Account)
+		account := types.NamespacedName{Namespace: o.Namespace, Name: o.Account}
+		switch {
+		case !o.NeedsAccess():
+		case o.Namespace == "" && !slices.Contains(homeless, o.Object):
+			homeless = append(homeless, o.Object)
+		case !slices.Contains(accounts, account):
+			accounts = append(accounts, account)
 		}
 	}
-	var b strings.Builder
-	for _, namespace := range namespaces {
-		for _, object := range access(namespace, accounts[namespace]) {
-			text, err := syaml.Marshal(object)
+	if len(homeless) > 0 {
+		return "", fmt.Errorf("the namespace is unknown: %s", strings.Join(homeless, ", "))
+	}
+	if len(accounts) == 0 {
+		return text, nil
+	}
+	added := begins + "\n"
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		added = "\n" + added + wasOpen + "\n"
+	}
+	for _, account := range accounts {
+		for _, object := range access(account) {
+			object, err := syaml.Marshal(object)
 			if err != nil {
 				return "", err
 			}
-			b.WriteString("---\n" + string(text))
+			added += "---\n" + string(object)
 		}
 	}
-	return b.String(), nil
+	return text + added + ends + "\n", nil
 }
 
-// access returns the objects for one namespace. A RoleBinding's subject must have a
-// namespace. If the manifest sets none, the subject's namespace is "default".
-func access(namespace string, accounts []string) []any {
-	meta := metav1.ObjectMeta{Name: rbac.PodReader, Namespace: namespace}
-	role := rbacv1.Role{
-		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
-		ObjectMeta: meta,
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{corev1.GroupName}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}}},
+// access returns the objects for one account. Their name differs from that of the webhook's
+// RoleBinding and from those of other accounts, so that none overwrites another one.
+func access(account types.NamespacedName) []any {
+	meta := metav1.ObjectMeta{Name: "koordinator-inject-" + account.Name, Namespace: account.Namespace}
+	return []any{
+		rbacv1.Role{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
+			ObjectMeta: meta,
+			Rules:      []rbacv1.PolicyRule{{APIGroups: []string{corev1.GroupName}, Resources: []string{"pods"}, Verbs: []string{"get", "list", "watch"}}},
+		},
+		rbacv1.RoleBinding{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
+			ObjectMeta: meta,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: account.Name, Namespace: account.Namespace}},
+		},
 	}
-	binding := rbacv1.RoleBinding{
-		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
-		ObjectMeta: meta,
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: rbac.PodReader},
-	}
-	if namespace == "" {
-		namespace = metav1.NamespaceDefault
-	}
-	for _, account := range accounts {
-		binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Name: account, Namespace: namespace})
-	}
-	return []any{role, binding}
 }

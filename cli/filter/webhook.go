@@ -30,7 +30,8 @@ import (
 
 // Webhook injects pods as an installed webhook would.
 type Webhook struct {
-	Rules []rules.Rule // rules of the installation; Webhook ignores whether a namespace is enabled
+	Rules     []rules.Rule // rules of the installation; Webhook ignores whether a namespace is enabled
+	Namespace string       // of objects whose manifest sets none; "" if unknown
 
 	handler *admission.Handler
 }
@@ -49,14 +50,14 @@ func NewWebhook(settings inject.Settings, commandsOf commands.Settings) (*Webhoo
 // describes it.
 func (w *Webhook) review(e document.Element, p input.Pod, pod map[string]any) (o Outcome, changed bool, err error) {
 	o = Outcome{
-		Object: e.Name(), Place: p.Place, Namespace: e.Object.Object.GetNamespace(),
+		Object: e.Name(), Place: p.Place, Namespace: cmp.Or(e.Object.Object.GetNamespace(), w.Namespace),
 		Account: cmp.Or(p.Pod.Spec.ServiceAccountName, p.Pod.Spec.DeprecatedServiceAccount, "default"),
 	}
 	sent, err := json.Marshal(asCreated(pod, p))
 	if err != nil {
 		return o, false, err
 	}
-	made, err := w.asked(&o, sent, rules.Select(w.Rules, e.Object, p, nil))
+	made, err := w.asked(&o, sent, rules.Select(w.Rules, placed(e.Object, o.Namespace), p, nil))
 	switch {
 	case err != nil || len(o.Problems) > 0:
 		return o, false, err
@@ -72,12 +73,24 @@ func (w *Webhook) review(e document.Element, p input.Pod, pod map[string]any) (o
 		return o, false, err
 	}
 	withoutToken(after)
-	status := takeOver(pod, after)
+	status := statusOf(after)
+	if len(status.Wrapped) == 0 && !annotations.Present(p.Pod.ObjectMeta) {
+		o.Skipped = "it has no koordinator annotation" // and no rule changes it
+		return o, false, nil
+	}
+	pod["metadata"], pod["spec"] = after["metadata"], after["spec"]
 	o.Wrapped, o.Local = status.Wrapped, status.Source == spec.SourceLocal
 	if len(status.Wrapped) == 0 {
 		o.Skipped = "none of its containers has to be wrapped"
 	}
 	return o, true, nil
+}
+
+// placed returns an object in a namespace. It does not change the manifest.
+func placed(o input.Object, namespace string) input.Object {
+	o.Object = o.Object.DeepCopy()
+	o.Object.SetNamespace(namespace)
+	return o
 }
 
 // asked returns a pod after all webhook calls that the API server would make for it: first
@@ -188,11 +201,9 @@ func patched(pod, patch []byte) ([]byte, error) {
 	return after, nil
 }
 
-// takeOver changes a pod or template to the webhook's result, and returns the webhook's
-// status annotation.
-func takeOver(pod, after map[string]any) (status inject.Status) {
-	pod["metadata"], pod["spec"] = after["metadata"], after["spec"]
-	meta, _ := after["metadata"].(map[string]any)
+// statusOf returns the status annotation of a pod.
+func statusOf(pod map[string]any) (status inject.Status) {
+	meta, _ := pod["metadata"].(map[string]any)
 	all, _ := meta["annotations"].(map[string]any)
 	text, _ := all[inject.StatusAnnotation].(string)
 	if json.Unmarshal([]byte(text), &status) != nil {

@@ -30,7 +30,8 @@ type Object struct {
 
 // Pod is a pod that an object is or describes.
 type Pod struct {
-	Place string // path of its template in the object, "" if the object is the pod
+	Path  []any  // path of its template in the object: fields (string) and indexes (int); empty if the object is the pod
+	Place string // the path in the API server's notation
 	Raw   []byte // the pod as JSON, including fields that the Go type lacks
 	Pod   *corev1.Pod
 }

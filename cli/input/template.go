@@ -16,7 +16,7 @@ import (
 
 // template is a pod template and its path.
 type template struct {
-	place string
+	path  []any
 	value map[string]any
 }
 
@@ -38,7 +38,7 @@ func pods(u *unstructured.Unstructured, given []string) ([]Pod, error) {
 	for _, t := range templates(u, given) {
 		pod, err := described(u, t)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.place, err)
+			return nil, fmt.Errorf("%s: %w", placeOf(t.path), err)
 		}
 		all = append(all, pod)
 	}
@@ -54,55 +54,56 @@ func templates(u *unstructured.Unstructured, given []string) []template {
 	place, known := workload.Place(resource)
 	switch {
 	case known:
-		return at(u.Object, "", strings.Split(place.String(), "."))
+		return at(u.Object, nil, strings.Split(place.String(), "."))
 	case len(given) > 0:
 		var all []template
 		for _, path := range given {
-			all = append(all, at(u.Object, "", strings.Split(path, "."))...)
+			all = append(all, at(u.Object, nil, strings.Split(path, "."))...)
 		}
 		return all
 	default:
-		return search(u.Object, "")
+		return search(u.Object, nil)
 	}
 }
 
-// at returns the templates on a path below a value.
-func at(value any, place string, path []string) []template {
+// at returns the templates that are at the path given below a value. path leads to the
+// value.
+func at(value any, path []any, given []string) []template {
 	fields, isMap := value.(map[string]any)
 	if !isMap {
 		return nil
 	}
-	if len(path) == 0 {
-		return []template{{place, fields}}
+	if len(given) == 0 {
+		return []template{{path, fields}}
 	}
-	field, each := strings.CutSuffix(path[0], "[*]")
-	below := join(place, field)
+	field, each := strings.CutSuffix(given[0], "[*]")
+	below := with(path, field)
 	if !each {
-		return at(fields[field], below, path[1:])
+		return at(fields[field], below, given[1:])
 	}
 	var all []template
 	list, _ := fields[field].([]any)
 	for i, element := range list {
-		all = append(all, at(element, fmt.Sprintf("%s[%d]", below, i), path[1:])...)
+		all = append(all, at(element, with(below, i), given[1:])...)
 	}
 	return all
 }
 
 // search finds values that have the form of a pod template: an object whose spec has a list
-// of named containers. It does not search inside a template.
-func search(value any, place string) []template {
+// of named containers. It does not search inside a template. path leads to the value.
+func search(value any, path []any) []template {
 	var all []template
 	switch value := value.(type) {
 	case map[string]any:
-		if place != "" && isTemplate(value) {
-			return []template{{place, value}}
+		if len(path) > 0 && isTemplate(value) {
+			return []template{{path, value}}
 		}
 		for _, field := range slices.Sorted(maps.Keys(value)) {
-			all = append(all, search(value[field], join(place, field))...)
+			all = append(all, search(value[field], with(path, field))...)
 		}
 	case []any:
 		for i, element := range value {
-			all = append(all, search(element, fmt.Sprintf("%s[%d]", place, i))...)
+			all = append(all, search(element, with(path, i))...)
 		}
 	}
 	return all
@@ -119,11 +120,29 @@ func isTemplate(fields map[string]any) bool {
 	})
 }
 
-func join(place, field string) string {
-	if place == "" {
-		return field
+// with returns a path with one more step.
+func with(path []any, step any) []any { return slices.Concat(path, []any{step}) }
+
+// Below returns the place of a field (string) or of a list element (int) below a place, in
+// the API server's notation. A field whose name is not plain is in brackets.
+func Below(place string, step any) string {
+	name, isField := step.(string)
+	switch {
+	case !isField, name == "", strings.ContainsAny(name, ".[]"):
+		return fmt.Sprintf("%s[%v]", place, step)
+	case place == "":
+		return name
 	}
-	return place + "." + field
+	return place + "." + name
+}
+
+// placeOf returns a path in the API server's notation.
+func placeOf(path []any) string {
+	place := ""
+	for _, step := range path {
+		place = Below(place, step)
+	}
+	return place
 }
 
 // described returns the pod that a template of an object describes.
@@ -137,5 +156,5 @@ func described(u *unstructured.Unstructured, t template) (Pod, error) {
 	if err != nil {
 		return Pod{}, err
 	}
-	return Pod{Place: t.place, Raw: raw, Pod: pod}, nil
+	return Pod{Path: t.path, Place: placeOf(t.path), Raw: raw, Pod: pod}, nil
 }

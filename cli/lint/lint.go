@@ -133,8 +133,7 @@ func rootOf(p input.Pod) *field.Path {
 	if p.Place == "" {
 		return nil
 	}
-	names := strings.Split(p.Place, ".")
-	return field.NewPath(names[0], names[1:]...)
+	return field.NewPath(p.Place)
 }
 
 // problem reports a problem of the webhook.

@@ -50,6 +50,9 @@ func TestFindings(t *testing.T) {
 	}{
 		"nothing of koordinator's":            {"kind: Pod\napiVersion: v1\nmetadata: {name: x, annotations: {other.io/x: z}}\nspec: {containers: " + containers + "}", nil},
 		"a Service with an annotation":        {"kind: Service\napiVersion: v1\nmetadata:\n  annotations:\n    koordinator.io/start-deps: x", []string{"5 error KO603 metadata.annotations[koordinator.io/start-deps]"}},
+		"an Ingress with an annotation":       {"kind: Ingress\napiVersion: networking.k8s.io/v1\nmetadata:\n  annotations:\n    koordinator.io/start-deps: x", []string{"5 error KO603 metadata.annotations[koordinator.io/start-deps]"}},
+		"a controller may copy annotations":   {"kind: Prometheus\napiVersion: monitoring.coreos.com/v1\nmetadata:\n  annotations:\n    koordinator.io/start-deps: x", []string{"5 warning KO603 metadata.annotations[koordinator.io/start-deps]"}},
+		"Tekton copies annotations":           {"kind: TaskRun\napiVersion: tekton.dev/v1\nmetadata:\n  annotations:\n    koordinator.io/start-deps: x", nil},
 		"selectors of others are their own":   {"kind: MutatingWebhookConfiguration\napiVersion: admissionregistration.k8s.io/v1\nmetadata: {name: x}\nwebhooks: [{namespaceSelector: {matchLabels: {koordinator.io/injection: enabled}}}]", nil},
 		"in spec instead of metadata":         {"kind: Job\napiVersion: batch/v1\nmetadata: {name: x}\nspec:\n  template:\n    annotations:\n      koordinator.io/start-deps: x\n    spec: {containers: " + containers + "}", []string{"7 error KO603 spec.template.annotations[koordinator.io/start-deps]"}},
 		"on the workload and the template":    {"kind: Job\napiVersion: batch/v1\nmetadata: {name: x, annotations: {koordinator.io/log-level: debug, koordinator.io/inject: \"false\"}}\nspec: {template: {metadata: {annotations: {koordinator.io/log-level: debug, koordinator.io/inject: \"false\"}}, spec: {containers: " + containers + "}}}", nil},
@@ -76,6 +79,8 @@ func TestFindings(t *testing.T) {
 		"a pod that enables itself":           {"kind: Namespace\napiVersion: v1\nmetadata: {name: shop}\n---\n" + strings.Replace(pod("Never", a+"start-deps: \"{main: proxy, proxy: other}\"\n"), "name: x", "name: x\n  namespace: shop\n  labels: {koordinator.io/injection: enabled}", 1), nil},
 		"a wrong value of the enabling label": {"kind: Namespace\napiVersion: v1\nmetadata:\n  name: shop\n  labels:\n    koordinator.io/injection: \"true\"", []string{"6 error KO603 metadata.labels[koordinator.io/injection]"}},
 		"the enabling label as an annotation": {"kind: Namespace\napiVersion: v1\nmetadata:\n  name: shop\n  annotations:\n    koordinator.io/injection: enabled", []string{"6 error KO603 metadata.annotations[koordinator.io/injection]"}},
+		"a template below a key with a dot":   {"kind: Pool\napiVersion: example.com/v1\nmetadata: {name: x}\nspec:\n  \"v1.2\":\n    template:\n      metadata:\n        annotations:\n          koordinator.io/start-deps: \"{main: proxy, proxy: other}\"\n          koordinator.io/strat-deps: x\n      spec: {containers: " + containers + "}", []string{"10 error KO101 spec[v1.2].template.metadata.annotations[koordinator.io/strat-deps]"}},
+		"written twice in a list's template":  {"kind: Pool\napiVersion: example.com/v1\nmetadata: {name: x}\nspec:\n  pools:\n  - template:\n      metadata:\n        annotations:\n          koordinator.io/log-level: debug\n          koordinator.io/start-deps: \"main: proxy\"\n          koordinator.io/start-deps: \"{main: proxy, proxy: other}\"\n      spec: {containers: " + containers + "}", []string{"11 error KO702 spec.pools[0].template.metadata.annotations[koordinator.io/start-deps]"}},
 		"an item of a List":                   {"kind: List\napiVersion: v1\nitems:\n- kind: Pod\n  apiVersion: v1\n  metadata:\n    annotations:\n      koordinator.io/strat-deps: x\n  spec: {containers: " + containers + "}", []string{"8 error KO101 metadata.annotations[koordinator.io/strat-deps]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +107,7 @@ func TestRulesOfTheInstallation(t *testing.T) {
 		"a rule that fits":             {order, []rules.Rule{rule("{main: proxy, proxy: other}", "Ignore")}, nil},
 		"a rule that does not fit":     {order, []rules.Rule{rule("main: none", "Ignore")}, []string{"5 warning KO201 " + path, "6 warning KO226 metadata.annotations[koordinator.io/log-level]"}},
 		"a rule that has to fit":       {order, []rules.Rule{rule("main: none", "Fail")}, []string{"5 error KO201 " + path}},
-		"the first that fits":          {order, []rules.Rule{rule("main: none", "Ignore"), rule("{main: proxy, proxy: other}", "Ignore")}, []string{"5 warning KO201 " + path}},
+		"a later rule that fits":       {order, []rules.Rule{rule("main: none", "Ignore"), rule("{main: proxy, proxy: other}", "Ignore")}, []string{"5 warning KO201 " + path, "6 warning KO226 metadata.annotations[koordinator.io/log-level]"}},
 		"the pod's own annotation":     {pod("Never", a+"start-deps: \"{main: proxy, proxy: other}\"\n"), []rules.Rule{rule("main: none", "Fail")}, nil},
 		"the first that gives any":     {order, []rules.Rule{rule("{main: proxy, proxy: other}", "Fail"), rule("main: none", "Fail")}, nil},
 		"in a namespace without label": {"kind: Namespace\napiVersion: v1\nmetadata: {name: default}\n---\n" + strings.Replace(order, a+"log-level: debug\n", "    a: b\n", 1), []rules.Rule{rule("main: none", "Fail")}, nil},

@@ -9,6 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"koordinator.io/koordinator/cli/document"
+	"koordinator.io/koordinator/cli/input"
 	"koordinator.io/koordinator/webhook/annotations"
 	"koordinator.io/koordinator/webhook/inject"
 	"koordinator.io/koordinator/webhook/messages"
@@ -35,18 +36,35 @@ func (c *checker) misplaced(e document.Element) {
 		return
 	}
 	for _, w := range misplacedIn(e) {
-		remedy, list := "Remove it", "annotations"
+		list := "annotations"
 		if w.key == inject.EssentialLabel {
 			list = "labels"
 		}
-		if len(e.Pods) > 0 {
-			remedy = "Move it to " + metadataOf(e.Pods[0].Place) + "." + list
+		f := Finding{
+			Level: Error, Code: messages.Misplaced, Path: w.at(), Remedy: "Remove it",
+			Sentence: fmt.Sprintf("%s has no effect here, because koordinator reads it in the %s of a pod or pod template", w.key, list),
 		}
-		c.add(e, Finding{
-			Level: Error, Code: messages.Misplaced, Path: w.at(),
-			Sentence: fmt.Sprintf("%s has no effect here, because koordinator reads it in the %s of a pod or pod template", w.key, list), Remedy: remedy,
-		})
+		switch kind := e.Object.Object.GroupVersionKind(); {
+		case len(e.Pods) > 0:
+			f.Remedy = "Move it to " + metadataOf(e.Pods[0].Place) + "." + list
+		case kind.Group == copier:
+			continue
+		case foreign(kind.Group):
+			f.Level = Warning
+			f.Sentence = fmt.Sprintf("%s has an effect only if the controller of %s copies it to the %s of a pod", w.key, kind.Kind, list)
+			f.Remedy = fmt.Sprintf("Check the %s of a pod that the controller creates. To order pods that you cannot annotate, use rules", list)
+		}
+		c.add(e, f)
 	}
+}
+
+// copier is the API group of Tekton, whose controller copies the labels and annotations of
+// its objects to the pods: https://tekton.dev/docs/pipelines/labels.
+const copier = "tekton.dev"
+
+// foreign reports whether an API group is not Kubernetes' own.
+func foreign(group string) bool {
+	return strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io")
 }
 
 // metadataOf returns the path of a pod's metadata in its object.
@@ -102,15 +120,11 @@ func search(value any, path string) []written {
 				all = append(all, written{path, key})
 				continue
 			}
-			below := key
-			if path != "" {
-				below = path + "." + key
-			}
-			all = append(all, search(value[key], below)...)
+			all = append(all, search(value[key], input.Below(path, key))...)
 		}
 	case []any:
 		for i, element := range value {
-			all = append(all, search(element, fmt.Sprintf("%s[%d]", path, i))...)
+			all = append(all, search(element, input.Below(path, i))...)
 		}
 	}
 	return all
@@ -127,7 +141,7 @@ func (c *checker) twice(e document.Element) {
 	for _, p := range e.Pods {
 		path := metadataOf(p.Place) + ".annotations"
 		node := e.Node
-		for step := range strings.SplitSeq(path, ".") {
+		for _, step := range slices.Concat(p.Path, []any{"metadata", "annotations"}) {
 			node = document.Child(node, step)
 		}
 		if node == nil || node.Kind != yaml.MappingNode {

@@ -9,9 +9,9 @@ import (
 	"koordinator.io/koordinator/webhook/admission"
 )
 
-// ruled returns a pod with the annotations of the first rule that adds any. If a rule does
-// not fit the pod and its failure policy is Ignore, ruled reports this and tries the next
-// rule.
+// ruled returns a pod with the annotations of the first rule that selects it. If the rule
+// does not fit the pod and its failure policy is Ignore, ruled reports this and returns the
+// pod itself.
 func (c *checker) ruled(e document.Element, p input.Pod) *corev1.Pod {
 	known := rules.Namespaces{}
 	for name, ns := range c.namespaces {

@@ -152,22 +152,19 @@ func (c Candidate) Skipped() string {
 	return fmt.Sprintf("rule %q does not fit this pod and is not applied:", c.Rule.Name)
 }
 
-// Candidates returns the pods that the rules make of a pod of an object, in the order in
-// which the API server tries them. The last one is the pod itself. Only the first one that
-// fits is created.
+// Candidates returns the pods of which the first one that fits is created: the pod with the
+// annotations that the first rule adds, if any, and the pod itself.
 func Candidates(all []Rule, o input.Object, p input.Pod, known Namespaces) []Candidate {
 	var list []Candidate
-	for _, r := range Select(all, o, p, known) {
-		missing := r.Missing(p.Pod.ObjectMeta)
-		if len(missing) == 0 {
-			continue
+	if selected := Select(all, o, p, known); len(selected) > 0 {
+		if missing := selected[0].Missing(p.Pod.ObjectMeta); len(missing) > 0 {
+			pod := p.Pod.DeepCopy()
+			if pod.Annotations == nil {
+				pod.Annotations = map[string]string{}
+			}
+			maps.Copy(pod.Annotations, missing)
+			list = append(list, Candidate{&selected[0], pod})
 		}
-		pod := p.Pod.DeepCopy()
-		if pod.Annotations == nil {
-			pod.Annotations = map[string]string{}
-		}
-		maps.Copy(pod.Annotations, missing)
-		list = append(list, Candidate{&r, pod})
 	}
 	return append(list, Candidate{nil, p.Pod})
 }

@@ -150,3 +150,32 @@ rules:
 		}
 	}
 }
+
+// TestCandidatesAreTheFirstRulesPodAndThePodItself has pods that two rules select.
+func TestCandidatesAreTheFirstRulesPodAndThePodItself(t *testing.T) {
+	all, err := Load(written(t, `
+- {name: first, containers: [main], annotations: {koordinator.io/start-deps: "main: proxy"}}
+- {name: later, containers: [main], annotations: {koordinator.io/essential: "main"}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const pod = "{apiVersion: v1, kind: Pod, metadata: {name: x%s}, spec: {containers: [{name: main}, {name: proxy}]}}"
+	for own, want := range map[string][]string{
+		"": {"first", ""},
+		", annotations: {koordinator.io/start-deps: 'proxy: main'}": {""},
+	} {
+		o, p := described(t, fmt.Sprintf(pod, own))
+		var have []string
+		for _, c := range Candidates(all, o, p, nil) {
+			name := ""
+			if c.Rule != nil {
+				name = c.Rule.Name
+			}
+			have = append(have, name)
+		}
+		if !slices.Equal(have, want) {
+			t.Errorf("%s: candidates %q, want %q", own, have, want)
+		}
+	}
+}
