@@ -12,7 +12,7 @@
 
 {{/* Selects the enabled namespaces. */}}
 {{- define "koordinator.enabled" -}}
-{{- with .Values.webhook.namespaceSelector.matchLabels }}
+{{- with (.Values.webhook.namespaceSelector).matchLabels }}
 matchLabels: {{- toYaml . | nindent 2 }}
 {{- end }}
 matchExpressions:
@@ -21,7 +21,7 @@ matchExpressions:
     operator: In
     values: [enabled]
 {{- end }}
-{{- with .Values.webhook.namespaceSelector.matchExpressions }}
+{{- with (.Values.webhook.namespaceSelector).matchExpressions }}
   {{- toYaml . | nindent 2 }}
 {{- end }}
   {{- include "koordinator.notExcluded" . | nindent 2 }}
@@ -49,9 +49,9 @@ matchExpressions:
 
 {{/* Selects pods: dict "root" $ "optIn" true for those that enable koordinator for themselves. Empty: all. */}}
 {{- define "koordinator.objects" -}}
-{{- $expressions := .root.Values.webhook.objectSelector.matchExpressions | default list -}}
+{{- $expressions := (.root.Values.webhook.objectSelector).matchExpressions | default list -}}
 {{- if .optIn }}{{ $expressions = append $expressions (dict "key" "koordinator.io/injection" "operator" "In" "values" (list "enabled")) }}{{ end -}}
-{{- with .root.Values.webhook.objectSelector.matchLabels }}
+{{- with (.root.Values.webhook.objectSelector).matchLabels }}
 matchLabels: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with $expressions }}
@@ -87,6 +87,15 @@ matchExpressions: {{- toYaml . | nindent 2 }}
 {{- $terms = append $terms (get (dict "In" (printf "%s in (%s)" .key $values) "NotIn" (printf "%s notin (%s)" .key $values) "Exists" .key "DoesNotExist" (print "!" .key)) .operator) }}
 {{- end }}
 {{- join "," $terms }}
+{{- end }}
+
+{{/* How to enable a namespace, as a CEL string that begins with a phrase: list $ "To enable it" "request.namespace". */}}
+{{- define "koordinator.enableText" -}}
+{{- with (first .).Values.webhook.namespaceSelector -}}
+'{{ index $ 1 }}, add labels to the namespace that match {{ include "koordinator.selectorText" (toYaml .) }}'
+{{- else -}}
+'{{ index . 1 }}: kubectl label namespace ' + {{ index . 2 }} + ' koordinator.io/injection=enabled'
+{{- end }}
 {{- end }}
 
 {{/* A CEL expression that is true if koordinator reads the annotations of a pod or template in a namespace of koordinator.unlabelled; empty if it never does: dict "root" $ "labels" (CEL, those of the pod or template). */}}
@@ -135,11 +144,13 @@ matchExpressions: {{- toYaml . | nindent 2 }}
   scope: Namespaced
 {{- end }}
 
-{{/* The API server never calls the webhook for pods without a koordinator annotation and without the label of the essential-containers controller. */}}
+{{/* The API server never calls the webhook for pods without a koordinator annotation and without the label of the essential-containers controller, and for pods with inject: "false", which are therefore also created while the webhook is unavailable. */}}
 {{- define "koordinator.concerned" -}}
 - name: concerned
   expression: >-
     has(object.metadata.annotations) &&
     object.metadata.annotations.exists(key, key.startsWith("koordinator.io/")) ||
     has(object.metadata.labels) && "essential-containers" in object.metadata.labels
+- name: not-disabled
+  expression: object.metadata.?annotations[?"koordinator.io/inject"].orValue("").trim() != "false"
 {{- end }}
