@@ -59,8 +59,8 @@ func TestRulesBite(t *testing.T) {
 		{"out of order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.00 a term\n5.10 b term\n5.20 b ends 0\n", "which needs it", 4 * time.Second, nil, false},
 		{"in order", "1.00 a runs\n2.00 a ready\n2.00 b runs\n5.10 b term\n5.20 b ends 0\n5.30 a term\n5.40 a ends 0\n", "", 4 * time.Second, nil, false},
 		{"stopped for a dependency as the deletion begins", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n2.20 e runs\n4.50 b ends 3\n4.51 e term\n", "", 4 * time.Second, nil, false},
-		{"stopped for a dependency long after it", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n2.20 e runs\n8.50 b ends 3\n8.51 e term\n", "which needs it", 4 * time.Second, nil, false},
-		{"started after the deletion", "1.00 a runs\n2.00 a ready\n9.00 b runs\n", "after the pod was deleted", 4 * time.Second, nil, false},
+		{"stopped for a dependency long after it", "1.00 a runs\n2.00 a ready\n2.00 b runs\n2.10 c runs\n2.20 e runs\n28.50 b ends 3\n28.51 e term\n", "which needs it", 4 * time.Second, nil, false},
+		{"started after the deletion", "1.00 a runs\n2.00 a ready\n29.00 b runs\n", "after the pod was deleted", 4 * time.Second, nil, false},
 		{"twice", "1.00 a runs\n2.00 a ready\n2.00 b runs\n3.00 b ends 3\n4.00 b runs\n", "started twice", 0, nil, false},
 		{"left", "1.00 a runs\n", "are left", 0, nil, true},
 	} {
@@ -109,19 +109,25 @@ func TestRulesBiteWhereContainersRestartTogether(t *testing.T) {
 		{Name: "a", Runs: time.Second}, {Name: "b", Files: []string{"a"}, RestartWith: []string{"a"}},
 	}}
 	const up = "1.00 a runs\n1.50 a ready\n1.60 b runs\n2.00 a ends 0\n"
-	for _, tt := range []struct{ name, log, want string }{
-		{"as documented", up + "2.10 b term\n2.20 b ends 0\n", ""},
-		{"not restarted", up, "b was not restarted when a ended"},
-		{"restarted a second time for the same end", up + "2.10 b term\n2.20 b ends 0\n4.00 b runs\n5.00 b term\n", "nothing ends for good"},
-		{"restarted without an end", "1.00 a runs\n1.50 a ready\n1.60 b runs\n1.70 b term\n", "nothing ends for good"},
-		{"started without the file", "1.00 a runs\n1.10 b runs\n1.50 a ready\n", "had not made its file"},
+	const silent = "1.00 a runs\n1.50 a ready\n1.60 b runs\n1.70 b term\n1.80 b ends 0\n9.00 a runs\n"
+	for _, tt := range []struct {
+		name, log, want string
+		outages         []Span
+	}{
+		{"as documented", up + "2.10 b term\n2.20 b ends 0\n", "", nil},
+		{"not restarted", up, "b was not restarted when a ended", nil},
+		{"restarted a second time for the same end", up + "2.10 b term\n2.20 b ends 0\n4.00 b runs\n5.00 b term\n", "nothing ends for good", nil},
+		{"restarted without an end", "1.00 a runs\n1.50 a ready\n1.60 b runs\n1.70 b term\n", "nothing ends for good", nil},
+		{"for a container that the runtime killed", silent, "", []Span{{0, 2 * time.Second}}},
+		{"for a container that a later restart killed", silent, "nothing ends for good", []Span{{5 * time.Second, 6 * time.Second}}},
+		{"started without the file", "1.00 a runs\n1.10 b runs\n1.50 a ready\n", "had not made its file", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			events, err := Parse(tt.log)
 			if err != nil {
 				t.Fatal(err)
 			}
-			have := strings.Join(Story{Pod: pod, Events: events, Deleted: 100 * time.Second, Over: true}.Violations(), "\n")
+			have := strings.Join(Story{Pod: pod, Events: events, Outages: tt.outages, Deleted: 100 * time.Second, Over: true}.Violations(), "\n")
 			if tt.want == "" && have != "" || !strings.Contains(have, tt.want) {
 				t.Errorf("violations %q, want %q", have, tt.want)
 			}
@@ -133,6 +139,7 @@ func TestRulesBiteWhereContainersRestartTogether(t *testing.T) {
 // the runtime was restarted. Neither excuses an unrelated violation.
 func TestRestartsOfTheNodesPartsAreAllowedFor(t *testing.T) {
 	pod := Pod{Policy: "Never", Grace: 60 * time.Second, Containers: []Container{{Name: "a"}, {Name: "b", StartDeps: []Dep{{"a", Started, false}}, Code: 3}}}
+	const replaced = "1.00 a runs\n3.00 b runs\n3.70 b term\n3.80 b ends 0\n3.90 b runs\n4.90 b ends 3\n"
 	for _, tt := range []struct {
 		name, log, want string
 		deleted         time.Duration
@@ -140,12 +147,20 @@ func TestRestartsOfTheNodesPartsAreAllowedFor(t *testing.T) {
 		fates           map[string]Fate
 	}{
 		{"started late after a restart", "1.00 a runs\n9.00 b runs\n", "", 4 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
-		{"started long after it", "1.00 a runs\n29.00 b runs\n", "after the pod was deleted", 4 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
-		{"a restart long before", "1.00 a runs\n69.00 b runs\n", "after the pod was deleted", 60 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
-		{"a restart long after", "1.00 a runs\n9.00 b runs\n", "after the pod was deleted", 4 * time.Second, []Span{{30 * time.Second, 35 * time.Second}}, nil},
+		{"started long after it", "1.00 a runs\n49.00 b runs\n", "after the pod was deleted", 4 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
+		{"a restart long before", "1.00 a runs\n89.00 b runs\n", "after the pod was deleted", 60 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
+		{"a restart long after", "1.00 a runs\n29.00 b runs\n", "after the pod was deleted", 4 * time.Second, []Span{{30 * time.Second, 35 * time.Second}}, nil},
 		{"a lost exit code", "1.00 a runs\n2.00 b runs\n3.00 b ends 3\n", "", 0, nil, map[string]Fate{"b": {Ended: true, Lost: true, Code: 255}}},
 		{"a start that a restart prevented", "1.00 a runs\n9.00 a ends 0\n", "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true, Unstarted: true, Code: 128}}},
 		{"a start that failed for another reason", "1.00 a runs\n9.00 a ends 0\n", "reported code 128", 0, []Span{{30 * time.Second, 35 * time.Second}}, map[string]Fate{"b": {Ended: true, Unstarted: true, Code: 128}}},
+		{"replaced because the runtime did not know its start", replaced, "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true, Code: 3}}},
+		{"replaced although the runtime knew its start", replaced, "b was started twice under restartPolicy Never\nb got SIGTERM at 3.7s: it has no stop dependency", 0, []Span{{1 * time.Second, 2 * time.Second}}, map[string]Fate{"b": {Ended: true}}},
+		{"replaced by a wrapper that did not run the command", "1.00 a runs\n3.00 b runs\n3.70 b term\n3.80 b ends 0\n", "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true, Code: 0, Restarts: 1}}},
+		{"a command that the runtime ended before its first word", "3.00 b runs\n4.00 b ends 3\n", "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"a": {Ended: true, Unstarted: true}}},
+		{"a command without a word", "3.00 b runs\n4.00 b ends 3\n", "its command was not started", 0, nil, map[string]Fate{"a": {Ended: true, Unstarted: true}}},
+		{"a stop request that comes again after a restart", "1.00 a runs\n2.00 b runs\n6.00 a term\n6.10 a ends 0\n", "", 4 * time.Second, []Span{{4 * time.Second, 5 * time.Second}}, nil},
+		{"a stop request out of order", "1.00 a runs\n2.00 b runs\n6.00 a term\n6.10 a ends 0\n", "which needs it", 4 * time.Second, nil, nil},
+		{"replaced, with another exit code", replaced, "b reported code 4", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true, Code: 4}}},
 		{"the same code of the wrapper", "1.00 a runs\n2.00 b runs\n3.00 b ends 3\n", "reported code 255", 0, nil, map[string]Fate{"b": {Ended: true, Code: 255}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

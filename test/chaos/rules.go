@@ -3,58 +3,9 @@ package chaos
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
-
-// Event is a line that a container's command wrote: "runs", "ready", "term" or
-// "ends CODE".
-type Event struct {
-	At   time.Duration // time since the machine's start
-	Who  string
-	What string
-}
-
-// Parse reads the events of a log.
-func Parse(log string) ([]Event, error) {
-	var events []Event
-	for line := range strings.Lines(log) {
-		fields := strings.SplitN(strings.TrimSpace(line), " ", 3)
-		if len(fields) != 3 {
-			return nil, fmt.Errorf("event %q", line)
-		}
-		seconds, err := strconv.ParseFloat(fields[0], 64)
-		if err != nil {
-			return nil, fmt.Errorf("event %q: %w", line, err)
-		}
-		events = append(events, Event{time.Duration(seconds * float64(time.Second)), fields[1], fields[2]})
-	}
-	return events, nil
-}
-
-// Fate is the end of a container, as the kubelet reports it.
-type Fate struct {
-	Ended     bool
-	Lost      bool // the exit code was lost in a restart of the runtime
-	Unstarted bool // the runtime did not start it
-	Code      int
-}
-
-// Span is a period, with times since the machine's start.
-type Span struct{ Begin, End time.Duration }
-
-// Story is the observed run of a pod.
-type Story struct {
-	Pod     Pod
-	Events  []Event
-	Fates   map[string]Fate // from the pod's last status before it was deleted
-	Deleted time.Duration   // time of the pod's deletion since the machine's start, 0 if it was not deleted
-	Killed  time.Duration   // time at which the victim's wrapper was killed, in the same form
-	Over    bool            // no container of the pod is left
-
-	Outages []Span // restarts of the kubelet or the runtime
-}
 
 // grain is the precision of the times, which are truncated to hundredths of a second.
 const grain = 11 * time.Millisecond
@@ -79,7 +30,8 @@ func (s Story) Violations() []string {
 				add("%s was started %s after the pod was deleted", c.Name, run.At-s.Deleted)
 			}
 		}
-		if len(s.of(c.Name, "runs")) > 0 && s.Pod.Policy == "Never" && len(s.of(c.Name, "runs")) > 1 {
+		runs := s.of(c.Name, "runs")
+		if s.Pod.Policy == "Never" && slices.ContainsFunc(runs[:max(len(runs)-1, 0)], func(e Event) bool { return !s.interrupted(e.At) }) {
 			add("%s was started twice under restartPolicy Never", c.Name)
 		}
 		for _, stop := range s.of(c.Name, "term") {
@@ -97,18 +49,51 @@ func (s Story) Violations() []string {
 	return all
 }
 
+// unsaid is the maximum time between the start of a command and the moment at which the
+// runtime has recorded it.
+const unsaid = 3 * time.Second
+
+// interrupted reports whether the runtime may not know a run that began at a time, because
+// it was restarted during the start. The kubelet then sees a container in the state
+// unknown. It stops this container and starts it again under each restart policy.
+func (s Story) interrupted(began time.Duration) bool {
+	return slices.ContainsFunc(s.Outages, func(o Span) bool { return o.Begin <= began+unsaid && began <= o.End })
+}
+
+// replaced reports whether the kubelet may at a time have stopped a container to start it
+// again.
+func (s Story) replaced(who string, at time.Duration) bool {
+	runs := s.of(who, "runs")
+	for i, run := range runs {
+		next := s.Fates[who].Restarts >= len(runs) // a wrapper that did not run its command
+		if i+1 < len(runs) {
+			next = at <= runs[i+1].At
+		}
+		if next && s.interrupted(run.At) && run.At <= at {
+			return true
+		}
+	}
+	return false
+}
+
+// lost reports whether the runtime may have ended a container in its restart, so that the
+// command could not say so.
+func (s Story) lost(who string) bool {
+	return (s.Fates[who].Lost || s.Fates[who].Unstarted) && s.disturbed()
+}
+
 // late is how long after the deletion request a container may still be started, or stopped
-// for a stop dependency, because the request has to reach the API server, the kubelet and
-// the runtime.
-const late = 3 * time.Second
+// for a stop dependency: the kubelet first starts all containers of a pod, and stops them
+// afterwards.
+const late = 15 * time.Second
 
 // again is how long after a restart of the kubelet or the runtime a lost stop request may
-// arrive: the kubelet retries after 10 s.
-const again = 15 * time.Second
+// arrive: the kubelet retries after 10 to 15 s.
+const again = 30 * time.Second
 
 // heard returns the time until which a container may not yet know of the deletion.
 func (s Story) heard() time.Duration {
-	end := s.Deleted + late
+	end := max(s.Deleted, s.Heard) + late
 	for _, o := range s.Outages {
 		if o.Begin <= end && s.Deleted <= o.End+again {
 			end = max(end, o.End+again)
@@ -134,10 +119,10 @@ func (s Story) before(who, what string, at time.Duration) bool {
 }
 
 // gone reports whether a container may have permanently exited by a time: its command
-// ended, its wrapper was killed, or its command was never started.
+// ended, its wrapper was killed, the runtime ended it, or its command was never started.
 func (s Story) gone(who string, at time.Duration) bool {
 	killed := s.Pod.Victim == who && s.Killed > 0 && s.Killed <= at+grain
-	return s.before(who, "ends", at) || killed || len(s.of(who, "runs")) == 0
+	return s.before(who, "ends", at) || killed || s.lost(who) || s.replaced(who, at) || len(s.of(who, "runs")) == 0
 }
 
 // unmet returns why a start dependency cannot have been met by a time, "" if it can.
@@ -148,7 +133,7 @@ func (s Story) unmet(d Dep, at time.Duration) string {
 		return ""
 	case d.Condition == Ready && target.Probe && !s.before(d.On, "ready", at):
 		return "it was not ready"
-	case (d.Condition == Ready || d.Condition == Started) && len(s.of(d.On, "runs")) == 0: // a started command may write its event late
+	case (d.Condition == Ready || d.Condition == Started) && len(s.of(d.On, "runs")) == 0 && !s.mute(d.On):
 		return "its command was not started"
 	case d.Condition == Exited && !s.gone(d.On, at):
 		return "its command ran"
@@ -160,9 +145,16 @@ func (s Story) unmet(d Dep, at time.Duration) string {
 	return ""
 }
 
-// stopped reports whether a container received a stop request before the pod did.
+// mute reports whether a command may have been started without an event: a started command
+// writes it a moment later, if it still exists.
+func (s Story) mute(who string) bool { return s.Pod.Victim == who && s.Killed > 0 || s.lost(who) }
+
+// stopped reports whether a container received a stop request before the pod did, and not
+// to be replaced.
 func (s Story) stopped(who string) bool {
-	return slices.ContainsFunc(s.of(who, "term"), func(e Event) bool { return s.Deleted == 0 || e.At < s.Deleted })
+	return slices.ContainsFunc(s.of(who, "term"), func(e Event) bool {
+		return (s.Deleted == 0 || e.At < s.Deleted) && !s.replaced(who, e.At)
+	})
 }
 
 // unasked returns why a container cannot have received a stop request by a time.
@@ -175,7 +167,7 @@ func (s Story) unasked(c Container, at time.Duration) string {
 
 // unheld returns why the stop dependencies of a container cannot have stopped it by a time.
 func (s Story) unheld(c Container, at time.Duration) string {
-	if s.restarts(c, at) {
+	if s.restarts(c, at) || s.replaced(c.Name, at) {
 		return ""
 	}
 	if s.Pod.Policy == "Always" {
@@ -209,8 +201,23 @@ func (s Story) restarts(c Container, at time.Duration) bool {
 	}
 	return slices.ContainsFunc(c.RestartWith, func(name string) bool {
 		killed := name == s.Pod.Victim && s.Killed > 0 && began <= s.Killed+grain && s.Killed <= at+grain
-		return killed || slices.ContainsFunc(s.of(name, "ends"), func(e Event) bool { return began <= e.At+grain && e.At <= at+grain })
+		return killed || s.silent(name, began, at) ||
+			slices.ContainsFunc(s.of(name, "ends"), func(e Event) bool { return began <= e.At+grain && e.At <= at+grain })
 	})
+}
+
+// silent reports whether a container's command may have ended without an event between two
+// times: the runtime may kill a container that it started during a restart.
+func (s Story) silent(who string, from, to time.Duration) bool {
+	runs := s.of(who, "runs")
+	for i, run := range runs[:max(len(runs)-1, 0)] {
+		next := runs[i+1].At
+		said := slices.ContainsFunc(s.of(who, "ends"), func(e Event) bool { return run.At <= e.At && e.At <= next })
+		if !said && s.outage(run.At, run.At) && from <= next+grain && run.At <= to+grain {
+			return true
+		}
+	}
+	return false
 }
 
 // settled is the minimum time between an event and the end of a story, for the consequences
@@ -229,7 +236,7 @@ func (s Story) unrestarted(c Container) []string {
 					ran = e.What == "runs" || e.What == "ready"
 				}
 			}
-			due := s.Killed == 0 && s.Deleted > end.At+settled
+			due := s.Killed == 0 && s.Deleted > end.At+settled && !s.lost(c.Name)
 			stopped := slices.ContainsFunc(s.of(c.Name, "term"), func(e Event) bool { return e.At+grain >= end.At && (s.Deleted == 0 || e.At < s.Deleted) })
 			if ran && due && !stopped {
 				all = append(all, fmt.Sprintf("%s was not restarted when %s ended at %s", c.Name, name, end.At))
@@ -246,6 +253,8 @@ func (s Story) holds(d Dep, at time.Duration) bool {
 	switch {
 	case !s.gone(d.On, at):
 		return false
+	case len(ended) > 0 && s.replaced(d.On, ended[0].At):
+		return true // by the end of one run or of the other
 	case d.Condition == Succeeded:
 		return zero
 	case d.Condition == Failed:
@@ -267,8 +276,9 @@ func (s Story) order(c Container) []string {
 			continue // the kubelet may not yet have begun to stop the pod
 		}
 		for _, other := range s.holders(c) {
-			running := s.before(other.Name, "runs", s.Deleted) && !s.before(other.Name, "ends", stop.At)
-			if running && s.Pod.Grace >= 20*time.Second {
+			running := s.before(other.Name, "runs", s.Deleted) && !s.before(other.Name, "ends", stop.At) && !s.lost(other.Name)
+			retried := !s.before(other.Name, "term", stop.At) && s.outage(s.Deleted, stop.At) // the kubelet has not asked it yet
+			if running && !retried && s.Pod.Grace >= 20*time.Second {
 				all = append(all, fmt.Sprintf("%s got SIGTERM at %s while %s, which needs it, ran", c.Name, stop.At, other.Name))
 			}
 		}
@@ -300,9 +310,16 @@ func (s Story) holders(c Container) []Container {
 
 // disturbed reports whether the kubelet or the runtime was restarted while the pod ran.
 func (s Story) disturbed() bool {
-	return slices.ContainsFunc(s.Outages, func(o Span) bool {
-		return len(s.Events) == 0 || o.Begin <= s.Events[len(s.Events)-1].At && s.Events[0].At <= o.End+again
-	})
+	if len(s.Events) == 0 {
+		return len(s.Outages) > 0
+	}
+	return s.outage(s.Events[0].At, s.Events[len(s.Events)-1].At)
+}
+
+// outage reports whether a restart of the kubelet or the runtime, or the time in which the
+// kubelet retries after it, overlaps with a period.
+func (s Story) outage(from, to time.Duration) bool {
+	return slices.ContainsFunc(s.Outages, func(o Span) bool { return o.Begin <= to && from <= o.End+again })
 }
 
 // fate checks the exit code against the documented one, if the pod ended by itself.
@@ -312,7 +329,7 @@ func (s Story) fate(c Container) []string {
 		return nil
 	}
 	ended := s.of(c.Name, "ends")
-	ran, term := len(s.of(c.Name, "runs")) > 0, len(s.of(c.Name, "term")) > 0
+	ran, term := len(s.of(c.Name, "runs")) > 0, s.stopped(c.Name)
 	var want []int
 	switch {
 	case !ran:

@@ -77,13 +77,13 @@ func TestAlertsFireAndResolve(t *testing.T) {
 }
 
 // TestRulesWithoutNamespacesAreRules checks with promtool that the rules are valid without
-// namespaces, too.
+// namespaces and with clusters, too.
 func TestRulesWithoutNamespacesAreRules(t *testing.T) {
 	_, promtool, err := prometheus.Programs(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	rule := render(t, "--set", "metrics.prometheusRule.enabled=true,metrics.fleet.byNamespace=false")["PrometheusRule shop"]
+	rule := render(t, "--set", "metrics.prometheusRule.enabled=true,metrics.fleet.byNamespace=false,metrics.prometheusRule.aggregateBy={cluster}")["PrometheusRule shop"]
 	rules, err := yaml.Marshal(rule.Object["spec"])
 	if err != nil {
 		t.Fatal(err)
@@ -135,8 +135,13 @@ func TestAlertsThatOperatorsChange(t *testing.T) {
 	if _, has := names["KoordinatorPodsRejected"]; has || !strings.HasSuffix(names["KoordinatorContainerWaitsLong"].Expr, "> 60") || names["KoordinatorVersionSkew"].For != "1h" {
 		t.Errorf("alerts: %+v", all)
 	}
+	for _, a := range alerts(t, "--set", "metrics.prometheusRule.aggregateBy={cluster}") {
+		if !strings.Contains(a.Expr, "cluster)") {
+			t.Errorf("%s does not tell clusters apart: %s", a.Alert, a.Expr)
+		}
+	}
 	few := alerts(t, "--set", "metrics.fleet.enabled=false")
-	if len(few) != 6 || slices.ContainsFunc(few, func(a alert) bool { return strings.Contains(a.Expr, "koordinator_container") }) {
+	if len(few) != 9 || slices.ContainsFunc(few, func(a alert) bool { return strings.Contains(a.Expr, "koordinator_container") }) {
 		t.Errorf("without the fleet's metrics: %+v", few)
 	}
 	for arg, value := range map[string]string{"--fleet-metrics=": "metrics.fleet.enabled", "--fleet-metrics-by-namespace=": "metrics.fleet.byNamespace"} {

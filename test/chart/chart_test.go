@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // Objects of the release in these tests, which has the name shop and the namespace platform.
@@ -128,22 +129,78 @@ func TestCopiesAreKeptAvailable(t *testing.T) {
 	if diff := cmp.Diff(d.Spec.Selector, pdb.Spec.Selector); diff != "" {
 		t.Errorf("the disruption budget is for other pods:\n%s", diff)
 	}
-	spec, c := container(t, all)
-	var keys []string
-	for _, spread := range spec.TopologySpreadConstraints {
-		keys = append(keys, spread.TopologyKey)
-		if diff := cmp.Diff(d.Spec.Selector, spread.LabelSelector); diff != "" || spread.WhenUnsatisfiable != corev1.ScheduleAnyway {
-			t.Errorf("spread over %s: %+v", spread.TopologyKey, spread)
-		}
-	}
-	if want := []string{"topology.kubernetes.io/zone", "kubernetes.io/hostname"}; !slices.Equal(keys, want) {
-		t.Errorf("spread over %v, want %v", keys, want)
-	}
+	_, c := container(t, all)
 	if p := c.LivenessProbe; p.PeriodSeconds*p.FailureThreshold < 60 || p.TimeoutSeconds < 5 {
 		t.Errorf("a busy copy is killed by %+v", p)
 	}
 	if c.ReadinessProbe.HTTPGet.Path == c.LivenessProbe.HTTPGet.Path {
 		t.Error("liveness asks what readiness asks")
+	}
+}
+
+// TestTheCheckFindsTheServiceOfEveryIPFamily expects the host alone, because the kubelet writes
+// an IPv6 address without brackets, so that a template cannot append a port.
+func TestTheCheckFindsTheServiceOfEveryIPFamily(t *testing.T) {
+	check := as[corev1.Pod](t, render(t), "Pod shop-check").Spec.Containers[0].Args
+	if !slices.Contains(check, "--host=$(SHOP_SERVICE_HOST)") {
+		t.Errorf("args: %v", check)
+	}
+}
+
+// TestRecreateHasNoSettingsOfRollingUpdates renders what the API server accepts: it rejects a
+// Deployment with both.
+func TestRecreateHasNoSettingsOfRollingUpdates(t *testing.T) {
+	for set, want := range map[string]appsv1.DeploymentStrategy{
+		"strategy.type=Recreate": {Type: appsv1.RecreateDeploymentStrategyType},
+		"strategy.type=RollingUpdate": {
+			Type: appsv1.RollingUpdateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{MaxUnavailable: new(intstr.FromInt32(0))},
+		},
+		"strategy.rollingUpdate=null": {},
+	} {
+		if diff := cmp.Diff(want, as[appsv1.Deployment](t, render(t, "--set", set), deployment).Spec.Strategy); diff != "" {
+			t.Errorf("%s (-want +have):\n%s", set, diff)
+		}
+	}
+}
+
+// TestCopiesRunInDifferentPlaces expects a single spread constraint, for the label that every
+// node has: the scheduler leaves a node without a label of one constraint out of all of them.
+func TestCopiesRunInDifferentPlaces(t *testing.T) {
+	const node, zone = "kubernetes.io/hostname", "topology.kubernetes.io/zone"
+	for name, tt := range map[string]struct {
+		set                   string
+		nodes, zones, nodePin bool
+	}{
+		"by default":                        {"", true, true, false},
+		"with an affinity to nodes":         {`affinity={"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[]}}}`, true, true, true},
+		"with an anti-affinity of the user": {`affinity={"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}}`, true, false, false},
+		"with constraints of the user":      {`topologySpreadConstraints=[{"topologyKey":"rack","maxSkew":1,"whenUnsatisfiable":"DoNotSchedule"}]`, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var args []string
+			if tt.set != "" {
+				args = []string{"--set-json", tt.set}
+			}
+			all := render(t, args...)
+			selector := as[appsv1.Deployment](t, all, deployment).Spec.Selector
+			spec, _ := container(t, all)
+			spread := spec.TopologySpreadConstraints
+			if nodes := len(spread) == 1 && spread[0].TopologyKey == node && spread[0].WhenUnsatisfiable == corev1.ScheduleAnyway &&
+				cmp.Equal(spread[0].LabelSelector, selector) && slices.Equal(spread[0].MatchLabelKeys, []string{"pod-template-hash"}); nodes != tt.nodes {
+				t.Errorf("spread constraints: %+v", spread)
+			}
+			var anti []corev1.WeightedPodAffinityTerm
+			if spec.Affinity != nil && spec.Affinity.PodAntiAffinity != nil {
+				anti = spec.Affinity.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution
+			}
+			if zones := len(anti) == 1 && anti[0].PodAffinityTerm.TopologyKey == zone && cmp.Equal(anti[0].PodAffinityTerm.LabelSelector, selector) &&
+				slices.Equal(anti[0].PodAffinityTerm.MatchLabelKeys, []string{"pod-template-hash"}); zones != tt.zones {
+				t.Errorf("anti-affinity: %+v", spec.Affinity)
+			}
+			if pinned := spec.Affinity != nil && spec.Affinity.NodeAffinity != nil; pinned != tt.nodePin {
+				t.Errorf("affinity to nodes: %+v", spec.Affinity)
+			}
+		})
 	}
 }
 
@@ -243,7 +300,7 @@ func TestWebhookIsAskedOnlyAboutWhatIsOurs(t *testing.T) {
 	}
 	h := hooks[0]
 	if *h.FailurePolicy != admissionregistrationv1.Fail || *h.TimeoutSeconds != 10 || *h.SideEffects != admissionregistrationv1.SideEffectClassNone ||
-		*h.ReinvocationPolicy != admissionregistrationv1.IfNeededReinvocationPolicy || len(h.MatchConditions) != 1 {
+		*h.ReinvocationPolicy != admissionregistrationv1.IfNeededReinvocationPolicy || len(h.MatchConditions) != 2 {
 		t.Errorf("webhook: %+v", h)
 	}
 	excluded := h.NamespaceSelector.MatchExpressions[1].Values
@@ -254,5 +311,25 @@ func TestWebhookIsAskedOnlyAboutWhatIsOurs(t *testing.T) {
 	service := as[corev1.Service](t, render(t), "Service shop")
 	if s.Name != service.Name || s.Namespace != service.Namespace || *s.Port != service.Spec.Ports[0].Port {
 		t.Errorf("called at %+v, the service is %+v", s, service.Spec)
+	}
+}
+
+// The label koordinator.io/injection enables nothing if the operator selects namespaces by
+// other labels, so no message may propose it.
+func TestMessagesProposeTheLabelsThatEnable(t *testing.T) {
+	for args, want := range map[string]string{
+		"webhook.drainSeconds=10":                          "kubectl label namespace",
+		"webhook.namespaceSelector.matchLabels.tier=batch": "add labels to the namespace that match tier=batch",
+	} {
+		stdout, complaint := helmSays(t, "--set", args)
+		if complaint != "" && stdout == "" {
+			t.Fatal(complaint)
+		}
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%s: no %q", args, want)
+		}
+		if strings.Contains(want, "tier") && strings.Contains(stdout, "injection=enabled") {
+			t.Errorf("%s: a message proposes koordinator.io/injection=enabled", args)
+		}
 	}
 }

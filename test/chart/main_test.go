@@ -84,6 +84,12 @@ func render(t *testing.T, args ...string) objects {
 	if complaint != "" {
 		t.Fatal(complaint)
 	}
+	return decode(t, text)
+}
+
+// decode returns the objects in the output of helm template.
+func decode(t *testing.T, text string) objects {
+	t.Helper()
 	all := objects{}
 	for document := range strings.SplitSeq(text, "\n---\n") {
 		var o unstructured.Unstructured

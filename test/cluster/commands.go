@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"koordinator.io/koordinator/test/cluster/cluster"
 )
@@ -15,14 +16,15 @@ var errNotUp = errors.New("the cluster is not up")
 
 // commands holds the commands that usage lists.
 var commands = map[string]func(context.Context, *cluster.Cluster, []string) error{
-	"up":         alone(func(ctx context.Context, c *cluster.Cluster) error { return c.Up(ctx) }),
+	"up":         up,
 	"down":       alone(func(ctx context.Context, c *cluster.Cluster) error { return c.Down(ctx) }),
 	"status":     alone(status),
 	"kubeconfig": alone(kubeconfig),
 	"bin":        alone(bin),
 	"audit":      alone(audit),
 	"load":       load,
-	"start":      start,
+	"start":      onOne((*cluster.Cluster).Start),
+	"remove":     onOne((*cluster.Cluster).Remove),
 	"stop":       onPart((*cluster.Cluster).Stop),
 	"restart":    onPart((*cluster.Cluster).Restart),
 }
@@ -37,7 +39,7 @@ func alone(do func(context.Context, *cluster.Cluster) error) func(context.Contex
 	}
 }
 
-// onPart wraps a command that takes [-kill] PART.
+// onPart wraps a command that takes [-kill] and a part or node.
 func onPart(do func(*cluster.Cluster, context.Context, string, bool) error) func(context.Context, *cluster.Cluster, []string) error {
 	return func(ctx context.Context, c *cluster.Cluster, args []string) error {
 		kill := len(args) > 0 && args[0] == "-kill"
@@ -51,12 +53,30 @@ func onPart(do func(*cluster.Cluster, context.Context, string, bool) error) func
 	}
 }
 
-// start implements the command start.
-func start(ctx context.Context, c *cluster.Cluster, args []string) error {
-	if len(args) != 1 {
+// up implements the command up.
+func up(ctx context.Context, c *cluster.Cluster, args []string) error {
+	nodes := 1
+	if len(args) == 2 && args[0] == "-nodes" {
+		number, err := strconv.Atoi(args[1])
+		if err != nil || number < 1 || number > cluster.MostNodes {
+			return errUsage
+		}
+		nodes, args = number, nil
+	}
+	if len(args) > 0 {
 		return errUsage
 	}
-	return c.Start(ctx, args[0])
+	return c.Up(ctx, nodes)
+}
+
+// onOne wraps a command that takes a part or node.
+func onOne(do func(*cluster.Cluster, context.Context, string) error) func(context.Context, *cluster.Cluster, []string) error {
+	return func(ctx context.Context, c *cluster.Cluster, args []string) error {
+		if len(args) != 1 {
+			return errUsage
+		}
+		return do(c, ctx, args[0])
+	}
 }
 
 // status implements the command status.

@@ -18,12 +18,14 @@ import (
 	"koordinator.io/koordinator/test/cluster/layout"
 	"koordinator.io/koordinator/test/cluster/part"
 	"koordinator.io/koordinator/test/cluster/process"
+	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
 // bench runs the command against a separate cluster for the test.
 type bench struct {
 	layout.Layout
 	program string
+	nodes   int
 }
 
 // newBench builds the command. It removes the remains of an earlier run, and at the end
@@ -35,7 +37,7 @@ func newBench(t *testing.T) bench {
 		t.Fatal(err)
 	}
 	t.Setenv("KOORDINATOR_CLUSTER", places.Name)
-	b := bench{Layout: places, program: filepath.Join(t.TempDir(), "cluster")}
+	b := bench{Layout: places, program: filepath.Join(t.TempDir(), "cluster"), nodes: 1}
 	if output, err := exec.Command("go", "build", "-o", b.program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, output)
 	}
@@ -75,7 +77,7 @@ func (b bench) pids(t *testing.T) map[string]string {
 			found[fields[0]] = fields[1]
 		}
 	}
-	if len(found) != len(part.Names()) {
+	if len(found) != len(part.Names(b.nodes)) {
 		t.Fatalf("these run: %v", found)
 	}
 	return found
@@ -121,15 +123,16 @@ func (b bench) runPod(t *testing.T) {
 
 // runFeatures uses the features that the project's samples and tests need: native sidecars,
 // probes, image volumes, Services, and an API server that pods can call with their tokens.
-// The client in the pod is kubectl from the cache.
-func (b bench) runFeatures(t *testing.T) {
+// The client in the pod is kubectl from the cache. node is the client's node; the server
+// runs on node1.
+func (b bench) runFeatures(t *testing.T, node string) {
 	t.Helper()
 	manifest, err := os.ReadFile("testdata/features.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	bin := strings.TrimSpace(b.run(t, 0, "bin"))
-	values := strings.NewReplacer("<CACHE>", filepath.Dir(bin), "<BIN>", filepath.Base(bin))
+	values := strings.NewReplacer("<CACHE>", filepath.Dir(bin), "<BIN>", filepath.Base(bin), "<NODE>", node)
 	file := filepath.Join(t.TempDir(), "features.yaml")
 	if err := os.WriteFile(file, []byte(values.Replace(string(manifest))), 0o600); err != nil {
 		t.Fatal(err)
@@ -143,15 +146,20 @@ func (b bench) runFeatures(t *testing.T) {
 }
 
 // host holds the properties of the machine that must be the same after a cluster is removed
-// as before.
+// as before: mounts at directories that a cluster uses, and network interfaces. Other
+// programs may change other mounts at the same time.
 type host struct {
 	mounts, links string
 }
 
 // observe returns the machine's state.
-func observe(t *testing.T) host {
+func (b bench) observe(t *testing.T) host {
 	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mounts")
+	used := []string{b.Run, b.Data}
+	for dir := range b.Node(1).Private() {
+		used = append(used, dir)
+	}
+	mounts, err := sandbox.Mounts(used...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,24 +167,29 @@ func observe(t *testing.T) host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return host{mounts: string(mounts), links: strings.Join(links, " ")}
+	return host{mounts: strings.Join(mounts, " "), links: strings.Join(links, " ")}
 }
 
-// namespace returns the identity of the cluster's network namespace, as in /proc/PID/ns/net.
-func (b bench) namespace(t *testing.T) string {
+// namespaces returns the identities of the nodes' network namespaces, as in /proc/PID/ns/net.
+func (b bench) namespaces(t *testing.T) []string {
 	t.Helper()
-	name, err := os.Readlink("/proc/" + b.pids(t)[part.Kubelet] + "/ns/net")
-	if err != nil {
-		t.Fatal(err)
+	var all []string
+	pids := b.pids(t)
+	for number := 1; number <= b.nodes; number++ {
+		name, err := os.Readlink("/proc/" + pids[part.On(number, part.Kubelet)] + "/ns/net")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, name)
 	}
-	return name
+	return all
 }
 
-// assertGone reports everything that is left of the cluster. namespace is the identity of
-// its network namespace.
-func (b bench) assertGone(t *testing.T, before host, namespace string) {
+// assertGone reports everything that is left of the cluster. namespaces are the identities of
+// its network namespaces.
+func (b bench) assertGone(t *testing.T, before host, namespaces []string) {
 	t.Helper()
-	if now := observe(t); now != before {
+	if now := b.observe(t); now != before {
 		t.Errorf("the machine has changed\nbefore: %s\nafter:  %s", before, now)
 	}
 	for _, dir := range []string{b.Run, b.Data} {
@@ -196,18 +209,19 @@ func (b bench) assertGone(t *testing.T, before host, namespace string) {
 	}
 	for _, process := range processes {
 		command, _ := os.ReadFile(filepath.Join(process, "cmdline"))
-		if got, _ := os.Readlink(filepath.Join(process, "ns/net")); got == namespace || bytes.Contains(command, []byte(b.Data+"/")) {
+		if got, _ := os.Readlink(filepath.Join(process, "ns/net")); slices.Contains(namespaces, got) || bytes.Contains(command, []byte(b.Data+"/")) {
 			t.Errorf("%s is left: %q", process, command)
 		}
 	}
 }
 
 func TestE2EUpDown(t *testing.T) {
-	b, before := newBench(t), observe(t)
+	b := newBench(t)
+	before := b.observe(t)
 	b.run(t, 1, "status")
 	b.run(t, 1, "kubeconfig")
 	b.run(t, 0, "up")
-	namespace, pids := b.namespace(t), b.pids(t)
+	namespaces, pids := b.namespaces(t), b.pids(t)
 	if output := b.run(t, 0, "up"); !strings.Contains(output, "is up already") {
 		t.Errorf("up again says %q", output)
 	}
@@ -215,24 +229,23 @@ func TestE2EUpDown(t *testing.T) {
 		t.Errorf("up again has changed %v to %v", pids, again)
 	}
 	b.runPod(t)
-	if got := b.kubectl(t, "logs", "web"); got != "hello\n" {
-		t.Errorf("logs: %q", got)
-	}
+	eventually(t, "the log", func() bool { return b.kubectl(t, "logs", "web") == "hello\n" })
 	if got := b.kubectl(t, "exec", "web", "--", "echo", "there"); got != "there\n" {
 		t.Errorf("exec: %q", got)
 	}
-	b.runFeatures(t)
+	b.runFeatures(t, "node1")
 	b.run(t, 0, "down")
-	b.assertGone(t, before, namespace)
+	b.assertGone(t, before, namespaces)
 	if output := b.run(t, 0, "down"); !strings.Contains(output, "nothing is up") {
 		t.Errorf("down again says %q", output)
 	}
 }
 
 func TestE2EDownAfterCrash(t *testing.T) {
-	b, before := newBench(t), observe(t)
+	b := newBench(t)
+	before := b.observe(t)
 	for name, victims := range map[string][]string{
-		"everything":           part.Names(),
+		"everything":           part.Names(1),
 		"containerd":           {part.Containerd},
 		"kubelet and etcd":     {part.Kubelet, part.Etcd},
 		"all records are lost": nil,
@@ -240,7 +253,7 @@ func TestE2EDownAfterCrash(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b.run(t, 0, "up")
 			b.runPod(t)
-			namespace, pids := b.namespace(t), b.pids(t)
+			namespaces, pids := b.namespaces(t), b.pids(t)
 			for _, victim := range victims {
 				crash(t, pids[victim])
 			}
@@ -251,7 +264,7 @@ func TestE2EDownAfterCrash(t *testing.T) {
 			}
 			b.run(t, 1, "status")
 			b.run(t, 0, "down")
-			b.assertGone(t, before, namespace)
+			b.assertGone(t, before, namespaces)
 		})
 	}
 }
@@ -288,7 +301,8 @@ func TestE2EUpAfterUpWasKilled(t *testing.T) {
 }
 
 func TestE2EUpThatFailsLeavesNothing(t *testing.T) {
-	b, before := newBench(t), observe(t)
+	b := newBench(t)
+	before := b.observe(t)
 	t.Setenv("KOORDINATOR_CACHE", breakScheduler(t, strings.TrimSpace(b.run(t, 0, "bin"))))
 	output := b.run(t, 1, "up")
 	for _, want := range []string{"start " + part.Scheduler, b.LogFile(part.Scheduler), "the scheduler is broken"} {
@@ -299,14 +313,14 @@ func TestE2EUpThatFailsLeavesNothing(t *testing.T) {
 	if _, err := os.Stat(b.LogFile(part.Scheduler)); err != nil {
 		t.Error(err)
 	}
-	b.assertGone(t, before, "none")
+	b.assertGone(t, before, nil)
 }
 
 func TestE2ERestart(t *testing.T) {
 	b := newBench(t)
 	b.run(t, 0, "up")
 	b.runPod(t)
-	for _, name := range part.Names() {
+	for _, name := range part.Names(1) {
 		before := b.pids(t)
 		b.run(t, 0, "restart", name)
 		after := b.pids(t)
@@ -322,6 +336,62 @@ func TestE2ERestart(t *testing.T) {
 	b.run(t, 0, "start", part.Kubelet)
 	if got := b.kubectl(t, "get", "pod", "web", "--output=jsonpath={.status.containerStatuses[0].restartCount}"); got != "0" {
 		t.Errorf("the pod was restarted %s times", got)
+	}
+}
+
+func TestE2ETwoNodes(t *testing.T) {
+	b := newBench(t)
+	before := b.observe(t)
+	b.nodes = 2
+	b.run(t, 0, "up", "-nodes", "2")
+	b.run(t, 1, "start", "node4")
+	if output := b.run(t, 1, "up", "-nodes", "3"); !strings.Contains(output, "up with 2 of 3 nodes") {
+		t.Errorf("up with more nodes says %q", output)
+	}
+	b.runFeatures(t, "node2")
+	b.kubectl(t, "run", "far", "--image=busybox:1.37", `--overrides={"spec": {"nodeName": "node2"}}`, "--command", "--", "sleep", "100000")
+	b.kubectl(t, "wait", "--for=condition=Ready", "pod/far", "--timeout=5m")
+
+	b.run(t, 0, "stop", "-kill", "node2")
+	b.run(t, 1, "status")
+	b.kubectl(t, "exec", "server", "--", "true")
+	b.run(t, 0, "start", "node2")
+	b.restarted(t, "far", "1")
+
+	b.run(t, 0, "restart", "-kill", "node1")
+	b.restarted(t, "server", "1")
+	b.restarted(t, "far", "1")
+	b.kubectl(t, "delete", "job", "client")
+	b.runFeatures(t, "node2")
+	b.run(t, 0, "restart", "-kill", "node2")
+	b.restarted(t, "far", "2")
+
+	for range 2 {
+		b.run(t, 0, "start", "node3")
+		b.kubectl(t, "run", "added", "--image=busybox:1.37", `--overrides={"spec": {"nodeName": "node3"}}`, "--command", "--", "sleep", "100000")
+		b.kubectl(t, "wait", "--for=condition=Ready", "pod/added", "--timeout=5m")
+		b.run(t, 0, "status")
+		b.run(t, 1, "start", "node3")
+		b.run(t, 1, "remove", "node2")
+		b.run(t, 0, "remove", "node3")
+		b.kubectl(t, "delete", "node", "node3")
+		b.kubectl(t, "delete", "pod", "added", "--force", "--ignore-not-found")
+		b.run(t, 0, "status")
+	}
+
+	namespaces := b.namespaces(t)
+	b.run(t, 0, "down")
+	b.assertGone(t, before, namespaces)
+}
+
+// restarted waits until the first container of a pod is ready after the given number of restarts.
+func (b bench) restarted(t *testing.T, pod, count string) {
+	t.Helper()
+	eventually(t, pod+" to be restarted", func() bool {
+		return b.kubectl(t, "get", "pod", pod, "--output=jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}") == count+" true"
+	})
+	if got := b.kubectl(t, "exec", pod, "--", "echo", "there"); !strings.HasSuffix(got, "there\n") {
+		t.Errorf("exec: %q", got)
 	}
 }
 

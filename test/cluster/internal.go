@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"strconv"
 
 	"koordinator.io/koordinator/test/cluster/forward"
 	"koordinator.io/koordinator/test/cluster/layout"
@@ -16,22 +17,26 @@ var internal = map[string]func(context.Context, []string) error{
 	"forward": forwardPort,
 }
 
-// enter NAME PROGRAM ARG… replaces itself by a program in the namespaces and the cgroup of
-// a cluster.
+// enter NAME NODE PROGRAM ARG… replaces itself by a program in the namespaces and the cgroup
+// of the node with the number NODE.
 func enter(_ context.Context, args []string) error {
-	if len(args) < 2 {
+	if len(args) < 3 {
 		return errUsage
 	}
 	places, err := layout.New(args[0])
 	if err != nil {
 		return err
 	}
-	return sandbox.Enter(places, args[1:])
+	number, err := strconv.Atoi(args[1])
+	if err != nil {
+		return errUsage
+	}
+	return sandbox.Enter(places.Node(number), args[2:])
 }
 
 // forwardPort NAME PORT implements the part forwarder: it makes the API server reachable at
-// the host's 127.0.0.1:PORT. Like every part, it joins the cluster's cgroup, so that it is
-// found even if its record is lost.
+// the host's 127.0.0.1:PORT. Like every part of the first node, it joins the node's cgroup,
+// so that it is found even if its record is lost.
 func forwardPort(ctx context.Context, args []string) error {
 	if len(args) != 2 {
 		return errUsage
@@ -40,14 +45,15 @@ func forwardPort(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	group, err := sandbox.OpenCgroup(places.Cgroup())
+	first := places.Node(1)
+	group, err := sandbox.OpenCgroup(first.Cgroup)
 	if err != nil {
 		return err
 	}
 	if err := group.Join(); err != nil {
 		return err
 	}
-	inside, err := sandbox.NewDialer(places.NetworkNamespace())
+	inside, err := sandbox.NewDialer(first.NetworkNamespace())
 	if err != nil {
 		return err
 	}

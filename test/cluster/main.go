@@ -1,5 +1,5 @@
-// Command cluster starts a real one-node Kubernetes on this machine, for tests and
-// experiments: etcd, the control plane, kubelet, kube-proxy and containerd, all in separate
+// Command cluster starts a real Kubernetes on this machine, for tests and experiments: etcd
+// and the control plane, and for each node kubelet, kube-proxy and containerd in separate
 // namespaces. It needs no container engine and no registry. See usage.
 package main
 
@@ -17,22 +17,25 @@ import (
 // usage is the text that help prints.
 const usage = `usage: go run ./test/cluster COMMAND
 
-  up               build what is missing, start the cluster, wait until it can be used
+  up [-nodes N]    build what is missing, start the cluster, wait until it can be used
   down             stop it and remove everything but the logs
   status           say what runs; exit 0 if the cluster is up
   kubeconfig       print the path of the administrator's kubeconfig
   bin              print the folder with kubectl, helm, ctr and the rest; build what is missing
   audit            print the path of the log of requests that came out of pods
   load ARCHIVE…    import container images
-  restart [-kill] PART   stop a part, start it again, wait until it works
-  stop [-kill] PART      stop a part
-  start PART             start a stopped part
+  restart [-kill] PART   stop a part or a node, start it again, wait until it works
+  stop [-kill] PART      stop a part or a node
+  start PART             start a stopped part or node, or add the next node
+  remove NODE            stop the last node, and remove its files
   help             print this
 
-PART is one of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd, kubelet, kube-proxy, forwarder.
+PART is one of etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd, kubelet, kube-proxy, forwarder,
+or for another node than the first containerd-node2 and so on. A node is node1, node2 and so on: stopping it ends
+its containers and its network, like switching off a machine.
 
 environment:
-  KUBERNETES_VERSION    version to build and start, such as 1.34.4
+  KUBERNETES_VERSION    version to build and start, such as 1.34.4, also for a node that start adds
   KOORDINATOR_CLUSTER   name of the cluster, default koordinator; clusters of different names run side by side
   KOORDINATOR_CACHE     where built programs are kept, default koordinator in the user's cache folder
 `

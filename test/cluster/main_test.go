@@ -7,7 +7,7 @@ import (
 )
 
 func TestWrongCommandLines(t *testing.T) {
-	for _, line := range []string{"nonsense", "up now", "down now", "status x", "load", "restart", "restart -kill", "restart a b", "start", "stop", "enter", "forward a"} {
+	for _, line := range []string{"nonsense", "up now", "up -nodes", "up -nodes 0", "up -nodes x", "up -nodes 1 2", "down now", "status x", "load", "restart", "restart -kill", "restart a b", "start", "remove", "remove a b", "stop", "enter", "enter a", "enter a x y", "forward a"} {
 		if err := run(t.Context(), strings.Fields(line)); !errors.Is(err, errUsage) {
 			t.Errorf("%s: error %v, want usage", line, err)
 		}

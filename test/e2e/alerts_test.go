@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,7 +120,8 @@ func scraped(t *testing.T, host string) []byte {
 	return data
 }
 
-// startPrometheus runs Prometheus with the chart's rules, without their delays, until the test ends.
+// startPrometheus runs Prometheus with the chart's rules, without their delays and with a
+// shorter memory of the leader before, until the test ends.
 func startPrometheus(t *testing.T) server {
 	t.Helper()
 	program, promtool, err := prometheus.Programs(t.Context())
@@ -200,6 +202,7 @@ func rules(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	data = bytes.ReplaceAll(data, []byte("last_over_time(koordinator_pods[10m])"), []byte("last_over_time(koordinator_pods[10s])"))
 	return regexp.MustCompile(`(?m)^ +for: .*\n`).ReplaceAll(data, nil)
 }
 

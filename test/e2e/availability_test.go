@@ -17,12 +17,12 @@ import (
 // ours selects the webhook's pods in their namespace.
 const ours = "app.kubernetes.io/name=koordinator,app.kubernetes.io/component=webhook"
 
-// replicas returns the webhook's pods that are not being deleted.
+// replicas returns the webhook's pods that are not being deleted, and were not evicted.
 func replicas(t *testing.T) []corev1.Pod {
 	t.Helper()
 	var all []corev1.Pod
 	for _, p := range pods(t, setup.Namespace, ours) {
-		if p.DeletionTimestamp == nil {
+		if p.DeletionTimestamp == nil && p.Status.Phase != corev1.PodFailed {
 			all = append(all, p)
 		}
 	}
@@ -41,16 +41,7 @@ func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
 	plain, labelled := namespace(t), namespace(t, enabled)
 	// From here on, the replicas must meet Pod Security "restricted".
 	kubectl(t, "label", "namespace", setup.Namespace, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
-	system(t, "scale", "deployment/koordinator", "--replicas=0")
-	back := func() {
-		system(t, "scale", "deployment/koordinator", "--replicas=2")
-		system(t, "rollout", "status", "deployment/koordinator", "--timeout=5m")
-	}
-	defer back()
-	eventually(t, "the end of all replicas", func() (bool, string) {
-		left := len(pods(t, setup.Namespace, ours))
-		return left == 0, strings.Repeat("one ", left)
-	})
+	withoutReplicas(t)
 	const spec = `
   schedulingGates: [{name: koordinator.io/held}]
   containers: [{name: main, image: "busybox:1.37", command: [sleep, "1"]}, {name: proxy, image: "busybox:1.37", command: [sleep, "1"]}]
@@ -62,6 +53,25 @@ func TestPodsThatAreNotOursNeedNoWebhook(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `failed calling webhook "pods.koordinator.io"`) {
 		t.Errorf("an annotated pod: have %v, want it refused in the webhook's name", err)
 	}
+	apply(t, labelled, podOf("disabled", notes{"start-deps": "main: proxy", "inject": "false"}, spec))
+}
+
+// withoutReplicas removes all replicas. The returned function brings them back, as does the
+// end of the test.
+func withoutReplicas(t *testing.T) (back func()) {
+	t.Helper()
+	back = func() {
+		t.Helper()
+		system(t, "scale", "deployment/koordinator", "--replicas=2")
+		system(t, "rollout", "status", "deployment/koordinator", "--timeout=5m")
+	}
+	t.Cleanup(back)
+	system(t, "scale", "deployment/koordinator", "--replicas=0")
+	eventually(t, "the end of all replicas", func() (bool, string) {
+		left := len(pods(t, setup.Namespace, ours))
+		return left == 0, strings.Repeat("one ", left)
+	})
+	return back
 }
 
 // deposed takes the lease from the leader, as an outage of the API server would. The

@@ -78,6 +78,7 @@ spec:
       containers: [{name: main, image: 'busybox:1.37', command: ["true"]}, {name: proxy, image: 'busybox:1.37', command: ["true"]}]
 `)
 	kubectl(t, "label", "namespace", ns, enabled)
+	answered(t, ns)
 	kubectl(t, "-n", ns, "patch", "job", "report", "-p", `{"spec":{"suspend":false}}`)
 	eventually(t, "the event of the rejected pod", func() (bool, string) {
 		text := checked(t, 1, ns, "job/report")

@@ -32,7 +32,8 @@ func TestADependencyIsStoppedAfterItsDependants(t *testing.T) {
 		preStop  string // replaces PRESTOP
 		sleeps   time.Duration
 	}{
-		"of a pod": {podOf("held", start, held), "", 0},
+		"of a pod":                                     {podOf("held", start, held), "", 0},
+		"of a pod that only reads its status":          {podOf("held", notes{"start-deps": "main: proxy", "source": "pod"}, held), "", 0},
 		"of a pod with a hook that runs a command":     {podOf("held", start, held), "{exec: {command: [sleep, '4']}}", 4 * time.Second},
 		"of a Deployment's pod with a hook that waits": {deploymentOf("held", start, held), "{sleep: {seconds: 4}}", 4 * time.Second},
 	} {
@@ -58,6 +59,30 @@ func TestADependencyIsStoppedAfterItsDependants(t *testing.T) {
 				moment{"proxy gets SIGTERM", p.when(t, "got SIGTERM")},
 			)
 		})
+	}
+}
+
+// TestALongHookLeavesTimeToStop has a dependent that never ends by itself. The proxy must get
+// its signal before the grace period, of which its hook uses a part, is over.
+func TestALongHookLeavesTimeToStop(t *testing.T) {
+	abreast(t)
+	ns := namespace(t, enabled)
+	apply(t, ns, podOf("hooked", notes{"start-deps": "main: proxy"}, `
+  terminationGracePeriodSeconds: 60
+  containers:
+    - name: main
+      image: busybox:1.37
+      command: [sh, -c, "trap '' TERM; echo main runs; while :; do sleep 1; done"]
+    - name: proxy
+      image: busybox:1.37
+      command: [sh, -c, "trap 'echo got SIGTERM; exit 0' TERM; echo proxy runs; sleep 3600 & wait $!"]
+      lifecycle: {preStop: {sleep: {seconds: 20}}}
+`))
+	says(t, ns, "hooked", "main", "main runs")
+	proxy := follow(t, ns, "hooked", "proxy")
+	kubectl(t, "-n", ns, "delete", "pod", "hooked", "--wait=false")
+	if out := proxy(); !out.has("got SIGTERM") {
+		t.Errorf("the proxy was killed without its signal:\n%s", out)
 	}
 }
 

@@ -95,7 +95,12 @@ func install(t *testing.T, more ...string) {
 		names := strings.Fields(kubectl(t, "-n", setup.Namespace, "get", "pod", "-l", ours, "-o", "name"))
 		return len(names) == int(*d.Spec.Replicas), strings.Join(names, " ")
 	})
-	ns := namespace(t, enabled)
+	answered(t, namespace(t, enabled))
+}
+
+// answered waits until the webhook injects pods of a namespace.
+func answered(t *testing.T, ns string) {
+	t.Helper()
 	eventually(t, "an answer of the webhook", func() (bool, string) {
 		out, err := try(t, waitingPod, "-n", ns, "create", "--dry-run=server", "-o", "yaml", "-f", "-")
 		return err == nil && strings.Contains(out, spec.Binary), out + fmt.Sprint(err)
@@ -117,9 +122,14 @@ func namespace(t *testing.T, labels ...string) string {
 		name = name[:50]
 	}
 	name += fmt.Sprintf("-%04x", rand.N(1<<16)) // the namespace of an earlier run may still be terminating
-	kubectl(t, "create", "namespace", name)
+	// The labels are there from the beginning, so that the API server knows no other state.
+	var all strings.Builder
 	for _, l := range labels {
-		kubectl(t, "label", "namespace", name, l)
+		key, value, _ := strings.Cut(l, "=")
+		fmt.Fprintf(&all, "%q: %q, ", key, value)
+	}
+	if _, err := try(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: "+name+", labels: {"+all.String()+"}}\n", "create", "-f", "-"); err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -69,14 +69,22 @@ func killFirst(t *testing.T, ns, container string) (id string) {
 		_, id, _ = strings.Cut(s.ContainerID, "://")
 		return s.State.Running != nil && id != "", fmt.Sprintf("%+v", s)
 	})
-	first := firstOf(t, id)
+	killContainer(t, id, "koordinator")
+	return id
+}
+
+// killContainer kills the first process of a container, which runs the program called name,
+// and waits for its end.
+func killContainer(t *testing.T, id, name string) {
+	t.Helper()
+	first := firstOf(t, id, name)
 	handle, err := unix.PidfdOpen(first.pid, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(handle)
-	if again := firstOf(t, id); again != first { // the handle may refer to a process that has reused the PID
-		t.Fatalf("container %s had %+v as its first process, and has %+v", container, first, again)
+	if again := firstOf(t, id, name); again != first { // the handle may refer to a process that has reused the PID
+		t.Fatalf("container %s had %+v as its first process, and has %+v", id, first, again)
 	}
 	if err := unix.PidfdSendSignal(handle, unix.SIGKILL, nil, 0); err != nil {
 		t.Fatal(err)
@@ -86,19 +94,18 @@ func killFirst(t *testing.T, ns, container string) (id string) {
 		n, err := unix.Poll(gone, 0)
 		return n == 1, fmt.Sprint(err)
 	})
-	return id
 }
 
-// firstOf returns the wrapper that is the first process of a container.
-func firstOf(t *testing.T, id string) process {
+// firstOf returns the first process of a container, which runs the program called name.
+func firstOf(t *testing.T, id, name string) process {
 	t.Helper()
 	all := processes(t, id)
 	for _, p := range all {
-		if p.inner == 1 && p.name == "koordinator" {
+		if p.inner == 1 && p.name == name {
 			return p
 		}
 	}
-	t.Fatalf("container %s has no wrapper among %+v", id, all)
+	t.Fatalf("container %s has no %s among %+v", id, name, all)
 	return process{}
 }
 

@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestTheOrderHoldsWhileTheAPIServerRestarts is not parallel, because it stops the API
@@ -66,13 +68,21 @@ spec:
 	}
 }
 
-// restart restarts the API server and waits until it answers again. It also restarts the
-// controllers and the scheduler, which otherwise would need half a minute to resume.
+// restart restarts the API server and waits until it answers again. Between stop and start,
+// it waits for the duration OUTAGE. It also restarts the controllers and the scheduler,
+// which otherwise would need half a minute to resume.
 func restart(t *testing.T) {
 	t.Helper()
-	for _, part := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
-		if err := cluster.Control(t.Context(), "restart", part); err != nil {
+	var outage time.Duration
+	if text := os.Getenv("OUTAGE"); text != "" {
+		var err error
+		if outage, err = time.ParseDuration(text); err != nil {
 			t.Fatal(err)
 		}
 	}
+	control(t, "stop", "kube-apiserver")
+	time.Sleep(outage)
+	control(t, "start", "kube-apiserver")
+	control(t, "restart", "kube-controller-manager")
+	control(t, "restart", "kube-scheduler")
 }

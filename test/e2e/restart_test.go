@@ -96,8 +96,11 @@ func restartTogether(t *testing.T, manifest, workload, selector, target, followe
 		t.Errorf("%s ended with %+v, want code 75 and why", follower, last)
 	}
 	time.Sleep(absence) // proves that nothing restarts again
-	if again, text := restarted(); !again || status(t, pod, follower).RestartCount != 1 || status(t, pod, target).RestartCount != 1 {
-		t.Errorf("one end of %s led to more than one restart: %s", target, text)
+	pod = onePod(t, ns, selector)
+	for _, name := range []string{follower, target} {
+		if s := status(t, pod, name); s.RestartCount != 1 || s.State.Running == nil {
+			t.Errorf("one end of %s led to more than one restart: %+v", target, s)
+		}
 	}
 
 	watch, stdout := streaming(t, "-n", ns, "get", "pod", pod.Name, "--watch", "--output-watch-events", "-o", "json")

@@ -29,7 +29,8 @@ type stream struct {
 	ns    string
 	mode  metav1.CreateOptions
 	began time.Time
-	quit  chan struct{}
+	quit  func()
+	over  <-chan struct{}
 	done  sync.WaitGroup
 
 	mu       sync.Mutex
@@ -51,7 +52,8 @@ func startStream(t *testing.T, ns string, dry bool) *stream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stream{api: api, ns: ns, quit: make(chan struct{})}
+	ctx, quit := context.WithCancel(t.Context()) // ends with the test at the latest
+	s := &stream{api: api, ns: ns, quit: quit, over: ctx.Done()}
 	answers(t, s)
 	if dry {
 		s.mode.DryRun = []string{metav1.DryRunAll}
@@ -81,7 +83,7 @@ func (s *stream) run() {
 	defer ticks.Stop()
 	for {
 		select {
-		case <-s.quit:
+		case <-s.over:
 			return
 		case <-ticks.C:
 			s.done.Go(s.create)
@@ -124,19 +126,26 @@ func heldPod() *corev1.Pod {
 	}
 }
 
-// end stops the stream. Every pod must have been created and injected.
-func (s *stream) end(t *testing.T) {
+// stop stops the stream and returns what went wrong.
+func (s *stream) stop(t *testing.T) []string {
 	t.Helper()
-	close(s.quit)
+	s.quit()
 	s.done.Wait()
 	lasted := time.Since(s.began)
 	t.Logf("%d pods in %s, %.1f/s, the slowest took %s", s.created, lasted.Round(time.Second), float64(s.created)/lasted.Seconds(), s.slowest.Round(time.Millisecond))
 	if s.created < rate {
 		t.Errorf("too few pods to say anything, want at least %d", rate)
 	}
-	for i, p := range s.problems {
+	return s.problems
+}
+
+// end stops the stream. Every pod must have been created and injected.
+func (s *stream) end(t *testing.T) {
+	t.Helper()
+	problems := s.stop(t)
+	for i, p := range problems {
 		if i == 10 {
-			t.Errorf("and %d more, the last %s", len(s.problems)-i, s.problems[len(s.problems)-1])
+			t.Errorf("and %d more, the last %s", len(problems)-i, problems[len(problems)-1])
 			return
 		}
 		t.Error(p)

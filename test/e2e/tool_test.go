@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,18 +80,54 @@ func TestTheToolShowsWhatHappenedInAJob(t *testing.T) {
 func TestTheStatusIsFollowedUntilTheJobHasEnded(t *testing.T) {
 	abreast(t)
 	ns := namespace(t, enabled)
-	apply(t, ns, sample(t, jobSample))
+	const untilFile = "until [ -e /tmp/go ]; do sleep 0.1; done\n" // in place of a time, in which the tool may miss a state
+	apply(t, ns, strings.NewReplacer("sleep 2\n", untilFile, "sleep 3\n", untilFile).Replace(sample(t, jobSample)))
 	eventually(t, "the pod of the Job", func() (bool, string) {
 		return len(pods(t, ns, "job-name="+jobSample)) == 1, ""
 	})
-	rest := tool(t, 0, inCluster(ns, "job/"+jobSample, "status", "-w")...)
-	for _, state := range []string{"main +waiting", "proxy +starting", "proxy +ready", "main +exited .* exit code 0", "proxy +exited .* SIGTERM"} {
-		at := regexp.MustCompile(state).FindStringIndex(rest)
-		if at == nil {
-			t.Fatalf("no %q in what remains of the status:\n%s", state, rest)
+	pod := onePod(t, ns, "job-name="+jobSample)
+	var out written
+	end := make(chan int, 1)
+	go func() {
+		end <- command.Main(inCluster(ns, "job/"+jobSample, "status", "-w"), os.Stdin, &out, &out)
+	}()
+	from := 0
+	for _, step := range []struct{ state, goes string }{
+		{"main +waiting", ""}, {"proxy +starting", "proxy"}, {"proxy +ready", "main"}, {"main +exited .* exit code 0", ""}, {"proxy +exited .* SIGTERM", ""},
+	} {
+		eventually(t, step.state+" in the status", func() (bool, string) {
+			rest := out.String()[from:]
+			at := regexp.MustCompile(step.state).FindStringIndex(rest)
+			if at != nil {
+				from += at[0]
+			}
+			return at != nil, rest
+		})
+		if step.goes != "" {
+			kubectl(t, "-n", ns, "exec", pod.Name, "-c", step.goes, "--", "touch", "/tmp/go")
 		}
-		rest = rest[at[0]:]
 	}
+	if code := <-end; code != 0 {
+		t.Errorf("exit code %d:\n%s", code, out.String())
+	}
+}
+
+// written holds what a program has written so far.
+type written struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (w *written) Write(data []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(data)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
 }
 
 // TestTheSampleJobIsInjectedWithoutAWebhook runs the Job in a namespace for which
@@ -168,7 +205,8 @@ func read(t *testing.T, text string) ran {
 }
 
 // simulated lists pods of other tests. Each has options of simulate that describe its
-// commands. Containers never start or end at the same moment.
+// commands. A command that is stopped takes some seconds to end: containers that end at the
+// same moment can end in any order.
 var simulated = map[string]struct {
 	annotations string
 	containers  []string // name and shell command of each
@@ -176,7 +214,7 @@ var simulated = map[string]struct {
 }{
 	"a proxy that stops with main": {
 		`{koordinator.io/start-deps: "main: proxy=started", koordinator.io/stop-deps: "proxy: main"}`,
-		[]string{"main", "sleep 2", "proxy", "trap 'exit 0' TERM; sleep 3600 & wait"},
+		[]string{"main", "sleep 2", "proxy", "trap 'sleep 3; exit 0' TERM; sleep 3600 & wait"},
 		[]string{"--run", "main=2s"},
 	},
 	"a failure that is passed on": {
@@ -190,8 +228,8 @@ var simulated = map[string]struct {
 		[]string{"--run", "slow=5s"},
 	},
 	"an essential container that fails": {
-		`{koordinator.io/essential: main, koordinator.io/stopped-exit-code: "side: 7"}`,
-		[]string{"main", "sleep 2; exit 4", "side", "trap 'exit 0' TERM; sleep 3600 & wait"},
+		`{koordinator.io/essential: main, koordinator.io/start-deps: "main: side=started", koordinator.io/stopped-exit-code: "side: 7"}`,
+		[]string{"main", "sleep 2; exit 4", "side", "trap 'sleep 3; exit 0' TERM; sleep 3600 & wait"},
 		[]string{"--run", "main=2s:4"},
 	},
 	"an optional dependency that fails": {
@@ -201,7 +239,7 @@ var simulated = map[string]struct {
 	},
 	"a stop that waits for all": {
 		`{koordinator.io/start-deps: "{one: proxy=started, two: one=exited}", koordinator.io/stop-deps: "proxy: one, two", koordinator.io/stop-when: "proxy: all"}`,
-		[]string{"one", "sleep 1", "two", "sleep 1", "proxy", "trap 'exit 3' TERM; sleep 3600 & wait"},
+		[]string{"one", "sleep 1", "two", "sleep 1", "proxy", "trap 'sleep 3; exit 3' TERM; sleep 3600 & wait"},
 		[]string{"--run", "one=1s", "--run", "two=1s"},
 	},
 	"a command that has to be killed": {
@@ -229,9 +267,9 @@ func TestTheSimulationAgreesWithTheCluster(t *testing.T) {
 			job(t, ns, "simulated")
 			have := read(t, tool(t, 0, append([]string{"simulate", "-f", file, "-o", "json"}, test.script...)...))
 			want := read(t, tool(t, 0, inCluster(ns, "job/simulated", "timeline", "-o", "json")...))
-			if name == "an essential container that fails" { // both containers start at the same time
-				slices.Sort(have.Started)
-				slices.Sort(want.Started)
+			if name == "a failure that is passed on" { // main ends when migrate does
+				slices.Sort(have.Ended)
+				slices.Sort(want.Ended)
 			}
 			if diff := cmp.Diff(want, have); diff != "" {
 				t.Errorf("(-cluster +simulation):\n%s", diff)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"koordinator.io/koordinator/test/cluster/layout"
 	"koordinator.io/koordinator/test/cluster/part"
 )
 
@@ -68,10 +69,10 @@ func (a api) get(ctx context.Context, path string, answer any) error {
 	return json.NewDecoder(response.Body).Decode(answer)
 }
 
-// ready returns nil if the node is ready, otherwise an error with the reason that the node reports.
-func (a api) ready(ctx context.Context) error {
+// ready returns nil if the node called name is ready, otherwise an error with the reason that the node reports.
+func (a api) ready(ctx context.Context, name string) error {
 	var n node
-	if err := a.get(ctx, "/api/v1/nodes/"+part.NodeName, &n); err != nil {
+	if err := a.get(ctx, "/api/v1/nodes/"+name, &n); err != nil {
 		return err
 	}
 	for _, condition := range n.Status.Conditions {
@@ -85,21 +86,28 @@ func (a api) ready(ctx context.Context) error {
 	return errors.New("the kubelet has not reported yet")
 }
 
-// untilUsable waits until pods can be created and run: the node is ready and the default
+// untilUsable waits until pods can be created and run: the nodes are ready and the default
 // service account exists.
-func (c *Cluster) untilUsable(ctx context.Context, a api) error {
-	for what, look := range map[string]func() error{
-		"node " + part.NodeName:           func() error { return a.ready(ctx) },
-		"service account default/default": func() error { return a.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil) },
-	} {
-		var last error
-		err := poll(ctx, func() (bool, error) {
-			last = look()
-			return last == nil, nil
-		})
-		if err != nil {
-			return fmt.Errorf("wait for %s: %w (%w)\n%s", what, err, last, c.lastWords(part.Kubelet))
+func (c *Cluster) untilUsable(ctx context.Context, a api, nodes []layout.Node) error {
+	for _, node := range nodes {
+		if err := c.until(ctx, node, "node "+node.Name, func() error { return a.ready(ctx, node.Name) }); err != nil {
+			return err
 		}
+	}
+	return c.until(ctx, c.layout.Node(1), "service account default/default", func() error {
+		return a.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil)
+	})
+}
+
+// until waits until look returns nil. The error contains the end of the log of the node's kubelet.
+func (c *Cluster) until(ctx context.Context, node layout.Node, what string, look func() error) error {
+	var last error
+	err := poll(ctx, func() (bool, error) {
+		last = look()
+		return last == nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for %s: %w (%w)\n%s", what, err, last, c.lastWords(part.On(node.Number, part.Kubelet)))
 	}
 	return nil
 }

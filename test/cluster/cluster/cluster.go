@@ -1,7 +1,7 @@
-// Package cluster starts and stops a one-node Kubernetes, and restarts its parts.
+// Package cluster starts and stops a Kubernetes of one or more nodes, and restarts its parts and nodes.
 //
 // The package determines what runs by observation: the records name the started processes,
-// and all their descendants are in the cluster's cgroup. The state file holds the only fact
+// and all their descendants are in the cgroups of their nodes. The state file holds the only fact
 // that cannot be observed later: that a start was completed.
 package cluster
 
@@ -36,13 +36,16 @@ type Cluster struct {
 // state holds the properties of a start that are needed to start parts again. It is written
 // before the first part is started.
 type state struct {
-	Kubernetes string `json:"kubernetes"`
-	Bin        string `json:"bin"`
-	Versions   string `json:"versions"`
-	Port       int    `json:"port"`
+	Versions string `json:"versions"`
+	Port     int    `json:"port"`
+	// Nodes is what each node runs.
+	Nodes []part.Release `json:"nodes"`
 	// Usable is set when all parts worked, the images were loaded and the node was ready.
 	Usable bool `json:"usable"`
 }
+
+// MostNodes is the largest number of nodes of a cluster.
+const MostNodes = 9
 
 // errDown is the error of commands that require a running cluster.
 var errDown = errors.New("the cluster is not up")
@@ -71,6 +74,14 @@ func FromEnvironment(progress io.Writer) (*Cluster, error) {
 	}
 	return &Cluster{layout: places, cache: cache, kubernetes: os.Getenv("KUBERNETES_VERSION"), progress: progress}, nil
 }
+
+// nodeWith returns what a node with these programs runs.
+func nodeWith(p release.Programs) part.Release {
+	return part.Release{Kubernetes: p.Kubernetes, Bin: p.Bin}
+}
+
+// first returns what the first node runs.
+func (s state) first() part.Release { return s.Nodes[0] }
 
 // Programs builds what is missing and returns the programs.
 func (c *Cluster) Programs(ctx context.Context) (release.Programs, error) {
@@ -132,7 +143,16 @@ func (c *Cluster) load() (state, error) {
 // config returns the configuration of the parts for a start.
 func (c *Cluster) config(s state) (part.Config, error) {
 	self, err := os.Executable()
-	return part.Config{Layout: c.layout, Bin: s.Bin, Kubernetes: s.Kubernetes, Port: s.Port, Self: self}, err
+	return part.Config{Layout: c.layout, Nodes: s.Nodes, Port: s.Port, Self: self}, err
+}
+
+// nodes returns the nodes of a cluster.
+func (c *Cluster) nodes(s state) []layout.Node {
+	var nodes []layout.Node
+	for number := range len(s.Nodes) {
+		nodes = append(nodes, c.layout.Node(number+1))
+	}
+	return nodes
 }
 
 // writeJSON writes value to path, atomically.

@@ -10,7 +10,7 @@ import (
 )
 
 // Status writes the state of the parts to out and reports whether the cluster is up: every
-// part runs and the node is ready. It takes at most seconds and changes nothing.
+// part runs and the nodes are ready. It takes at most seconds and changes nothing.
 func (c *Cluster) Status(ctx context.Context, out io.Writer) bool {
 	s, err := c.load()
 	if err != nil {
@@ -20,7 +20,7 @@ func (c *Cluster) Status(ctx context.Context, out io.Writer) bool {
 	fmt.Fprintf(out, "cluster %s: %s\n", c.layout.Name, s.Versions)
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	up := true
-	for _, name := range part.Names() {
+	for _, name := range part.Names(len(s.Nodes)) {
 		identity, err := c.record(name)
 		switch {
 		case err != nil:
@@ -35,14 +35,18 @@ func (c *Cluster) Status(ctx context.Context, out io.Writer) bool {
 	}
 	_ = table.Flush()
 	a, err := c.api(s)
-	if err == nil {
-		err = a.ready(ctx)
+	for _, node := range c.nodes(s) {
+		problem := err
+		if problem == nil {
+			problem = a.ready(ctx, node.Name)
+		}
+		if problem != nil {
+			up = false
+			fmt.Fprintf(out, "node %s: not ready: %v\n", node.Name, problem)
+			continue
+		}
+		fmt.Fprintf(out, "node %s: ready\n", node.Name)
 	}
-	if err != nil {
-		fmt.Fprintf(out, "node %s: not ready: %v\n", part.NodeName, err)
-		return false
-	}
-	fmt.Fprintf(out, "node %s: ready\n", part.NodeName)
 	if !s.Usable {
 		fmt.Fprintln(out, "the start was never finished: run up")
 	}
@@ -55,7 +59,7 @@ func (c *Cluster) running(ctx context.Context) (state, bool) {
 	if err != nil || !s.Usable {
 		return s, false
 	}
-	for _, name := range part.Names() {
+	for _, name := range part.Names(len(s.Nodes)) {
 		if identity, err := c.record(name); err != nil || !identity.Alive() {
 			return s, false
 		}
@@ -64,11 +68,20 @@ func (c *Cluster) running(ctx context.Context) (state, bool) {
 	return s, err == nil && a.get(ctx, "/readyz", nil) == nil
 }
 
-// Load imports image archives, from docker save or in OCI layout, for use by pods.
+// Load imports image archives, from docker save or in OCI layout, into every node that runs,
+// for use by pods.
 func (c *Cluster) Load(ctx context.Context, archives []string) error {
 	s, err := c.load()
 	if err != nil {
 		return err
 	}
-	return c.loadArchives(ctx, s.Bin, archives)
+	for _, node := range c.nodes(s) {
+		if !exists(node) {
+			continue
+		}
+		if err := c.loadArchives(ctx, s.first().Bin, node, archives); err != nil {
+			return err
+		}
+	}
+	return nil
 }

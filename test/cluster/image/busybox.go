@@ -37,7 +37,7 @@ func WriteBusybox(path, program string) error {
 		{Name: "etc/group", Mode: 0o644, body: []byte("root:x:0:\nnogroup:x:65534:\n")},
 		{Name: "bin/busybox", Mode: 0o755, body: binary},
 	}
-	for _, applet := range strings.Fields(string(applets)) {
+	for applet := range strings.FieldsSeq(string(applets)) {
 		if applet != "busybox" {
 			files = append(files, file{Name: "bin/" + applet, Mode: 0o777, Type: tar.TypeSymlink, Link: "busybox"})
 		}

@@ -5,10 +5,14 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"strconv"
 )
 
 // DefaultName is the name of the cluster if KOORDINATOR_CLUSTER is not set.
 const DefaultName = "koordinator"
+
+// Runs is the directory with the Run directories of all clusters.
+const Runs = "/run/koordinator-cluster"
 
 // names matches valid names of clusters. A name becomes part of cgroup names and of socket
 // paths, which the kernel limits to 108 bytes.
@@ -34,7 +38,7 @@ func New(name string) (Layout, error) {
 	}
 	return Layout{
 		Name: name,
-		Run:  filepath.Join("/run/koordinator-cluster", name),
+		Run:  filepath.Join(Runs, name),
 		Data: filepath.Join("/var/lib/koordinator-cluster", name),
 		Log:  filepath.Join("/var/log/koordinator-cluster", name),
 	}, nil
@@ -58,15 +62,6 @@ func (l Layout) LogFile(part string) string { return filepath.Join(l.Log, part+"
 // on each line; see part/audit.yaml.
 func (l Layout) AuditLog() string { return filepath.Join(l.Log, "audit.log") }
 
-// Namespaces returns the path of the directory in which the namespaces are pinned.
-func (l Layout) Namespaces() string { return filepath.Join(l.Run, "ns") }
-
-// NetworkNamespace pins the network namespace; use it with nsenter --net=.
-func (l Layout) NetworkNamespace() string { return filepath.Join(l.Namespaces(), "net") }
-
-// MountNamespace pins the mount namespace; use it with nsenter --mount=.
-func (l Layout) MountNamespace() string { return filepath.Join(l.Namespaces(), "mnt") }
-
 // Kubeconfig returns the path of the administrator's kubeconfig, for use outside the
 // network namespace.
 func (l Layout) Kubeconfig() string { return filepath.Join(l.Run, "kubeconfig") }
@@ -74,33 +69,69 @@ func (l Layout) Kubeconfig() string { return filepath.Join(l.Run, "kubeconfig") 
 // PKI returns the path of the directory with certificates, keys and the parts' own kubeconfigs.
 func (l Layout) PKI() string { return filepath.Join(l.Data, "pki") }
 
-// Config returns the path of the directory with the configuration files of containerd,
-// kubelet and CNI.
+// Config returns the path of the directory with the configuration files that all nodes share.
 func (l Layout) Config() string { return filepath.Join(l.Data, "config") }
 
 // Registries returns the path of the directory in which containerd looks for
 // HOST/hosts.toml, for tests with a registry of their own. It is empty at the start.
-func (l Layout) Registries() string { return filepath.Join(l.Data, "config", "registries") }
-
-// ContainerdSocket returns the path of containerd's socket, as seen from outside the mount
-// namespace.
-func (l Layout) ContainerdSocket() string {
-	return filepath.Join(l.Run, "containerd", "containerd.sock")
-}
+func (l Layout) Registries() string { return filepath.Join(l.Config(), "registries") }
 
 // Cgroup returns the name of the cgroup, in every hierarchy, that holds all processes of
 // the cluster.
 func (l Layout) Cgroup() string { return "koordinator-cluster-" + l.Name }
 
-// Private maps the directories that are hard-coded in the parts to this cluster's own
+// Node holds the paths of one node of a cluster.
+type Node struct {
+	// Number is 1 for the first node, which also runs the control plane.
+	Number int
+	// Name is the name of the Node object.
+	Name string
+	// Run holds the node's sockets and pinned namespaces. It is part of the cluster's Run.
+	Run string
+	// Data holds the files that survive a restart of the node. It is part of the cluster's Data.
+	Data string
+	// Cgroup is the name of the cgroup, in every hierarchy, that holds the node's processes.
+	Cgroup string
+}
+
+// Node returns the paths of the node with the given number.
+func (l Layout) Node(number int) Node {
+	name := "node" + strconv.Itoa(number)
+	return Node{
+		Number: number,
+		Name:   name,
+		Run:    filepath.Join(l.Run, name),
+		Data:   filepath.Join(l.Data, name),
+		Cgroup: filepath.Join(l.Cgroup(), name),
+	}
+}
+
+// Namespaces returns the path of the directory in which the namespaces are pinned.
+func (n Node) Namespaces() string { return filepath.Join(n.Run, "ns") }
+
+// NetworkNamespace pins the network namespace; use it with nsenter --net=.
+func (n Node) NetworkNamespace() string { return filepath.Join(n.Namespaces(), "net") }
+
+// MountNamespace pins the mount namespace; use it with nsenter --mount=.
+func (n Node) MountNamespace() string { return filepath.Join(n.Namespaces(), "mnt") }
+
+// Config returns the path of the directory with the configuration files of containerd,
+// kubelet and CNI.
+func (n Node) Config() string { return filepath.Join(n.Data, "config") }
+
+// ContainerdSocket returns the path of containerd's socket, as seen from outside the mount
+// namespace.
+func (n Node) ContainerdSocket() string { return filepath.Join(n.Run, "containerd", "containerd.sock") }
+
+// Private maps the directories that are hard-coded in the parts to this node's own
 // directories. The mount namespace implements the mapping.
-func (l Layout) Private() map[string]string {
+func (n Node) Private() map[string]string {
 	return map[string]string{
-		"/run/containerd":     filepath.Join(l.Run, "containerd"),
-		"/var/lib/cni":        filepath.Join(l.Data, "cni"),
-		"/var/lib/containerd": filepath.Join(l.Data, "containerd"),
-		"/var/lib/kubelet":    filepath.Join(l.Data, "kubelet"),
-		"/var/log/containers": filepath.Join(l.Data, "log", "containers"),
-		"/var/log/pods":       filepath.Join(l.Data, "log", "pods"),
+		"/run/containerd":     filepath.Join(n.Run, "containerd"),
+		"/var/lib/cni":        filepath.Join(n.Data, "cni"),
+		"/var/lib/containerd": filepath.Join(n.Data, "containerd"),
+		"/var/lib/kubelet":    filepath.Join(n.Data, "kubelet"),
+		"/var/log/containers": filepath.Join(n.Data, "log", "containers"),
+		"/var/log/pods":       filepath.Join(n.Data, "log", "pods"),
 	}
 }

@@ -18,7 +18,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-func TestClustersShareNothing(t *testing.T) {
+func TestNodesShareNothing(t *testing.T) {
 	a, err := New("a")
 	if err != nil {
 		t.Fatal(err)
@@ -27,12 +27,18 @@ func TestClustersShareNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for hardWired, own := range a.Private() {
-		if own == b.Private()[hardWired] {
-			t.Errorf("%s is shared: %s", hardWired, own)
-		}
-		if !strings.HasPrefix(own, a.Run+"/") && !strings.HasPrefix(own, a.Data+"/") {
-			t.Errorf("%s would stay behind", own)
+	owners := map[string]string{}
+	for _, cluster := range []Layout{a, b} {
+		for _, node := range []Node{cluster.Node(1), cluster.Node(2)} {
+			for hardWired, own := range node.Private() {
+				if other, shared := owners[own]; shared {
+					t.Errorf("%s of %s is shared with %s: %s", hardWired, node.Run, other, own)
+				}
+				owners[own] = node.Run
+				if !strings.HasPrefix(own, cluster.Run+"/") && !strings.HasPrefix(own, cluster.Data+"/") {
+					t.Errorf("%s would stay behind", own)
+				}
+			}
 		}
 	}
 	if a.Lock() == b.Lock() || strings.HasPrefix(a.Lock(), a.Run+"/") {
@@ -47,7 +53,7 @@ func TestSocketPathFitsTheKernel(t *testing.T) {
 	}
 	// containerd appends .ttrpc for a second socket; unix(7) allows 108 bytes including the
 	// final zero.
-	if path := longest.ContainerdSocket() + ".ttrpc"; len(path) > 107 {
+	if path := longest.Node(99).ContainerdSocket() + ".ttrpc"; len(path) > 107 {
 		t.Errorf("%s has %d bytes", path, len(path))
 	}
 }

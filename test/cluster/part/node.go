@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"koordinator.io/koordinator/test/cluster/image"
+	"koordinator.io/koordinator/test/cluster/layout"
 	"koordinator.io/koordinator/test/cluster/sandbox"
 )
 
@@ -23,34 +24,41 @@ var (
 	auditPolicy string
 )
 
-// containerd runs the containers. The mount namespace makes all its directories private.
-func (c Config) containerd() Part {
+// containerd runs the containers of a node. The mount namespace makes all its directories private.
+func (c Config) containerd(number int) Part {
+	node := c.Layout.Node(number)
 	return Part{
-		Name:   Containerd,
-		Args:   []string{c.program(Containerd), "--config=" + c.config("containerd.toml")},
-		Health: "unix://" + c.Layout.ContainerdSocket(),
+		Name:   On(number, Containerd),
+		Node:   number,
+		Args:   []string{c.program(number, Containerd), "--config=" + filepath.Join(node.Config(), "containerd.toml")},
+		Health: "unix://" + node.ContainerdSocket(),
 		Grace:  grace,
 	}
 }
 
-// kubelet runs the pods.
-func (c Config) kubelet() Part {
+// kubelet runs the pods of a node.
+func (c Config) kubelet(number int) Part {
+	node := c.Layout.Node(number)
 	args := append([]string{
-		c.program(Kubelet), "--config=" + c.config("kubelet.yaml"), "--kubeconfig=" + c.pki("kubelet.kubeconfig"),
-		"--hostname-override=" + NodeName, "--node-ip=" + sandbox.NodeIP,
-	}, c.featureGates()...)
-	return Part{Name: Kubelet, After: []string{APIServer, Containerd}, Args: args, Health: "http://127.0.0.1:10248/healthz", Grace: grace}
+		c.program(number, Kubelet), "--config=" + filepath.Join(node.Config(), "kubelet.yaml"), "--kubeconfig=" + c.pki(On(number, Kubelet)+".kubeconfig"),
+		"--hostname-override=" + node.Name, "--node-ip=" + sandbox.NodeIP(number),
+	}, c.featureGates(number)...)
+	return Part{
+		Name: On(number, Kubelet), Node: number, After: []string{APIServer, On(number, Containerd)}, Args: args,
+		Health: "http://127.0.0.1:10248/healthz", Grace: grace,
+	}
 }
 
-// proxy makes the Services reachable. It does not set the connection tracking limits, which
-// belong to the machine and not to this network namespace.
-func (c Config) proxy() Part {
+// proxy makes the Services reachable from a node. It does not set the connection tracking
+// limits, which belong to the machine and not to this network namespace.
+func (c Config) proxy(number int) Part {
 	return Part{
-		Name:  Proxy,
+		Name:  On(number, Proxy),
+		Node:  number,
 		After: []string{APIServer},
 		Args: []string{
-			c.program(Proxy), "--kubeconfig=" + c.pki("proxy.kubeconfig"), "--hostname-override=" + NodeName,
-			"--proxy-mode=nftables", "--cluster-cidr=" + podRange, "--conntrack-max-per-core=0",
+			c.program(number, Proxy), "--kubeconfig=" + c.pki("proxy.kubeconfig"), "--hostname-override=" + c.Layout.Node(number).Name,
+			"--proxy-mode=nftables", "--cluster-cidr=" + sandbox.PodRange, "--conntrack-max-per-core=0",
 			"--conntrack-tcp-timeout-established=0s", "--conntrack-tcp-timeout-close-wait=0s",
 		},
 		Health: "http://127.0.0.1:10256/healthz",
@@ -58,30 +66,36 @@ func (c Config) proxy() Part {
 	}
 }
 
-// WriteFiles writes the configuration files for the parts.
-func (c Config) WriteFiles() error {
+// WriteFiles writes the configuration files for the parts of a node.
+func (c Config) WriteFiles(node layout.Node) error {
+	cni := filepath.Join(node.Config(), "cni", "bridge.conflist")
 	values := strings.NewReplacer(
-		"<CGROUP>", c.Layout.Cgroup(),
-		"<CNI>", filepath.Dir(c.config("cni/bridge.conflist")),
+		"<CGROUP>", node.Cgroup,
+		"<CNI>", filepath.Dir(cni),
+		"<KUBELET>", On(node.Number, Kubelet),
 		"<PKI>", c.Layout.PKI(),
 		"<REGISTRIES>", c.Layout.Registries(),
 		"<SANDBOX>", image.PauseReference,
+		"<SUBNET>", sandbox.PodSubnet(node.Number),
 	)
-	for name, content := range map[string]string{
-		"containerd.toml":     containerdConfig,
-		"kubelet.yaml":        kubeletConfig,
-		"cni/bridge.conflist": bridgeConfig,
-		"audit.yaml":          auditPolicy,
-	} {
-		if err := os.MkdirAll(filepath.Dir(c.config(name)), 0o755); err != nil {
+	files := map[string]string{
+		filepath.Join(node.Config(), "containerd.toml"): containerdConfig,
+		filepath.Join(node.Config(), "kubelet.yaml"):    kubeletConfig,
+		cni: bridgeConfig,
+	}
+	if node.Number == 1 {
+		files[c.config("audit.yaml")] = auditPolicy
+	}
+	for path, content := range files {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(c.config(name), []byte(values.Replace(content)), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(values.Replace(content)), 0o644); err != nil {
 			return err
 		}
 	}
 	return os.MkdirAll(c.Layout.Registries(), 0o755)
 }
 
-// config returns the path of a configuration file.
+// config returns the path of a configuration file of the control plane.
 func (c Config) config(name string) string { return filepath.Join(c.Layout.Config(), name) }

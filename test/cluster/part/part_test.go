@@ -16,7 +16,7 @@ import (
 
 func TestPartsAreListedAfterWhatTheyNeed(t *testing.T) {
 	var seen []string
-	for _, p := range All(Config{}) {
+	for _, p := range All(Config{Nodes: make([]Release, 2)}) {
 		for _, needed := range p.After {
 			if !slices.Contains(seen, needed) {
 				t.Errorf("%s is listed before %s", p.Name, needed)
@@ -30,8 +30,8 @@ func TestPartsAreListedAfterWhatTheyNeed(t *testing.T) {
 }
 
 func TestEveryPartIsStoppedOnce(t *testing.T) {
-	stopped := slices.Concat(StopOrder()...)
-	started := Names()
+	stopped := slices.Concat(slices.Concat(StopOrder(1), StopOrder(2))...)
+	started := Names(2)
 	slices.Sort(stopped)
 	slices.Sort(started)
 	if !slices.Equal(stopped, started) {
@@ -41,12 +41,14 @@ func TestEveryPartIsStoppedOnce(t *testing.T) {
 
 func TestFeaturesAreSwitchedOnWhereTheyAreNot(t *testing.T) {
 	for version, want := range map[string]string{
-		"1.32.1": "ImageVolume=true", "1.34.4": "ImageVolume=true,ContainerStopSignals=true", "1.36.3": "ContainerStopSignals=true",
+		"1.32.1": "ImageVolume=true", "1.34.4": "ImageVolume=true,ContainerStopSignals=true", "1.37.2": "ContainerStopSignals=true",
 	} {
-		for _, p := range All(Config{Kubernetes: version}) {
-			got := slices.Contains(p.Args, "--feature-gates="+want)
-			if concerned := p.Name == APIServer || p.Name == Kubelet; got != concerned {
-				t.Errorf("%s %s: %q", p.Name, version, p.Args)
+		for node, releases := range [][]Release{{{Kubernetes: version}, {Kubernetes: "1.30.0"}}, {{Kubernetes: "1.30.0"}, {Kubernetes: version}}} {
+			for _, p := range All(Config{Nodes: releases}) {
+				got := slices.Contains(p.Args, "--feature-gates="+want)
+				if concerned := p.Name == On(node+1, Kubelet) || p.Name == APIServer && node == 0; got != concerned {
+					t.Errorf("%s, %v: %q", p.Name, releases, p.Args)
+				}
 			}
 		}
 	}
@@ -54,23 +56,29 @@ func TestFeaturesAreSwitchedOnWhereTheyAreNot(t *testing.T) {
 
 func TestConfigurationFilesAreComplete(t *testing.T) {
 	dir := t.TempDir()
-	c := Config{Layout: layout.Layout{Name: "test", Data: dir, Run: dir}}
-	if err := c.WriteFiles(); err != nil {
-		t.Fatal(err)
-	}
+	c := Config{Layout: layout.Layout{Name: "test", Data: dir, Run: dir}, Nodes: make([]Release, 2)}
 	placeholder := regexp.MustCompile(`<[A-Z]+>`)
-	for _, name := range []string{"containerd.toml", "kubelet.yaml", "cni/bridge.conflist", "audit.yaml"} {
-		content, err := os.ReadFile(filepath.Join(c.Layout.Config(), name))
-		if err != nil {
+	for _, number := range []int{1, 2} {
+		node := c.Layout.Node(number)
+		if err := c.WriteFiles(node); err != nil {
 			t.Fatal(err)
 		}
-		if left := placeholder.FindAll(content, -1); len(left) > 0 {
-			t.Errorf("%s: %q is left", name, left)
+		for _, path := range []string{
+			filepath.Join(node.Config(), "containerd.toml"), filepath.Join(node.Config(), "kubelet.yaml"),
+			filepath.Join(node.Config(), "cni/bridge.conflist"), filepath.Join(c.Layout.Config(), "audit.yaml"),
+		} {
+			content, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left := placeholder.FindAll(content, -1); len(left) > 0 {
+				t.Errorf("%s: %q is left", path, left)
+			}
 		}
-	}
-	kubelet, err := os.ReadFile(filepath.Join(c.Layout.Config(), "kubelet.yaml"))
-	if err != nil || !strings.Contains(string(kubelet), `cgroupRoot: "/koordinator-cluster-test"`) {
-		t.Errorf("the kubelet's cgroup is not the cluster's, error %v:\n%s", err, kubelet)
+		kubelet, err := os.ReadFile(filepath.Join(node.Config(), "kubelet.yaml"))
+		if want := `cgroupRoot: "/koordinator-cluster-test/` + node.Name + `"`; err != nil || !strings.Contains(string(kubelet), want) {
+			t.Errorf("want %s, error %v:\n%s", want, err, kubelet)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 // machine's Debian.
 const (
 	// DefaultKubernetes is the version if KUBERNETES_VERSION is not set.
-	DefaultKubernetes = "1.36.3"
+	DefaultKubernetes = "1.37.2"
 	containerd        = "v2.3.7"
 	helm              = "v4.3.1"
 )

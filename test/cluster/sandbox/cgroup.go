@@ -19,18 +19,21 @@ import (
 // another child, because version 2 allows processes only in leaves.
 const partsCgroup = "parts"
 
-// Cgroup is a cgroup of the same name at the top of every mounted hierarchy, version 1 and 2.
+// Cgroup is a cgroup of the same name in every mounted hierarchy, version 1 and 2.
 type Cgroup struct {
+	// name is the path below the top of a hierarchy.
+	name string
 	dirs []string
 }
 
-// OpenCgroup finds the directories of the cgroup called name. They need not exist.
+// OpenCgroup finds the directories of the cgroup called name, which may be a path of
+// several names. They need not exist.
 func OpenCgroup(name string) (Cgroup, error) {
 	all, err := mounts()
 	if err != nil {
 		return Cgroup{}, err
 	}
-	var group Cgroup
+	group := Cgroup{name: name}
 	for _, m := range all {
 		if m.fstype == "cgroup" || m.fstype == "cgroup2" {
 			group.dirs = append(group.dirs, filepath.Join(m.point, name))
@@ -42,10 +45,12 @@ func OpenCgroup(name string) (Cgroup, error) {
 	return group, nil
 }
 
-// Create creates the cgroup and its child for the parts.
+// Create creates the cgroup, its missing parents and its child for the parts.
 func (g Cgroup) Create() error {
 	for _, dir := range g.dirs {
-		for _, dir := range []string{dir, filepath.Join(dir, partsCgroup)} {
+		dir = strings.TrimSuffix(dir, "/"+g.name)
+		for name := range strings.SplitSeq(filepath.Join(g.name, partsCgroup), "/") {
+			dir = filepath.Join(dir, name)
 			if err := enableControllers(filepath.Dir(dir)); err != nil {
 				return err
 			}
@@ -70,7 +75,7 @@ func enableControllers(dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range strings.Fields(string(controllers)) {
+	for name := range strings.FieldsSeq(string(controllers)) {
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte("+"+name), 0); err != nil {
 			return fmt.Errorf("enable cgroup controller %s: %w", name, err)
 		}
@@ -118,7 +123,7 @@ func (g Cgroup) processes(child string) []int {
 		if err != nil {
 			continue // the directory was removed after it was listed
 		}
-		for _, field := range strings.Fields(string(raw)) {
+		for field := range strings.FieldsSeq(string(raw)) {
 			if pid, err := strconv.Atoi(field); err == nil && pid > 0 {
 				pids = append(pids, pid)
 			}
@@ -132,31 +137,43 @@ func (g Cgroup) processes(child string) []int {
 // pods is the child that the kubelet created.
 func (g Cgroup) KillPods(pods string) error { return g.kill(pods) }
 
-// Kill kills every process in the cgroup and waits until none is left.
+// Kill kills every process in the cgroup and waits until none is left. No process sees the
+// end of another one.
 func (g Cgroup) Kill() error { return g.kill("") }
 
-// kill repeats SIGKILL until the child is empty, because processes may fork in the meantime.
+// kill freezes the child, sends SIGKILL to all its processes and thaws it, until it is empty.
 func (g Cgroup) kill(child string) error {
 	deadline := time.Now().Add(time.Minute)
 	for {
+		g.freeze(child, true)
 		pids := g.processes(child)
+		for _, pid := range pids {
+			if err := g.killMember(pid); err != nil {
+				return err
+			}
+		}
+		g.freeze(child, false)
 		if len(pids) == 0 {
 			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("kill cgroup: processes %v still run a minute after SIGKILL", pids)
 		}
-		for _, dir := range g.folders(child) {
-			// A frozen process does not end. Only the freezer of version 1 has this file;
-			// version 2 delivers SIGKILL to frozen processes.
-			_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte("THAWED"), 0)
-		}
-		for _, pid := range pids {
-			if err := g.killMember(pid); err != nil {
-				return err
-			}
-		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// freeze stops the processes in the child and below it, or lets them continue. Version 1 has
+// the file freezer.state, and version 2 cgroup.freeze; the other files do not exist. In
+// version 1, a child that was frozen itself must be thawed itself.
+func (g Cgroup) freeze(child string, frozen bool) {
+	one, two := "THAWED", "0"
+	if frozen {
+		one, two = "FROZEN", "1"
+	}
+	for _, dir := range g.folders(child) {
+		_ = os.WriteFile(filepath.Join(dir, "freezer.state"), []byte(one), 0)
+		_ = os.WriteFile(filepath.Join(dir, "cgroup.freeze"), []byte(two), 0)
 	}
 }
 
@@ -168,7 +185,8 @@ func (g Cgroup) killMember(pid int) error {
 		return nil // the process has ended
 	}
 	defer unix.Close(fd)
-	if !slices.Contains(g.processes(""), pid) {
+	groups, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil || !strings.Contains(string(groups), "/"+g.name+"/") {
 		return nil
 	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {

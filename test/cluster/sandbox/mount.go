@@ -1,10 +1,11 @@
 // Package sandbox provides the environment in which the parts of a cluster run: one cgroup
-// in every hierarchy, one network namespace and one mount namespace. The cgroup makes it
+// in every hierarchy, and a network namespace and a mount namespace for each node. The cgroup makes it
 // possible to remove a crashed cluster, because no process can leave it. The namespaces
 // isolate network and mounts from the host.
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,14 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mount is a line of /proc/self/mountinfo, see proc_pid_mountinfo(5).
+// mount is a line of /proc/thread-self/mountinfo, see proc_pid_mountinfo(5).
 type mount struct {
 	point, fstype string
 }
 
-// mounts lists the mounts of the calling process, in the order in which they were made.
+// mounts lists the mounts that the calling thread sees, in the order in which they were made.
 func mounts() ([]mount, error) {
-	raw, err := os.ReadFile("/proc/self/mountinfo")
+	raw, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,7 @@ func below(all []mount, dirs ...string) []string {
 	return points
 }
 
-// Mounts returns the mount points at or below dirs that are visible to the calling process.
+// Mounts returns the mount points at or below dirs that are visible to the calling thread.
 func Mounts(dirs ...string) ([]string, error) {
 	all, err := mounts()
 	if err != nil {
@@ -77,13 +78,16 @@ func Unmount(dirs ...string) error {
 	}
 	for _, point := range points {
 		// The unmount is lazy, so that a process that still uses the mount does not block
-		// it. The kernel releases the file system when the last user has finished.
-		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+		// it. The kernel releases the file system when the last user has finished. EINVAL
+		// means that somebody else has removed the mount.
+		if err := unix.Unmount(point, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("unmount %s: %w", point, err)
 		}
 	}
-	if points, err = Mounts(dirs...); err == nil && len(points) > 0 {
-		return fmt.Errorf("unmount %s: still mounted", strings.Join(points, ", "))
+	left, err := Mounts(dirs...)
+	left = slices.DeleteFunc(left, func(point string) bool { return !slices.Contains(points, point) }) // new ones of other clusters
+	if err == nil && len(left) > 0 {
+		return fmt.Errorf("unmount %s: still mounted", strings.Join(left, ", "))
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,27 +16,23 @@ import (
 	"koordinator.io/koordinator/test/cluster/layout"
 )
 
-// NodeIP is the address of the only node, on a bridge inside the network namespace.
-const NodeIP = "10.99.0.1"
-
 // ServiceRange holds the cluster IPs; the first address is the API server's.
 const ServiceRange = "10.96.0.0/16"
 
-// network sets up the network namespace with ip-link(8) batch commands. There is no default
-// route, so no packet leaves the namespace. Processes of the node still need the route to
-// the Services, because the kernel looks up a route before kube-proxy's rules rewrite the
-// address.
-const network = `link set lo up
-link add node0 type bridge
-addr add ` + NodeIP + `/32 dev node0
-link set node0 up
-route add ` + ServiceRange + ` dev node0 src ` + NodeIP + `
-`
+// PodRange holds the pod IPs of all nodes.
+const PodRange = "10.244.0.0/16"
 
-// CreateNamespaces creates the network and mount namespaces of the cluster and pins them,
-// so that they exist without a process inside.
-func CreateNamespaces(l layout.Layout) error {
-	if err := preparePins(l); err != nil {
+// NodeIP returns the address of a node. It belongs to the interface node0: on the first
+// node, a bridge; on other nodes, a link to this bridge.
+func NodeIP(number int) string { return fmt.Sprintf("10.99.0.%d", number) }
+
+// PodSubnet returns the part of [PodRange] that belongs to a node.
+func PodSubnet(number int) string { return fmt.Sprintf("10.244.%d.0/24", number) }
+
+// CreateNamespaces creates the network and mount namespaces of a node and pins them, so
+// that they exist without a process inside.
+func CreateNamespaces(node layout.Node) error {
+	if err := preparePins(node); err != nil {
 		return err
 	}
 	thread, prepared, pinned := 0, make(chan error), make(chan struct{})
@@ -44,14 +41,14 @@ func CreateNamespaces(l layout.Layout) error {
 		// ends with the goroutine.
 		runtime.LockOSThread()
 		thread = unix.Gettid()
-		prepared <- isolate(l.Private())
+		prepared <- isolate(node)
 		<-pinned
 	}()
 	defer close(pinned)
 	if err := <-prepared; err != nil {
 		return err
 	}
-	for pin, kind := range map[string]string{l.NetworkNamespace(): "net", l.MountNamespace(): "mnt"} {
+	for pin, kind := range map[string]string{node.NetworkNamespace(): "net", node.MountNamespace(): "mnt"} {
 		if err := unix.Mount(fmt.Sprintf("/proc/self/task/%d/ns/%s", thread, kind), pin, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("pin the %s namespace: %w", kind, err)
 		}
@@ -59,20 +56,79 @@ func CreateNamespaces(l layout.Layout) error {
 	return nil
 }
 
+// Link connects the network namespaces of a node and of the first node of the cluster. The
+// kernel removes the link some time after the end of one of them.
+func Link(first, node layout.Node) error {
+	inFirst := fmt.Sprintf("link add %[1]s type veth peer name node0 netns %[2]s\nlink set %[1]s master node0\nlink set %[1]s up\n", node.Name, node.NetworkNamespace())
+	if err := in(first, func() error { return ip(inFirst) }); err != nil {
+		return err
+	}
+	return in(node, func() error { return ip(addresses(node.Number)) })
+}
+
+// Unlink removes the link between a node and the first one, if there is one.
+func Unlink(node layout.Node) error {
+	return in(node, func() error {
+		if _, err := net.InterfaceByName("node0"); err != nil {
+			return nil //nolint:nilerr // there is none
+		}
+		return ip("link delete node0\n")
+	})
+}
+
+// Route makes the pods of another node reachable from a node.
+func Route(from, to layout.Node) error {
+	return in(from, func() error {
+		return ip(fmt.Sprintf("route replace %s via %s dev node0\n", PodSubnet(to.Number), NodeIP(to.Number)))
+	})
+}
+
+// in calls do in the network namespace of a node.
+func in(node layout.Node, do func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked, like that of CreateNamespaces
+		if err := setns(node.NetworkNamespace(), unix.CLONE_NEWNET); err != nil {
+			done <- err
+			return
+		}
+		done <- do()
+	}()
+	return <-done
+}
+
+// addresses returns the commands that set up the interface node0. There is no default
+// route, so no packet leaves the namespaces. Processes of the node still need the route to
+// the Services, because the kernel looks up a route before kube-proxy's rules rewrite the
+// address.
+func addresses(number int) string {
+	return fmt.Sprintf("addr add %[1]s/24 dev node0\nlink set node0 up\nroute add %[2]s dev node0 src %[1]s\n", NodeIP(number), ServiceRange)
+}
+
+// ip runs commands of ip(8) in the network namespace of the calling thread.
+func ip(commands string) error {
+	cmd := exec.Command("ip", "-batch", "-")
+	cmd.Stdin = strings.NewReader(commands)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("set up network: %w: %s", err, output)
+	}
+	return nil
+}
+
 // preparePins creates the files over which the namespaces are mounted. They are on a
 // private mount. On a shared mount, the mount namespace would appear inside itself, which
 // the kernel rejects.
-func preparePins(l layout.Layout) error {
-	if err := os.MkdirAll(l.Namespaces(), 0o700); err != nil {
+func preparePins(node layout.Node) error {
+	if err := os.MkdirAll(node.Namespaces(), 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("tmpfs", l.Namespaces(), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
-		return fmt.Errorf("mount %s: %w", l.Namespaces(), err)
+	if err := unix.Mount("tmpfs", node.Namespaces(), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
+		return fmt.Errorf("mount %s: %w", node.Namespaces(), err)
 	}
-	if err := unix.Mount("", l.Namespaces(), "", unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make %s private: %w", l.Namespaces(), err)
+	if err := unix.Mount("", node.Namespaces(), "", unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make %s private: %w", node.Namespaces(), err)
 	}
-	for _, pin := range []string{l.NetworkNamespace(), l.MountNamespace()} {
+	for _, pin := range []string{node.NetworkNamespace(), node.MountNamespace()} {
 		if err := os.WriteFile(pin, nil, 0o600); err != nil {
 			return err
 		}
@@ -80,9 +136,8 @@ func preparePins(l layout.Layout) error {
 	return nil
 }
 
-// isolate puts the calling thread into new namespaces and sets them up. private is the
-// result of [layout.Layout.Private].
-func isolate(private map[string]string) error {
+// isolate puts the calling thread into new namespaces and sets them up.
+func isolate(node layout.Node) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("create namespaces: %w", err)
 	}
@@ -93,24 +148,32 @@ func isolate(private map[string]string) error {
 			return fmt.Errorf("set mount propagation: %w", err)
 		}
 	}
+	// The pins of other nodes would keep their namespaces alive.
+	if err := Unmount(layout.Runs); err != nil {
+		return err
+	}
+	private := node.Private()
 	for _, hardWired := range slices.Sorted(maps.Keys(private)) {
 		if err := bind(private[hardWired], hardWired); err != nil {
 			return err
 		}
 	}
-	ip := exec.Command("ip", "-batch", "-")
-	ip.Stdin = strings.NewReader(network)
-	if output, err := ip.CombinedOutput(); err != nil {
-		return fmt.Errorf("set up network: %w: %s", err, output)
+	commands := "link set lo up\n"
+	// With a fixed address, other nodes can reach the bridge whatever is connected to it.
+	if node.Number == 1 {
+		commands += "link add node0 address 02:00:00:00:00:01 type bridge\n" + addresses(1)
+	}
+	if err := ip(commands); err != nil {
+		return err
 	}
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 }
 
-// Enter moves the calling program into the cluster's cgroup and namespaces and replaces it
+// Enter moves the calling program into the cgroup and namespaces of a node and replaces it
 // by argv. It returns only in case of an error.
-func Enter(l layout.Layout, argv []string) error {
+func Enter(node layout.Node, argv []string) error {
 	runtime.LockOSThread()
-	group, err := OpenCgroup(l.Cgroup())
+	group, err := OpenCgroup(node.Cgroup)
 	if err != nil {
 		return err
 	}
@@ -122,10 +185,10 @@ func Enter(l layout.Layout, argv []string) error {
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
 		return fmt.Errorf("detach from the working directory: %w", err)
 	}
-	if err := setns(l.NetworkNamespace(), unix.CLONE_NEWNET); err != nil {
+	if err := setns(node.NetworkNamespace(), unix.CLONE_NEWNET); err != nil {
 		return err
 	}
-	if err := setns(l.MountNamespace(), unix.CLONE_NEWNS); err != nil {
+	if err := setns(node.MountNamespace(), unix.CLONE_NEWNS); err != nil {
 		return err
 	}
 	path, err := exec.LookPath(argv[0])
