@@ -7,6 +7,10 @@ CLUSTER ?= test
 FUZZTIME ?= 10s
 # Duration of the runs of random pods on the cluster.
 CHAOS ?= 30m
+# The versions of Kubernetes that test-versions uses.
+VERSIONS ?= 1.34.4 1.35.4 1.36.3 1.37.2
+# Duration of the outages of the API server.
+OUTAGE ?= 10m
 # The packages for mutation tests.
 MUTATED ?= ./wrapper ./wrapper/record ./wrapper/spec ./wrapper/probe ./wrapper/process ./wrapper/podstatus ./wrapper/podwatch ./webhook/inject
 # Duration of the exploration of random pods with three and four containers.
@@ -126,19 +130,39 @@ explore: ## explore random pods in the wrapper's state machine for the time EXPL
 	EXPLORE=$(EXPLORE) go test -count=1 -timeout 60m -v -run ExploreLargerPods ./wrapper/lifecycle
 
 .PHONY: e2e
-e2e: ## run end-to-end tests on a real cluster, and the tests of the test cluster
-	go vet -tags e2e ./test/e2e ./test/images
+e2e: certmanager ## run end-to-end tests on a real cluster, and the tests of the test cluster
+	go vet -tags e2e,skew ./test/e2e ./test/images
 	go test -tags e2e -count=1 -timeout 60m ./test/images
 	go run ./test/cluster bin
-	@echo "cert-manager, the first time for minutes:"
-	cd test/cluster/certmanager && GOWORK=off CGO_ENABLED=0 go vet -trimpath . && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../bin/certmanager .
 	@mkdir -p $(RESULTS)
 	$(GOTESTSUM) --jsonfile $(RESULTS)/e2e.json -- -tags e2e -count=1 -timeout 120m ./test/e2e
 	cd test/cluster && go test -tags e2e -count=1 -timeout 60m -run E2E ./...
 
+.PHONY: certmanager
+certmanager: ## build cert-manager for the end-to-end tests (the first time takes minutes)
+	cd test/cluster/certmanager && GOWORK=off CGO_ENABLED=0 go vet -trimpath . && GOWORK=off CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o ../../../bin/certmanager .
+
+.PHONY: test-versions
+test-versions: certmanager ## run the end-to-end tests on all VERSIONS of Kubernetes and on nodes of different versions, and write docs/contributing/versions.md (takes hours)
+	@mkdir -p $(RESULTS)
+	@set -e; for version in $(VERSIONS); do \
+	  export KUBERNETES_VERSION=$$version; go run ./test/cluster bin; \
+	  $(GOTESTSUM) --jsonfile $(RESULTS)/e2e-$$version.json -- -tags e2e -count=1 -timeout 120m ./test/e2e || true; \
+	done
+	go run ./test/versions $(VERSIONS:%=$(RESULTS)/e2e-%.json)
+	OTHER_KUBERNETES_VERSION=$(firstword $(VERSIONS)) go test -tags 'e2e skew' -count=1 -timeout 60m -v -run TestNodesOfDifferentVersions ./test/e2e
+
+.PHONY: test-arm64
+test-arm64: ## run the wrapper's tests on arm64 and with a clock that is set, in a virtual machine (requires Debian)
+	go run ./test/vm
+
 .PHONY: chaos
 chaos: ## run random pods on a real cluster with restarting components for the time CHAOS
 	CHAOS=$(CHAOS) go test -tags e2e -count=1 -timeout 12h -v -run TestRandomPods ./test/e2e
+
+.PHONY: outage
+outage: ## stop the API server of a real cluster for the time OUTAGE while containers wait and run
+	OUTAGE=$(OUTAGE) go test -tags e2e -count=1 -timeout 12h -v -run TestTheOrderHoldsWhileTheAPIServerRestarts ./test/e2e
 
 .PHONY: mutate
 mutate: ## run mutation tests of the wrapper and webhook/inject (takes hours)
