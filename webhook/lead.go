@@ -19,25 +19,22 @@ import (
 	"koordinator.io/koordinator/webhook/rbac"
 )
 
-// restartPause is the time between the end of a leader's term and the next
-// attempt.
+// restartPause is the time between the end of the leader's work, or of a part of
+// it, and the next attempt.
 const restartPause = 2 * time.Second
 
 // resignTimeout is how long the parts of a term may take to end. The next term
 // repeats their writes, so nothing is lost.
 const resignTimeout = 3 * time.Second
 
-// lead does the work that exactly one replica must do. Until the context ends, it
-// runs terms, each with a manager that tries to become the leader. If the leader
-// loses its lease, for example in an outage of the API server, only its term
-// ends. The process continues to serve admission requests.
-func lead(ctx context.Context, log *slog.Logger, term func(ctx context.Context, number int) error) {
-	for number := 1; ; number++ {
-		err := term(ctx, number)
+// again runs work again and again until the context ends.
+func again(ctx context.Context, log *slog.Logger, name string, work func(context.Context) error) {
+	for {
+		err := work(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		log.Warn("leader's work ends, to begin again", "reason", err)
+		log.Warn(name+" ends, to begin again", "reason", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -65,10 +62,13 @@ func leaderOptions(o options) manager.Options {
 	}
 }
 
-// leaderTerm returns a term of lead: it manages the grants, the metrics of
+// leaderTerm returns a term of the work that exactly one replica must do. A
+// manager tries to become the leader. Then it manages the grants, the metrics of
 // injected pods and, if the webhook makes its own certificate, that certificate.
-func leaderTerm(api *restclient.Config, o options, pods *fleet.Fleet, log *slog.Logger) func(context.Context, int) error {
-	return func(ctx context.Context, number int) error {
+// If the leader loses its lease, for example in an outage of the API server, only
+// its term ends. The process continues to serve admission requests.
+func leaderTerm(api *restclient.Config, o options, pods *fleet.Fleet, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
 		defer pods.End()
 		mgr, err := manager.New(api, leaderOptions(o))
 		if err != nil {
@@ -83,9 +83,34 @@ func leaderTerm(api *restclient.Config, o options, pods *fleet.Fleet, log *slog.
 			return fmt.Errorf("set up the grants: %w", err)
 		}
 		if o.CertDir == "" {
-			if err := certificate.AddRotator(mgr, o.certificate(), number); err != nil {
-				return err
+			err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+				again(ctx, log, "certificate rotation", rotation(api, o))
+				return nil
+			}))
+			if err != nil {
+				return fmt.Errorf("set up certificate rotation: %w", err)
 			}
+		}
+		return mgr.Start(ctx)
+	}
+}
+
+// rotation returns a run of the leader's certificate rotation. It has a manager of
+// its own, so that its errors, for example without its secret, do not end the
+// leader's other work.
+func rotation(api *restclient.Config, o options) func(context.Context) error {
+	return func(ctx context.Context) error {
+		mgr, err := manager.New(api, manager.Options{
+			Scheme:                  scheme.Scheme,
+			Logger:                  ctrllog.Log,
+			Metrics:                 metricsserver.Options{BindAddress: "0"},
+			GracefulShutdownTimeout: new(resignTimeout),
+		})
+		if err != nil {
+			return fmt.Errorf("set up the manager of certificate rotation: %w", err)
+		}
+		if err := certificate.AddRotator(mgr, o.certificate()); err != nil {
+			return err
 		}
 		return mgr.Start(ctx)
 	}

@@ -12,11 +12,8 @@ func TestLeadersWorkBeginsAgainUntilTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		terms := 0
-		lead(ctx, slog.New(slog.DiscardHandler), func(_ context.Context, number int) error {
-			if terms++; number != terms {
-				t.Errorf("term %d is called %d", terms, number)
-			}
-			if number == 3 {
+		again(ctx, slog.New(slog.DiscardHandler), "leader's work", func(context.Context) error {
+			if terms++; terms == 3 {
 				stop()
 			}
 			return errors.New("lease lost")

@@ -162,7 +162,7 @@ func serve(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	injected := fleet.New(ctrlmetrics.Registry, inject.StatusAnnotation, o.Inject.Version, o.FleetByNamespace)
 	log.Info("webhook starts", "version", o.Inject.Version, "wrapperImage", o.Inject.Image)
-	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { lead(ctx, log, leaderTerm(api, o, injected, log)) })
+	return run(ctx, o.Drain, &out, mgr, func(ctx context.Context) { again(ctx, log, "leader's work", leaderTerm(api, o, injected, log)) })
 }
 
 // apiServer returns the configuration of clients of the API server. They do not

@@ -26,6 +26,29 @@ func TestCertificateOfOurOwnIsRenewedUnderLoad(t *testing.T) {
 	}
 }
 
+// TestTheLeaderWorksWithoutTheCertificatesSecret deletes the secret before another term of
+// the leader. It is not parallel, because it changes the installation.
+func TestTheLeaderWorksWithoutTheCertificatesSecret(t *testing.T) {
+	before := served(t)
+	system(t, "delete", "secret", "koordinator-cert")
+	t.Cleanup(func() { install(t) }) // creates the secret again
+	deposed(t)()
+	eventually(t, "the end of certificate rotation", func() (bool, string) {
+		out := system(t, "logs", "-l", ours, "--tail=-1")
+		return strings.Contains(out, "certificate rotation ends, to begin again"), out[max(0, len(out)-500):]
+	})
+	ns := namespace(t, enabled) // without a grant yet
+	apply(t, ns, podOf("granted", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main", "source": "pod"}, "\n  restartPolicy: Never\n  containers:"+pair))
+	proxyFirst(t, ns, ended(t, ns, "granted"))
+	for l := range strings.Lines(system(t, "logs", "-l", ours, "--tail=-1")) {
+		if strings.Contains(l, "leader's work ends") && strings.Contains(l, "acquiring secret") {
+			t.Errorf("the secret ends all of the leader's work: %s", l)
+		}
+	}
+	install(t)
+	renewed(t, before)
+}
+
 // served returns the fingerprint of the certificate that each replica serves.
 func served(t *testing.T) map[string]string {
 	t.Helper()

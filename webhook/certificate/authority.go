@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/open-policy-agent/cert-controller/pkg/rotator"
@@ -42,23 +43,24 @@ type Authority struct {
 	since  time.Time // when it was first seen
 }
 
-// AddRotator makes the manager's leader create the certificate and renew it in
-// its secret. term distinguishes the managers of a process, because the name of
-// the rotator's controller must be unique in the process.
-func AddRotator(mgr manager.Manager, s Settings, term int) error {
+// rotators counts the rotators of the process: the name of a rotator's controller
+// must be unique in the process.
+var rotators atomic.Int64
+
+// AddRotator makes the manager create the certificate and renew it in its secret.
+func AddRotator(mgr manager.Manager, s Settings) error {
 	dir, err := emptyMount()
 	if err != nil {
 		return err
 	}
 	err = rotator.AddRotator(mgr, &rotator.CertRotator{
-		SecretKey:             s.Secret,
-		CertDir:               dir,
-		CAName:                "koordinator-ca",
-		CAOrganization:        "koordinator",
-		DNSName:               s.DNSName,
-		IsReady:               make(chan struct{}),
-		RequireLeaderElection: true,
-		ControllerName:        fmt.Sprintf("cert-rotator-%d", term),
+		SecretKey:      s.Secret,
+		CertDir:        dir,
+		CAName:         "koordinator-ca",
+		CAOrganization: "koordinator",
+		DNSName:        s.DNSName,
+		IsReady:        make(chan struct{}),
+		ControllerName: fmt.Sprintf("cert-rotator-%d", rotators.Add(1)),
 	})
 	if err != nil {
 		return fmt.Errorf("set up certificate rotation: %w", err)
