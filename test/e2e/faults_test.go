@@ -254,10 +254,7 @@ func TestA10ContainersThatRestartTogetherStartInOrderAgain(t *testing.T) {
 func restartedTogether(t *testing.T) (pod corev1.Pod, ran bool) {
 	t.Helper()
 	ns := namespace(t, enabled)
-	if !restartsTogether.exists(t, ns) {
-		if version := kubernetesVersion(t); !strings.HasPrefix(version, "v1.34.") && !strings.HasPrefix(version, "v1.35.") {
-			t.Errorf("Kubernetes %s cannot restart all containers of a pod", version)
-		}
+	if !canRestartTogether(t, ns) {
 		return corev1.Pod{}, false
 	}
 	apply(t, ns, podOf("together", notes{"start-deps": "main: [migrate=succeeded, proxy]", "stop-deps": "proxy: main"}, `

@@ -2,7 +2,10 @@
 
 package e2e
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // killed is the spec of a Job's pod that files control: proxy is ready if /shared/ready
 // exists, main ends if /shared/end exists, and proxy ignores its stop request if
@@ -119,13 +122,14 @@ func TestAWrapperKilledWhileThePodStopsHoldsNothingUp(t *testing.T) {
 // backoff maps restart policies to backoffLimit.
 var backoff = map[string]string{"Never": "0", "OnFailure": "6"}
 
-// hungry is the spec of a Job's pod whose main uses up its memory the first time.
+// hungry is the spec of a Job's pod whose main uses up its memory the first time. The second
+// time, it runs until a file exists.
 const hungry = `
   terminationGracePeriodSeconds: 3600
   containers:
     - name: main
       image: busybox:1.37
-      command: [sh, -c, "test -e /once/main && exit 0; touch /once/main; exec tail /dev/zero"]
+      command: [sh, -c, "if test -e /once/main; then until test -e /once/end; do sleep 0.2; done; exit 0; fi; touch /once/main; exec tail /dev/zero"]
       resources: {limits: {memory: 64Mi}}
       volumeMounts: [{name: once, mountPath: /once}]
     - name: proxy
@@ -151,19 +155,26 @@ func TestAContainerOutOfMemoryNeverLeavesThePodHanging(t *testing.T) {
 				ns := namespace(t, enabled)
 				apply(t, ns, jobOf("hungry", notes{"start-deps": "main: proxy", "stop-deps": "proxy: main", "stop-timeout": "proxy: 1h", "mode": "main: " + tt.mode},
 					"backoffLimit: "+backoff[policy], hungry+policy))
+				want := int32(137)
+				if policy == "OnFailure" {
+					says(t, ns, "job/hungry", "proxy", "proxy runs")
+					eventually(t, "the second run", func() (bool, string) {
+						main := seen(onePod(t, ns, "e2e"), "main")
+						last := main.LastTerminationState.Terminated
+						return main.State.Running != nil && last != nil && last.ExitCode == want, fmt.Sprintf("%+v", main)
+					})
+					inside(t, ns, "job/hungry", "main", "touch", "/once/end")
+					want = 0
+				}
 				pod, condition := job(t, ns, "hungry")
 				if condition != ending {
 					t.Errorf("Job %s, want %s", condition, ending)
 				}
-				main, proxy := status(t, pod, "main"), terminated(t, pod, "proxy")
-				if policy == "OnFailure" {
-					main.State = main.LastTerminationState
+				if e := terminated(t, pod, "main"); e.ExitCode != want {
+					t.Errorf("main exited with %d, want %d", e.ExitCode, want)
 				}
-				if main.State.Terminated == nil || main.State.Terminated.ExitCode != 137 {
-					t.Errorf("main ended with %+v, want 137", main.State)
-				}
-				if proxy.ExitCode != 0 {
-					t.Errorf("proxy exited with %d, want 0", proxy.ExitCode)
+				if e := terminated(t, pod, "proxy"); e.ExitCode != 0 {
+					t.Errorf("proxy exited with %d, want 0", e.ExitCode)
 				}
 			})
 		}

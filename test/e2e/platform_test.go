@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -60,6 +61,19 @@ func (f feature) exists(t *testing.T, ns string) bool {
 	pod := podOf("feature", nil, fmt.Sprintf("\n  restartPolicy: Never\n  containers: [{name: main, image: 'busybox:1.37', command: [sleep, '1'], %s}]\n  %s\n", f.container, f.spec))
 	out, err := try(t, pod, "-n", ns, "create", "--dry-run=server", "--validate=ignore", "-o", "jsonpath={"+f.path+"}", "-f", "-")
 	return err == nil && out == f.value
+}
+
+// canRestartTogether reports whether the cluster has this feature. Only Kubernetes before 1.36
+// may lack it.
+func canRestartTogether(t *testing.T, ns string) bool {
+	t.Helper()
+	if restartsTogether.exists(t, ns) {
+		return true
+	}
+	if version := kubernetesVersion(t); !strings.HasPrefix(version, "v1.34.") && !strings.HasPrefix(version, "v1.35.") {
+		t.Errorf("Kubernetes %s cannot restart all containers of a pod", version)
+	}
+	return false
 }
 
 // TestThePlatform logs which features the cluster's version of Kubernetes has, for
