@@ -54,6 +54,7 @@ func plan(given input) Planned {
 	in := withEssential(withoutNative(withOthers(given, &n), &n), &n)
 	in.delegated = in.delegations(&n)
 	in.checkNames(&n)
+	in.checkPolicies(&n)
 	refused := in.checkDependencies(&n)
 	specs := in.specs()
 	in.checkRestarts(specs, &n)

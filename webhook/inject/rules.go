@@ -27,6 +27,24 @@ func (in *input) checkNames(n *messages.Notes) {
 	}
 }
 
+// checkPolicies rejects restart policies that this build does not know: whether an
+// exit is permanent depends on them.
+func (in *input) checkPolicies(n *messages.Notes) {
+	check := func(policy corev1.RestartPolicy, place messages.Place) {
+		switch policy {
+		case corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever:
+		default:
+			n.Refuse(place, spec.UnknownWord, string(policy), fmt.Sprintf("koordinator does not know the restart policy %q", policy), "Use Always, OnFailure or Never")
+		}
+	}
+	check(cmp.Or(in.pod.Spec.RestartPolicy, corev1.RestartPolicyAlways), messages.Pod("spec.restartPolicy"))
+	for _, c := range in.containers {
+		if c.RestartPolicy != nil {
+			check(corev1.RestartPolicy(*c.RestartPolicy), c.place().Field("restartPolicy"))
+		}
+	}
+}
+
 // sorted returns the places of settings in the order of their annotations.
 func sorted(places map[string]messages.Place) []messages.Place {
 	return slices.SortedFunc(maps.Values(places), messages.Place.Compare)

@@ -56,6 +56,15 @@ func TestRules(t *testing.T) {
 			want: `spec.containers[A].name: koordinator cannot run a container with an invalid name. Use at most 63 lowercase letters, digits and "-", with a letter or digit at both ends [KO314]`,
 		},
 		{
+			name: "an unknown restart policy of the pod", pod: "OnFairule main proxy", start: "main: proxy=started",
+			want: `spec.restartPolicy: koordinator does not know the restart policy "OnFairule". Use Always, OnFailure or Never [KO119]`,
+		},
+		{
+			name: "unknown restart policies of containers", pod: "Never init:first/always main proxy/Sometimes", start: "main: proxy=started",
+			want: `spec.initContainers[first].restartPolicy: koordinator does not know the restart policy "always". Use Always, OnFailure or Never [KO119]` + "\n" +
+				`spec.containers[proxy].restartPolicy: koordinator does not know the restart policy "Sometimes". Use Always, OnFailure or Never [KO119]`,
+		},
+		{
 			name: "own-29 a cycle", pod: "Never a b c", start: "{a: b, b: c, c: a}",
 			want: `metadata.annotations[koordinator.io/start-deps][a]: these containers wait for each other in a cycle, so none of them can start: a → b → c → a. Remove one of these dependencies [KO203]`,
 		},
