@@ -90,19 +90,21 @@ replace (
 }
 
 func TestBundles(t *testing.T) {
-	for _, wrong := range []string{"", "v1.36.3", "1.36", "2.0.0", "1.36.3-rc.1", "1.36.3/../x"} {
+	for _, wrong := range []string{"", "v1.36.3", "1.36", "2.0.0", "1.38.0-beta", "1.37.2+k3s1", "1.36.3/../x"} {
 		if _, err := bundles(wrong); err == nil {
 			t.Errorf("version %q is accepted", wrong)
 		}
 	}
-	got, err := bundles("1.34.4")
-	if err != nil {
-		t.Fatal(err)
-	}
-	flags := got[0].linkerFlags()
-	for _, want := range []string{"k8s.io/component-base/version.gitVersion=v1.34.4", "k8s.io/component-base/version.gitMinor=34"} {
-		if !strings.Contains(flags, want) {
-			t.Errorf("linker flags %q lack %q", flags, want)
+	for version, minor := range map[string]string{"1.34.4": "34", "1.38.0-beta.0": "38", "1.38.0-rc.1": "38"} {
+		got, err := bundles(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		flags := got[0].linkerFlags()
+		for _, want := range []string{"k8s.io/component-base/version.gitVersion=v" + version, "k8s.io/component-base/version.gitMinor=" + minor} {
+			if !strings.Contains(flags, want) {
+				t.Errorf("linker flags %q lack %q", flags, want)
+			}
 		}
 	}
 }

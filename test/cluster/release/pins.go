@@ -19,7 +19,7 @@ const (
 )
 
 // kubernetesVersions matches valid values of KUBERNETES_VERSION.
-var kubernetesVersions = regexp.MustCompile(`^1\.(\d+)\.(\d+)$`)
+var kubernetesVersions = regexp.MustCompile(`^1\.(\d+)\.\d+(-(alpha|beta|rc)\.\d+)?$`)
 
 // bundle is a set of programs that are built from one module.
 type bundle struct {
@@ -43,7 +43,7 @@ func (b bundle) folder() string { return b.name + "-" + b.version }
 func bundles(kubernetes string) ([]bundle, error) {
 	parts := kubernetesVersions.FindStringSubmatch(kubernetes)
 	if parts == nil {
-		return nil, fmt.Errorf("KUBERNETES_VERSION %q: want 1.MINOR.PATCH, such as %s", kubernetes, DefaultKubernetes)
+		return nil, fmt.Errorf("KUBERNETES_VERSION %q: want 1.MINOR.PATCH or a preliminary version, such as %s or 1.38.0-beta.0", kubernetes, DefaultKubernetes)
 	}
 	variables := map[string]string{}
 	for _, stamped := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
