@@ -119,7 +119,9 @@ func TestRulesBiteWhereContainersRestartTogether(t *testing.T) {
 		{"restarted a second time for the same end", up + "2.10 b term\n2.20 b ends 0\n4.00 b runs\n5.00 b term\n", "nothing ends for good", nil},
 		{"restarted without an end", "1.00 a runs\n1.50 a ready\n1.60 b runs\n1.70 b term\n", "nothing ends for good", nil},
 		{"for a container that the runtime killed", silent, "", []Span{{0, 2 * time.Second}}},
+		{"for a container that the runtime killed and has not started again", "1.00 a runs\n1.50 a ready\n1.60 b runs\n1.70 b term\n1.80 b ends 0\n", "", []Span{{0, 900 * time.Millisecond}}},
 		{"for a container that a later restart killed", silent, "nothing ends for good", []Span{{5 * time.Second, 6 * time.Second}}},
+		{"replaced because the runtime did not know its start", "1.00 a runs\n1.50 a ready\n1.60 b runs\n1.70 b term\n", "", []Span{{time.Second, 2 * time.Second}}},
 		{"started without the file", "1.00 a runs\n1.10 b runs\n1.50 a ready\n", "had not made its file", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -156,6 +158,9 @@ func TestRestartsOfTheNodesPartsAreAllowedFor(t *testing.T) {
 		{"replaced because the runtime did not know its start", replaced, "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true, Code: 3}}},
 		{"replaced although the runtime knew its start", replaced, "b was started twice under restartPolicy Never\nb got SIGTERM at 3.7s: it has no stop dependency", 0, []Span{{1 * time.Second, 2 * time.Second}}, map[string]Fate{"b": {Ended: true}}},
 		{"replaced by a wrapper that did not run the command", "1.00 a runs\n3.00 b runs\n3.70 b term\n3.80 b ends 0\n", "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true, Code: 0, Restarts: 1}}},
+		{"replaced, with a back-off before the next start", "1.00 a runs\n3.00 b runs\n3.70 b term\n3.80 b ends 0\n", "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Waiting: true}}},
+		{"replaced before the deletion", "1.00 a runs\n3.00 b runs\n3.70 b term\n3.80 b ends 0\n", "", 4 * time.Second, []Span{{3 * time.Second, 5 * time.Second}}, nil},
+		{"stopped for good during a restart", "1.00 a runs\n3.00 b runs\n3.70 b term\n3.80 b ends 0\n", "b got SIGTERM at 3.7s: it has no stop dependency", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"b": {Ended: true}}},
 		{"a command that the runtime ended before its first word", "3.00 b runs\n4.00 b ends 3\n", "", 0, []Span{{3 * time.Second, 5 * time.Second}}, map[string]Fate{"a": {Ended: true, Unstarted: true}}},
 		{"a command without a word", "3.00 b runs\n4.00 b ends 3\n", "its command was not started", 0, nil, map[string]Fate{"a": {Ended: true, Unstarted: true}}},
 		{"a stop request that comes again after a restart", "1.00 a runs\n2.00 b runs\n6.00 a term\n6.10 a ends 0\n", "", 4 * time.Second, []Span{{4 * time.Second, 5 * time.Second}}, nil},

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -64,8 +65,10 @@ func (s Story) interrupted(began time.Duration) bool {
 // again.
 func (s Story) replaced(who string, at time.Duration) bool {
 	runs := s.of(who, "runs")
+	last, known := s.Fates[who]
 	for i, run := range runs {
-		next := s.Fates[who].Restarts >= len(runs) // a wrapper that did not run its command
+		// A next start is due, or the wrapper did not run its command.
+		next := !known || last.Waiting || s.Pod.Policy == "Always" || last.Restarts >= len(runs)
 		if i+1 < len(runs) {
 			next = at <= runs[i+1].At
 		}
@@ -210,10 +213,14 @@ func (s Story) restarts(c Container, at time.Duration) bool {
 // times: the runtime may kill a container that it started during a restart.
 func (s Story) silent(who string, from, to time.Duration) bool {
 	runs := s.of(who, "runs")
-	for i, run := range runs[:max(len(runs)-1, 0)] {
-		next := runs[i+1].At
+	last, known := s.Fates[who]
+	for i, run := range runs {
+		next, over := time.Duration(math.MaxInt64/2), !known || last.Waiting
+		if i+1 < len(runs) {
+			next, over = runs[i+1].At, true
+		}
 		said := slices.ContainsFunc(s.of(who, "ends"), func(e Event) bool { return run.At <= e.At && e.At <= next })
-		if !said && s.outage(run.At, run.At) && from <= next+grain && run.At <= to+grain {
+		if over && !said && s.outage(run.At, run.At) && from <= next+grain && run.At <= to+grain {
 			return true
 		}
 	}

@@ -35,6 +35,7 @@ func Parse(log string) ([]Event, error) {
 // Fate is the end of a container, as the kubelet reports it.
 type Fate struct {
 	Ended     bool
+	Waiting   bool // for its next start
 	Lost      bool // the exit code was lost in a restart of the runtime
 	Unstarted bool // the runtime did not start it
 	Code      int

@@ -238,7 +238,7 @@ func podNamed(t *testing.T, ns, name string) (pod corev1.Pod, err error) {
 func fates(pod corev1.Pod) map[string]chaos.Fate {
 	all := map[string]chaos.Fate{}
 	for _, c := range pod.Status.ContainerStatuses {
-		f := chaos.Fate{Restarts: int(c.RestartCount)}
+		f := chaos.Fate{Waiting: c.State.Waiting != nil, Restarts: int(c.RestartCount)}
 		if e := c.State.Terminated; e != nil {
 			f.Ended, f.Code = true, int(e.ExitCode)
 			f.Lost, f.Unstarted = e.Reason == "Unknown", e.Reason == "StartError" // containerd's reasons
