@@ -55,7 +55,7 @@ func TestCorpus(t *testing.T) {
 	abreast(t)
 	api := connect(t)
 	plain, injected, limited := pairOfNamespaces(t), pairOfNamespaces(t, enabled), pairWithQuota(t)
-	together := canRestartTogether(t, plain[false])
+	together, version := canRestartTogether(t, plain[false]), kubernetesVersion(t)
 	var fitting atomic.Int64
 	each(corpus.Templates(), func(template corpus.Template) {
 		raw, err := json.Marshal(template.Pod)
@@ -70,6 +70,12 @@ func TestCorpus(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: the template itself: %v", template.Name, err)
 			return
+		}
+		if dropsPolicies(template.Pod, before) {
+			if !strings.HasPrefix(version, "v1.34.") {
+				t.Errorf("%s: the API server has dropped the restart policy of a container", template.Name)
+			}
+			return // koordinator relies on the policies in the request
 		}
 		if err := compare(t.Context(), api, before, injected[template.Restricted], raw); err != nil {
 			t.Errorf("%s: %v", template.Name, err)
@@ -89,6 +95,17 @@ func TestCorpus(t *testing.T) {
 	if n := fitting.Load(); n < 50 {
 		t.Errorf("only %d templates fit into the quota", n)
 	}
+}
+
+// dropsPolicies reports whether the API server has dropped the restart policy of a container
+// of the template, as it does after admission if the feature is disabled.
+func dropsPolicies(template, created *corev1.Pod) bool {
+	for i, c := range template.Spec.Containers {
+		if c.RestartPolicy != nil && created.Spec.Containers[i].RestartPolicy == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // compare sends a pod to a namespace with koordinator. It returns an error if the result is
