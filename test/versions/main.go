@@ -3,8 +3,8 @@
 //
 //	go run ./test/versions results.json…
 //
-// Each file is the output of go test -json of test/e2e on one version. Run it from the
-// module's directory. It fails if a test has failed, or if a file does not say which version
+// Each file is the output of go test -json of test/e2e on one version. If a test has run
+// several times, its last result counts. Run the command from the module's directory. It fails if a test has failed, or if a file does not say which version
 // it is about.
 package main
 
@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -54,7 +55,7 @@ func run(files []string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		for _, name := range r.failed {
+		for _, name := range r.names(false) {
 			failed = append(failed, fmt.Errorf("%s failed on Kubernetes %s", name, r.version))
 		}
 		all = append(all, r)
@@ -68,8 +69,7 @@ func run(files []string) error {
 // result is what the tests have shown on one version.
 type result struct {
 	version  string
-	passed   int
-	failed   []string
+	tests    map[string]bool // whether each test has passed
 	features map[string]bool
 	order    []string // names of the features
 }
@@ -82,7 +82,7 @@ var (
 
 // read reads the output of go test -json.
 func read(from io.Reader) (result, error) {
-	r := result{features: map[string]bool{}}
+	r := result{tests: map[string]bool{}, features: map[string]bool{}}
 	decoder := json.NewDecoder(from)
 	for {
 		var e struct{ Action, Test, Output string }
@@ -96,9 +96,9 @@ func read(from io.Reader) (result, error) {
 		switch {
 		case e.Test == "":
 		case e.Action == "pass":
-			r.passed++
-		case e.Action == "fail" || e.Action == "skip":
-			r.failed = append(r.failed, e.Test)
+			r.tests[e.Test] = true
+		case e.Action == "run" || e.Action == "fail" || e.Action == "skip":
+			r.tests[e.Test] = false
 		case e.Test == "TestThePlatform":
 			if err := r.note(e.Output); err != nil {
 				return r, err
@@ -111,6 +111,17 @@ func read(from io.Reader) (result, error) {
 	return r, nil
 }
 
+// names returns the names of the tests that have passed, or of those that have not.
+func (r *result) names(passed bool) []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(r.tests)) {
+		if r.tests[name] == passed {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
 // note adds what a line of TestThePlatform says.
 func (r *result) note(line string) error {
 	if m := versionLine.FindStringSubmatch(line); m != nil {
@@ -121,8 +132,10 @@ func (r *result) note(line string) error {
 		if err != nil {
 			return err
 		}
+		if !slices.Contains(r.order, name) {
+			r.order = append(r.order, name)
+		}
 		r.features[name] = m[2] == "true"
-		r.order = append(r.order, name)
 	}
 	return nil
 }
@@ -141,8 +154,8 @@ func page(all []result) string {
 	}
 	row("", func(r result) string { return r.version })
 	b.WriteString("|---|" + strings.Repeat("---|", len(all)) + "\n")
-	row("passed tests", func(r result) string { return strconv.Itoa(r.passed) })
-	row("failed tests", func(r result) string { return strconv.Itoa(len(r.failed)) })
+	row("passed tests", func(r result) string { return strconv.Itoa(len(r.names(true))) })
+	row("failed tests", func(r result) string { return strconv.Itoa(len(r.names(false))) })
 	for _, name := range all[len(all)-1].order {
 		row(name, func(r result) string {
 			if r.features[name] {

@@ -51,8 +51,13 @@ func TestAFailedTestIsAnError(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(pageFile), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for end, want := range map[string]string{"pass": "", "fail": "TestOther failed on Kubernetes v1.36.3", "skip": "TestOther failed on Kubernetes v1.36.3"} {
-		if err := os.WriteFile("results.json", []byte(events("v1.36.3", "true", end)), 0o600); err != nil {
+	const failed = "TestOther failed on Kubernetes v1.36.3"
+	for ends, want := range map[string]string{"pass": "", "fail": failed, "skip": failed, "run": failed, "fail pass": "", "pass fail": failed} {
+		var all strings.Builder
+		for end := range strings.FieldsSeq(ends) {
+			all.WriteString(events("v1.36.3", "true", end))
+		}
+		if err := os.WriteFile("results.json", []byte(all.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		have := ""
@@ -60,7 +65,7 @@ func TestAFailedTestIsAnError(t *testing.T) {
 			have = err.Error()
 		}
 		if have != want {
-			t.Errorf("%s: have error %q, want %q", end, have, want)
+			t.Errorf("%s: have error %q, want %q", ends, have, want)
 		}
 		if _, err := os.Stat(pageFile); err != nil {
 			t.Error(err)
