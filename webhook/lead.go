@@ -43,23 +43,26 @@ func again(ctx context.Context, log *slog.Logger, name string, work func(context
 	}
 }
 
+// workOptions returns the options of a manager of the leader's work.
+func workOptions() manager.Options {
+	return manager.Options{
+		Scheme:                  scheme.Scheme,
+		Logger:                  ctrllog.Log,
+		Metrics:                 metricsserver.Options{BindAddress: "0"}, // the main manager serves all metrics
+		GracefulShutdownTimeout: new(resignTimeout),
+	}
+}
+
 // leaderOptions returns the options of a term's manager.
 func leaderOptions(o options) manager.Options {
-	return manager.Options{
-		Scheme:                        scheme.Scheme,
-		Logger:                        ctrllog.Log,
-		Cache:                         rbac.Cache(),
-		Metrics:                       metricsserver.Options{BindAddress: "0"},              // the main manager serves all metrics
-		Controller:                    ctrlconfig.Controller{SkipNameValidation: new(true)}, // an earlier term used the same name
-		LeaderElection:                o.LeaderElection,
-		LeaderElectionID:              o.Lease,
-		LeaderElectionNamespace:       o.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &o.LeaseDuration,
-		RenewDeadline:                 &o.RenewDeadline,
-		RetryPeriod:                   &o.RetryPeriod,
-		GracefulShutdownTimeout:       new(resignTimeout),
-	}
+	m := workOptions()
+	m.Cache = rbac.Cache()
+	m.Controller = ctrlconfig.Controller{SkipNameValidation: new(true)} // an earlier term used the same name
+	m.LeaderElection = o.LeaderElection
+	m.LeaderElectionID, m.LeaderElectionNamespace = o.Lease, o.Namespace
+	m.LeaderElectionReleaseOnCancel = true
+	m.LeaseDuration, m.RenewDeadline, m.RetryPeriod = &o.LeaseDuration, &o.RenewDeadline, &o.RetryPeriod
+	return m
 }
 
 // leaderTerm returns a term of the work that exactly one replica must do. A
@@ -100,12 +103,7 @@ func leaderTerm(api *restclient.Config, o options, pods *fleet.Fleet, log *slog.
 // leader's other work.
 func rotation(api *restclient.Config, o options) func(context.Context) error {
 	return func(ctx context.Context) error {
-		mgr, err := manager.New(api, manager.Options{
-			Scheme:                  scheme.Scheme,
-			Logger:                  ctrllog.Log,
-			Metrics:                 metricsserver.Options{BindAddress: "0"},
-			GracefulShutdownTimeout: new(resignTimeout),
-		})
+		mgr, err := manager.New(api, workOptions())
 		if err != nil {
 			return fmt.Errorf("set up the manager of certificate rotation: %w", err)
 		}

@@ -65,10 +65,9 @@ func (s Story) interrupted(began time.Duration) bool {
 // again.
 func (s Story) replaced(who string, at time.Duration) bool {
 	runs := s.of(who, "runs")
-	last, known := s.Fates[who]
 	for i, run := range runs {
 		// A next start is due, or the wrapper did not run its command.
-		next := !known || last.Waiting || s.Pod.Policy == "Always" || last.Restarts >= len(runs)
+		next := s.due(who) || s.Pod.Policy == "Always" || s.Fates[who].Restarts >= len(runs)
 		if i+1 < len(runs) {
 			next = at <= runs[i+1].At
 		}
@@ -77,6 +76,13 @@ func (s Story) replaced(who string, at time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// due reports whether a container may have had a next start before it at the end of the
+// story.
+func (s Story) due(who string) bool {
+	last, known := s.Fates[who]
+	return !known || last.Waiting
 }
 
 // lost reports whether the runtime may have ended a container in its restart, so that the
@@ -213,9 +219,8 @@ func (s Story) restarts(c Container, at time.Duration) bool {
 // times: the runtime may kill a container that it started during a restart.
 func (s Story) silent(who string, from, to time.Duration) bool {
 	runs := s.of(who, "runs")
-	last, known := s.Fates[who]
 	for i, run := range runs {
-		next, over := time.Duration(math.MaxInt64/2), !known || last.Waiting
+		next, over := time.Duration(math.MaxInt64/2), s.due(who)
 		if i+1 < len(runs) {
 			next, over = runs[i+1].At, true
 		}

@@ -60,7 +60,7 @@ func TestDeliveryFollowsTheNodes(t *testing.T) {
 	install(t, "--set", "delivery=auto")
 	ns := namespace(t, enabled)
 	able := "image"
-	if strings.HasPrefix(kubernetesVersion(t), "v1.34.") {
+	if olderThan(t, 35) {
 		able = "emptyDir" // nodes need a feature gate that they do not report
 	}
 	t.Run("every node has the cluster's version", func(t *testing.T) { delivered(t, ns, able) })

@@ -356,7 +356,7 @@ func fullDisk(t *testing.T, disk string) {
 	}
 	t.Cleanup(free)
 	eventually(t, "the eviction", func() (bool, string) {
-		for room(t, disk) > 4<<20 { // in each look, because the kubelet first removes what nobody uses
+		for room(t, disk) > 4<<20 { // in each look, because the kubelet first removes unused images
 			if _, err := fill.Write(make([]byte, 1<<20)); err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 )
 
@@ -70,8 +69,8 @@ func canRestartTogether(t *testing.T, ns string) bool {
 	if restartsTogether.exists(t, ns) {
 		return true
 	}
-	if version := kubernetesVersion(t); !strings.HasPrefix(version, "v1.34.") && !strings.HasPrefix(version, "v1.35.") {
-		t.Errorf("Kubernetes %s cannot restart all containers of a pod", version)
+	if !olderThan(t, 36) {
+		t.Errorf("Kubernetes %s cannot restart all containers of a pod", kubernetesVersion(t))
 	}
 	return false
 }
@@ -95,4 +94,14 @@ func kubernetesVersion(t *testing.T) string {
 		t.Fatalf("no version: %v", err)
 	}
 	return version.ServerVersion.GitVersion
+}
+
+// olderThan reports whether the version of the API server is older than 1.minor.
+func olderThan(t *testing.T, minor int) bool {
+	t.Helper()
+	var major, have int
+	if _, err := fmt.Sscanf(kubernetesVersion(t), "v%d.%d", &major, &have); err != nil {
+		t.Fatal(err)
+	}
+	return major == 1 && have < minor
 }

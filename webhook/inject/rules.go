@@ -2,6 +2,7 @@ package inject
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,17 +31,16 @@ func (in *input) checkNames(n *messages.Notes) {
 // checkPolicies rejects restart policies that this build does not know: whether an
 // exit is permanent depends on them.
 func (in *input) checkPolicies(n *messages.Notes) {
-	check := func(policy corev1.RestartPolicy, place messages.Place) {
-		switch policy {
-		case corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever:
-		default:
-			n.Refuse(place, spec.UnknownWord, string(policy), fmt.Sprintf("koordinator does not know the restart policy %q", policy), "Use Always, OnFailure or Never")
+	check := func(policy string, place messages.Place) {
+		problems, _ := errors.AsType[spec.Problems](spec.Restart{Policy: policy}.Check())
+		for _, p := range problems {
+			n.Refuse(place, p.Code, p.Value, p.Text, p.Remedy)
 		}
 	}
-	check(cmp.Or(in.pod.Spec.RestartPolicy, corev1.RestartPolicyAlways), messages.Pod("spec.restartPolicy"))
+	check(string(cmp.Or(in.pod.Spec.RestartPolicy, corev1.RestartPolicyAlways)), messages.Pod("spec.restartPolicy"))
 	for _, c := range in.containers {
 		if c.RestartPolicy != nil {
-			check(corev1.RestartPolicy(*c.RestartPolicy), c.place().Field("restartPolicy"))
+			check(string(*c.RestartPolicy), c.place().Field("restartPolicy"))
 		}
 	}
 }

@@ -57,12 +57,12 @@ func TestRules(t *testing.T) {
 		},
 		{
 			name: "an unknown restart policy of the pod", pod: "OnFairule main proxy", start: "main: proxy=started",
-			want: `spec.restartPolicy: koordinator does not know the restart policy "OnFairule". Use Always, OnFailure or Never [KO119]`,
+			want: `spec.restartPolicy: "OnFairule" is not a restart policy. Use Always, OnFailure or Never [KO119]`,
 		},
 		{
 			name: "unknown restart policies of containers", pod: "Never init:first/always main proxy/Sometimes", start: "main: proxy=started",
-			want: `spec.initContainers[first].restartPolicy: koordinator does not know the restart policy "always". Use Always, OnFailure or Never [KO119]` + "\n" +
-				`spec.containers[proxy].restartPolicy: koordinator does not know the restart policy "Sometimes". Use Always, OnFailure or Never [KO119]`,
+			want: `spec.initContainers[first].restartPolicy: "always" is not a restart policy. Use Always, OnFailure or Never [KO119]` + "\n" +
+				`spec.containers[proxy].restartPolicy: "Sometimes" is not a restart policy. Use Always, OnFailure or Never [KO119]`,
 		},
 		{
 			name: "own-29 a cycle", pod: "Never a b c", start: "{a: b, b: c, c: a}",

@@ -13,7 +13,7 @@ import (
 const processors = 1
 
 // blocked is how many system calls may be in progress at the same time. Writes to
-// standard error block if nobody reads it. Any other system call, such as file
+// standard error without a reader block. Any other system call, such as file
 // access, takes long if its thread has to wait for a processor.
 const blocked = 5
 

@@ -85,7 +85,7 @@ func (p *parser) checkTaken() {
 		}
 	}
 	if s.Restart.Policy != "" {
-		problem("restart", s.Restart.check())
+		problem("restart", s.Restart.Check())
 	}
 	if !strings.HasPrefix(s.MessagePath, "/") {
 		problem("messagePath", wrong(InvalidPath, s.MessagePath, "Begin it with /", "%q is not an absolute path", s.MessagePath))

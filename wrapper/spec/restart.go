@@ -79,13 +79,13 @@ func parseRestart(v json.RawMessage, to *Restart) error {
 	}
 	*to = r
 	if r.Policy == "" {
-		return r.check() // only a missing restart field means that the policy is not known
+		return r.Check() // only a missing restart field means that the policy is not known
 	}
 	return nil
 }
 
-// check returns the problem with the policy, if any.
-func (r Restart) check() error {
+// Check returns the problem with the policy, if any.
+func (r Restart) Check() error {
 	if !slices.Contains([]string{RestartAlways, RestartOnFailure, RestartNever}, r.Policy) {
 		return wrong(UnknownWord, r.Policy, "Use Always, OnFailure or Never", "%q is not a restart policy", r.Policy)
 	}
