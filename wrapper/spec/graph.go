@@ -61,10 +61,13 @@ func HoldGraph(specs map[string]Spec) Graph {
 // Cycles returns cycles of the graph that share no container, each as a path
 // that ends where it began. Equal graphs give equal results.
 func (g Graph) Cycles() [][]string {
+	if g.acyclic() {
+		return nil
+	}
 	rest := maps.Clone(g)
 	var cycles [][]string
 	for _, name := range slices.Sorted(maps.Keys(g)) {
-		cycle := rest.path(name, name)
+		cycle := rest.cycle(name)
 		if cycle == nil {
 			continue
 		}
@@ -76,34 +79,58 @@ func (g Graph) Cycles() [][]string {
 	return cycles
 }
 
-// path returns a shortest path of at least one edge, including both ends, or
-// nil if there is none.
-func (g Graph) path(from, to string) []string {
+// acyclic reports whether the graph has no cycle. It takes much less time than
+// the search for all cycles.
+func (g Graph) acyclic() bool {
+	left := make(map[string]bool, len(g)) // false while a container's own neighbors are visited
+	var visit func(string) bool
+	visit = func(name string) bool {
+		if done, seen := left[name]; seen {
+			return done
+		}
+		left[name] = false
+		for _, next := range g[name] {
+			if !visit(next) {
+				return false
+			}
+		}
+		left[name] = true
+		return true
+	}
+	for name := range g {
+		if !visit(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// cycle returns a shortest cycle through a container, or nil if there is none.
+func (g Graph) cycle(name string) []string {
 	before := map[string]string{}
-	for queue := []string{from}; len(queue) > 0; queue = queue[1:] {
+	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
 		for _, next := range g[queue[0]] {
-			if _, seen := before[next]; seen {
-				continue
+			if next == name {
+				return append(pathTo(queue[0], before), name)
 			}
-			before[next] = queue[0]
-			if next == to {
-				return trace(before, from, to)
+			if _, seen := before[next]; !seen {
+				before[next] = queue[0]
+				queue = append(queue, next)
 			}
-			queue = append(queue, next)
 		}
 	}
 	return nil
 }
 
-func trace(before map[string]string, from, to string) []string {
-	path := []string{to}
-	for at := before[to]; ; at = before[at] {
+// pathTo returns the path to a container. before contains the previous container
+// of every container on it but the first.
+func pathTo(name string, before map[string]string) []string {
+	path := []string{name}
+	for at, more := before[name]; more; at, more = before[at] {
 		path = append(path, at)
-		if at == from {
-			slices.Reverse(path)
-			return path
-		}
 	}
+	slices.Reverse(path)
+	return path
 }
 
 // Exit is an exit that must have happened before a container starts.
@@ -118,25 +145,19 @@ type Exit struct {
 // nothing, because they may be dropped.
 func ExitsBefore(specs map[string]Spec, name string) []Exit {
 	var exits []Exit
-	seen, listed := map[string]bool{name: true}, map[Dependency]bool{}
-	for queue := [][]string{{name}}; len(queue) > 0; queue = queue[1:] {
-		path := queue[0]
-		for _, d := range specs[path[len(path)-1]].StartDeps {
+	before, listed := map[string]string{}, map[Dependency]bool{}
+	for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
+		for _, d := range specs[queue[0]].StartDeps {
 			if d.Optional {
 				continue
 			}
-			exit := (d.Condition == Exited || d.Condition == Succeeded) && !listed[d]
-			if !exit && seen[d.Container] {
-				continue
-			}
-			longer := append(slices.Clone(path), d.Container)
-			if exit {
+			if (d.Condition == Exited || d.Condition == Succeeded) && !listed[d] {
 				listed[d] = true
-				exits = append(exits, Exit{d, longer})
+				exits = append(exits, Exit{d, append(pathTo(queue[0], before), d.Container)})
 			}
-			if !seen[d.Container] {
-				seen[d.Container] = true
-				queue = append(queue, longer)
+			if _, seen := before[d.Container]; !seen && d.Container != name {
+				before[d.Container] = queue[0]
+				queue = append(queue, d.Container)
 			}
 		}
 	}
