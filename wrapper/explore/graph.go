@@ -10,30 +10,39 @@ const nobody = -1
 type graph struct {
 	model   *model
 	lasting int // the container whose command does not exit by itself
-	states  []state
-	from    []int32 // the previous state on a shortest path
-	exits   []Exit  // the exit that led from that state to this one
+	visits  []visit
 	edges   [][2]int32
 }
+
+// visit is a state that a pod can reach.
+type visit struct {
+	state
+	from int32 // the previous state on a shortest path
+	exit Exit  // the exit that led from that state to this one
+}
+
+// usual is the number of states of most pods.
+const usual = 28
 
 // explore follows every run of a pod. left is the number of states that may
 // still be visited. ok is false if that was not enough.
 func (m *model) explore(lasting int, prompt bool, left *int) (g *graph, ok bool) {
-	g = &graph{model: m, lasting: lasting, states: []state{0}, from: []int32{nobody}, exits: []Exit{{}}}
-	seen := make(map[state]int32, 64)
+	g = &graph{model: m, lasting: lasting, visits: make([]visit, 1, usual), edges: make([][2]int32, 0, 2*usual)}
+	g.visits[0].from = nobody
+	seen := make(map[state]int32, usual)
 	seen[0] = 0
-	var list []step
-	for at := 0; at < len(g.states); at++ {
+	list := make([]step, 0, 2*len(m.containers))
+	for at := 0; at < len(g.visits); at++ {
 		if *left--; *left < 0 {
 			return nil, false
 		}
-		list = m.steps(g.states[at], lasting, prompt, list[:0])
+		list = m.steps(g.visits[at].state, lasting, prompt, list[:0])
 		for _, next := range list {
 			to, known := seen[next.to]
 			if !known {
-				to = int32(len(g.states))
+				to = int32(len(g.visits))
 				seen[next.to] = to
-				g.states, g.from, g.exits = append(g.states, next.to), append(g.from, int32(at)), append(g.exits, next.exit)
+				g.visits = append(g.visits, visit{next.to, int32(at), next.exit})
 			}
 			g.edges = append(g.edges, [2]int32{int32(at), to})
 		}
@@ -44,8 +53,8 @@ func (m *model) explore(lasting int, prompt bool, left *int) (g *graph, ok bool)
 // ever reports whether a container reaches a phase. Running and ready count as
 // the same phase, and so do all phases in which the container is gone.
 func (g *graph) ever(i int, p phase) bool {
-	for _, s := range g.states {
-		if now := s.of(i); p.runs() && now.runs() || p.gone() && now.gone() {
+	for _, v := range g.visits {
+		if now := v.of(i); p.runs() && now.runs() || p.gone() && now.gone() {
 			return true
 		}
 	}
@@ -63,8 +72,9 @@ const (
 // one. A container that fails repeatedly counts as both for all containers,
 // because users notice it.
 func (g *graph) futures() []uint32 {
-	can := make([]uint32, len(g.states))
-	for at, s := range g.states {
+	can := make([]uint32, len(g.visits))
+	for at, v := range g.visits {
+		s := v.state
 		lost := g.model.isLost(s)
 		for i := range g.model.containers {
 			switch p := s.of(i); {
@@ -90,7 +100,8 @@ func (g *graph) futures() []uint32 {
 // which it hangs.
 func (g *graph) hangs(found []*Hang) {
 	can := g.futures()
-	for at, s := range g.states {
+	for at, v := range g.visits {
+		s := v.state
 		for i := range g.model.containers {
 			if found[i] != nil || !g.hung(s, can[at], i) {
 				continue
@@ -143,9 +154,9 @@ func (g *graph) way(at int) []Exit {
 	if at == 0 {
 		return nil
 	}
-	before := g.way(int(g.from[at]))
-	if g.exits[at].Container != "" {
-		before = append(before, g.exits[at])
+	before := g.way(int(g.visits[at].from))
+	if exit := g.visits[at].exit; exit.Container != "" {
+		before = append(before, exit)
 	}
 	return before
 }

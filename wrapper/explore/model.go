@@ -106,7 +106,7 @@ type model struct{ containers []container }
 // containers that are not among them.
 func newModel(specs []spec.Spec) *model {
 	m := &model{make([]container, len(specs))}
-	index := map[string]int{}
+	index := make(map[string]int, len(specs))
 	for i, s := range specs {
 		index[s.Container] = i
 	}
