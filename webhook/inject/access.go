@@ -97,10 +97,10 @@ func podAccount(pod *corev1.Pod) string {
 	return fmt.Sprintf("%q", pod.Spec.ServiceAccountName)
 }
 
-// apiVolume returns a volume that gives API access with the pod's service
-// account, like the volume that the API server adds.
-func apiVolume() corev1.Volume {
-	return corev1.Volume{Name: APIVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+// apiAccess returns the source of a volume that gives API access with the pod's
+// service account, like the volume that the API server adds.
+func apiAccess() *corev1.ProjectedVolumeSource {
+	return &corev1.ProjectedVolumeSource{
 		Sources: []corev1.VolumeProjection{
 			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: new(int64(tokenSeconds))}},
 			{ConfigMap: &corev1.ConfigMapProjection{
@@ -110,5 +110,5 @@ func apiVolume() corev1.Volume {
 			{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{podField("namespace")}}},
 		},
 		DefaultMode: new(int32(fileMode)),
-	}}}
+	}
 }

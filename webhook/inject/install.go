@@ -157,9 +157,10 @@ func needsSeccomp(of corev1.PodSpec) bool {
 	if pod := of.SecurityContext; pod != nil && pod.SeccompProfile != nil {
 		return pod.SeccompProfile.Type == corev1.SeccompProfileTypeLocalhost
 	}
-	return !slices.ContainsFunc(slices.Concat(of.InitContainers, of.Containers), func(c corev1.Container) bool {
+	lacksOne := func(c corev1.Container) bool {
 		return c.Name != InstallContainer && (c.SecurityContext == nil || c.SecurityContext.SeccompProfile == nil)
-	})
+	}
+	return !slices.ContainsFunc(of.InitContainers, lacksOne) && !slices.ContainsFunc(of.Containers, lacksOne)
 }
 
 // installSecurity returns a security context that complies with Pod Security

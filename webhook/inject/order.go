@@ -84,7 +84,7 @@ func (o order) holdPlace(path []string) messages.Place {
 // other. ok is false if there are too many containers. The result is empty if
 // there is nothing to explore: no cycle, and no exit that matters.
 func (o order) explore(matters bool) (found explore.Result, ok bool) {
-	var pod []spec.Spec
+	pod := make([]spec.Spec, 0, len(o.containers))
 	named := map[string]bool{}
 	for _, c := range o.containers {
 		asked, found := o.specs[c.Name]

@@ -63,13 +63,16 @@ func (o order) warnHardlyEver(name, on string, exit spec.Exit) {
 }
 
 // stops contains, for each container, the containers whose exit stops it, with
-// the conditions. A container that stops only after several exits has no entries.
+// the conditions. A container that stops only after several exits has none.
 type stops map[string]map[string][]spec.Condition
 
 // stopsOf indexes the stop dependencies, because they are needed for every exit.
 func stopsOf(specs map[string]spec.Spec) stops {
 	all := stops{}
 	for name, s := range specs {
+		if len(s.StopDeps) == 0 {
+			continue
+		}
 		on := make(map[string][]spec.Condition, len(s.StopDeps))
 		for _, d := range s.StopDeps {
 			if s.StopWhen != spec.StopAll || len(s.StopDeps) == 1 {

@@ -24,11 +24,14 @@ func pointer(parts []string) string {
 }
 
 // set writes a member of an existing object, whether or not the member exists.
-func (p *patch) set(value any, path ...string) {
+func (p *patch) set(value any, path ...string) { p.add(pointer(path), value) }
+
+// add appends an operation that writes a value.
+func (p *patch) add(at string, value any) {
 	if *p == nil {
 		*p = make(patch, 0, 32) // few are longer
 	}
-	*p = append(*p, jsonpatch.NewOperation("add", pointer(path), value))
+	*p = append(*p, jsonpatch.NewOperation("add", at, value))
 }
 
 func (p *patch) remove(path ...string) {
@@ -45,8 +48,9 @@ func push[T any](p *patch, have int, values []T, path ...string) {
 		p.set(values, path...)
 		return
 	}
+	end := pointer(append(path, "-"))
 	for _, v := range values {
-		p.set(v, append(path, "-")...)
+		p.add(end, v)
 	}
 }
 

@@ -38,16 +38,12 @@ func byImage(pod *corev1.Pod, settings Settings) bool {
 
 // checkVolumes rejects other volumes with koordinator's names.
 func (in *input) checkVolumes(n *messages.Notes) {
-	var ours []corev1.Volume
 	for i, v := range in.pod.Spec.Volumes {
 		isSame := func(other corev1.Volume) bool { return other.Name == v.Name }
 		if !slices.Contains(ourVolumeNames, v.Name) || slices.ContainsFunc(in.pod.Spec.Volumes[:i], isSame) {
 			continue // the API server rejects the second volume of a name
 		}
-		if ours == nil {
-			ours = in.ourVolumes()
-		}
-		if our := ours[slices.IndexFunc(ours, isSame)]; !serves(v, our) {
+		if !serves(v, in.ourVolume(v.Name)) {
 			n.Refuse(messages.Volume(v.Name), messages.ReservedVolume, v.Name, reservedName, "Rename the volume")
 		}
 	}
@@ -55,11 +51,14 @@ func (in *input) checkVolumes(n *messages.Notes) {
 
 // volumes adds koordinator's volumes that the pod does not have yet.
 func (p *patch) volumes(in *input, all members) {
-	needless := func(our corev1.Volume) bool {
-		return our.Name == APIVolume && !slices.ContainsFunc(all, (*member).mountsToken) ||
-			slices.ContainsFunc(in.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == our.Name })
+	missing := make([]corev1.Volume, 0, len(ourVolumeNames))
+	for _, name := range ourVolumeNames {
+		isThere := slices.ContainsFunc(in.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == name })
+		if !isThere && (name != APIVolume || slices.ContainsFunc(all, (*member).mountsToken)) {
+			missing = append(missing, in.ourVolume(name))
+		}
 	}
-	push(p, len(in.pod.Spec.Volumes), slices.DeleteFunc(in.ourVolumes(), needless), "spec", "volumes")
+	push(p, len(in.pod.Spec.Volumes), missing, "spec", "volumes")
 }
 
 // serves reports whether a volume is equivalent to one of koordinator's. Others
@@ -77,25 +76,29 @@ func serves(v, our corev1.Volume) bool {
 	return v.DownwardAPI != nil && equality.Semantic.DeepEqual(v.DownwardAPI.Items, our.DownwardAPI.Items)
 }
 
-// ourVolumes returns koordinator's volumes with all defaults that the API server
-// would set, so that they can be recognized later.
-func (in *input) ourVolumes() []corev1.Volume {
-	bin := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
-	if in.byImage {
-		bin = corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: in.settings.Image, PullPolicy: in.settings.PullPolicy}}
-	}
-	return []corev1.Volume{
-		{Name: BinVolume, VolumeSource: bin},
-		{Name: PodinfoVolume, VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
+// ourVolume returns one of koordinator's volumes with all defaults that the API
+// server would set, so that it can be recognized later.
+func (in *input) ourVolume(name string) corev1.Volume {
+	v := corev1.Volume{Name: name}
+	switch {
+	case name == BinVolume && in.byImage:
+		v.Image = &corev1.ImageVolumeSource{Reference: in.settings.Image, PullPolicy: in.settings.PullPolicy}
+	case name == BinVolume:
+		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
+	case name == PodinfoVolume:
+		v.DownwardAPI = &corev1.DownwardAPIVolumeSource{
 			Items:       []corev1.DownwardAPIVolumeFile{podField("name"), podField("namespace")},
 			DefaultMode: new(int32(fileMode)),
-		}}},
-		{Name: RecordVolume, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+		}
+	case name == RecordVolume:
+		v.EmptyDir = &corev1.EmptyDirVolumeSource{
 			Medium:    corev1.StorageMediumMemory,
 			SizeLimit: resource.NewQuantity(recordLimit, resource.BinarySI),
-		}}},
-		apiVolume(),
+		}
+	case name == APIVolume:
+		v.Projected = apiAccess()
 	}
+	return v
 }
 
 // podField returns a file that contains a field of the pod's metadata.

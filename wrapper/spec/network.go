@@ -3,7 +3,6 @@ package spec
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -59,24 +58,21 @@ func (s Spec) MayNeedNetwork() bool {
 	if len(s.Delegated) > 0 || s.asksHTTP() {
 		return true
 	}
-	handlers := []*Handler{s.PostStart, s.PreStop}
-	probes := []*Probe{s.StartupProbe, s.Liveness, s.Readiness}
-	for i := range s.ReadyProbes {
-		probes = append(probes, &s.ReadyProbes[i])
-	}
-	for _, p := range probes {
-		if p != nil {
-			handlers = append(handlers, &p.Handler)
-		}
-	}
-	asks := func(h *Handler) bool { return h != nil && h.HTTP != nil }
-	return s.StopHTTP != nil || len(s.ExitHTTP) > 0 || slices.ContainsFunc(handlers, asks)
+	hook := func(h *Handler) bool { return h != nil && h.HTTP != nil }
+	probe := func(p *Probe) bool { return p != nil && p.HTTP != nil }
+	return s.StopHTTP != nil || len(s.ExitHTTP) > 0 || hook(s.PostStart) || hook(s.PreStop) ||
+		probe(s.StartupProbe) || probe(s.Liveness) || probe(s.Readiness) ||
+		slices.ContainsFunc(s.ReadyProbes, func(p Probe) bool { return p.HTTP != nil })
 }
 
 // asksHTTP reports whether an endpoint uses HTTP or HTTPS. A plain one may
 // redirect to HTTPS.
 func (s Spec) asksHTTP() bool {
 	isHTTP := func(address string) bool { return strings.HasPrefix(address, "http") }
-	return slices.ContainsFunc(s.StartEndpoints, func(e Endpoint) bool { return isHTTP(e.URL) }) ||
-		slices.ContainsFunc(slices.Collect(maps.Values(s.ReadyEndpoints)), isHTTP)
+	for _, address := range s.ReadyEndpoints {
+		if isHTTP(address) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(s.StartEndpoints, func(e Endpoint) bool { return isHTTP(e.URL) })
 }
