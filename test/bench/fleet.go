@@ -21,7 +21,7 @@ import (
 )
 
 // fleets lists the numbers of injected pods in the cluster, in ascending order.
-var fleets = []int{1000, 10000}
+var fleets = []int{1000, 10000, 100000}
 
 const (
 	enabledNamespaces = 1000
