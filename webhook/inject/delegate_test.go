@@ -19,7 +19,7 @@ var meshStop = spec.Delegation{
 	StopDeps: []spec.Dependency{{Container: "main", Condition: spec.Exited}, {Container: "other", Condition: spec.Exited}},
 }
 
-func TestAMeshProxyIsStoppedTheSameWayWhicheverWebhookComesFirst(t *testing.T) {
+func TestB2AMeshProxyIsStoppedTheSameWayWhicheverWebhookComesFirst(t *testing.T) {
 	annotations := sketch.Annotations("stop-deps", `istio-proxy: "*"`, "stop-when", "all")
 	first := sketch.Pod("Never main other", annotations)
 	completed := inject.Complete(plan(first), inject.Found{})
