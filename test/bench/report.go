@@ -43,6 +43,8 @@ var definitions = []struct {
   takes when it receives SIGTERM.`},
 	{"another container can answer", `* **another container can answer its readiness probe → the command runs**: the time from the moment when the other container listens on the port of its readiness probe, to the moment when the
   waiting container's command runs. The kubelet's ` + "`periodSeconds`" + ` has no effect on this time.`},
+	{"READY=1", `* **another container sends READY=1 → the command runs**: the time from immediately before the container sends ` + "`READY=1`" + ` to ` + "`NOTIFY_SOCKET`" + `, to the moment when the waiting
+  container's command runs.`},
 	{"over direct", `* **start**: the time from immediately before the start of a program that only exits until it has been reaped, minus the same time without a wrapper. Every program is PID 1 of
   its own PID namespace.`},
 	{"child exit", `* **child exit → wrapper exit**: the time from a time stamp that the command takes before it exits, until the wrapper has been reaped.`},

@@ -6,11 +6,13 @@
 //	part now             prints the time, and exits
 //	part until SIGNAL    prints "up", waits for the signal, prints the time, and exits
 //	part listen PORT MS  sleeps, listens on 127.0.0.1, prints the time, and runs until it is killed
+//	part report MS       sleeps, prints the time, sends READY=1 to NOTIFY_SOCKET, and runs until it is killed
 //
 // The time is CLOCK_MONOTONIC in nanoseconds.
 
 #include <linux/in.h>
 #include <linux/time.h>
+#include <linux/un.h>
 #include <sys/syscall.h>
 
 #define MAIN __attribute__((noreturn, used)) static void run(long *stack)
@@ -81,6 +83,30 @@ static void listen(long port) {
 		call(SYS_close, call(SYS_accept, socket, 0, 0, 0), 0, 0, 0);
 }
 
+// value returns the rest of a text after a prefix, or 0 if it does not have the prefix.
+static const char *value(const char *text, const char *prefix) {
+	while (*prefix)
+		if (*text++ != *prefix++)
+			return 0;
+	return text;
+}
+
+static void report(char **environment) {
+	static struct sockaddr_un at = {1, {0}}; // AF_UNIX
+	for (const char *path; *environment; environment++)
+		if ((path = value(*environment, "NOTIFY_SOCKET=")))
+			for (int i = 0; path[i] && i < UNIX_PATH_MAX - 1; i++)
+				at.sun_path[i] = path[i];
+	long socket = call(SYS_socket, 1, 2, 0, 0); // AF_UNIX, SOCK_DGRAM
+	if (call(SYS_connect, socket, (long)&at, sizeof at, 0) < 0)
+		leave(1);
+	mark();
+	if (call(SYS_write, socket, (long)"READY=1", 7, 0) < 0)
+		leave(1);
+	for (;;)
+		rest(1000);
+}
+
 MAIN {
 	long count = stack[0];
 	char **argument = (char **)(stack + 2);
@@ -98,6 +124,10 @@ MAIN {
 	case 'l':
 		rest(number(argument[2]));
 		listen(number(argument[1]));
+		break;
+	case 'r':
+		rest(number(argument[1]));
+		report(argument + count); // after the arguments and their end
 	}
 	leave(0);
 }
