@@ -53,6 +53,9 @@ type installed struct {
 
 // fleet measures the webhook in a cluster with many pods that are never scheduled.
 func (b *bench) fleet(ctx context.Context, c *setup.Cluster) ([]row, error) {
+	if b.pods < fleets[0] {
+		return nil, fmt.Errorf("-pods %d: at least %d", b.pods, fleets[0])
+	}
 	if err := errors.Join(c.Images(ctx), c.Install(ctx, "--set", "replicas=1")); err != nil {
 		return nil, err
 	}
@@ -71,6 +74,9 @@ func (b *bench) fleet(ctx context.Context, c *setup.Cluster) ([]row, error) {
 	}
 	first := 0
 	for _, n := range fleets {
+		if n > b.pods {
+			break
+		}
 		n = b.runs(n)
 		if err := each(n-first, func(i int) error { return s.create(first + i) }); err != nil {
 			return nil, fmt.Errorf("%d pods: %w", n, err)

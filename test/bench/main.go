@@ -34,6 +34,7 @@ type bench struct {
 	part    string // the program that acts as the containers' commands
 	self    string // this program, which also acts as the pods' watchers
 	scale   float64
+	pods    int // the most pods for fleet
 
 	starts  []*subject // programs that start has compared
 	growths []grown    // results for pods of several sizes
@@ -81,6 +82,7 @@ func run() error {
 	binary := flag.String("koordinator", "", "measure this binary instead of a fresh build")
 	kubexit := flag.String("kubexit", "", "a kubexit whose size to show beside ours")
 	scale := flag.Float64("scale", 1, "take so many times the usual number of runs")
+	pods := flag.Int("pods", 10000, "the most injected pods that fleet creates; 100000 take half an hour more")
 	busy := flag.Bool("busy", false, "measure although the machine is busy")
 	flag.Parse()
 	if !*busy {
@@ -93,7 +95,7 @@ func run() error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	b := &bench{dir: dir, binary: *binary, kubexit: *kubexit, scale: *scale}
+	b := &bench{dir: dir, binary: *binary, kubexit: *kubexit, scale: *scale, pods: *pods}
 	if err := b.prepare(); err != nil {
 		return err
 	}
