@@ -108,7 +108,7 @@ func (b *bench) fleetTable() string {
 The table shows one replica of the webhook. The injected pods wait for a scheduling gate, in %d enabled namespaces. The replica was restarted when all pods existed. The requests include the
 renewal of the leader's lease every two seconds. At the end of the measurement, a client creates and deletes %d pods a second. The time of a creation is the time of the client's entire request.
 
-| injected pods | resident at rest | peak since the start | all pods known after | requests that write, until at rest | processor with %d pods a second | creation p50, p99 |
+| injected pods | resident at rest | peak since the start | all pods counted after | requests that write, until at rest | processor with %d pods a second | creation p50, p99 |
 |---|---|---|---|---|---|---|
 `, b.fleets[0].spread, comings, comings)
 	for _, f := range b.fleets {
