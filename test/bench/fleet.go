@@ -64,7 +64,7 @@ func (b *bench) fleet(ctx context.Context, c *setup.Cluster) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	config.QPS = -1                           // no client-side limit: the server controls the rate
+	config.QPS = -1                                 // no client-side limit: the server controls the rate
 	config.WarningHandler = restclient.NoWarnings{} // the same one for each pod
 	api, err := kubernetes.NewForConfig(config)
 	if err != nil {
