@@ -43,9 +43,8 @@ func (l *loop) perform(a lifecycle.Action) {
 		l.Log.Info("stopping command", event("stopping"), "request", l.Spec.StopHTTP.String(), "reason", a.Reason, l.stoppedBy())
 		l.sendStop()
 	case lifecycle.Stop:
-		err := l.child.Signal(a.Signal) // before the log line, which takes longer
 		l.Log.Info("stopping command", event("stopping"), "signal", spec.SignalName(a.Signal), "reason", a.Reason, l.stoppedBy())
-		l.check(err, a.Signal)
+		l.send(l.child.Signal, a.Signal)
 		l.send(l.child.Signal, syscall.SIGCONT) // a stopped command cannot exit
 	case lifecycle.Kill:
 		l.Log.Info("killing command", event("killing"), "reason", a.Reason)
@@ -86,13 +85,10 @@ func (l *loop) setTimer(a lifecycle.SetTimer) {
 	l.timers[a.Timer] = t
 }
 
-// send sends a signal and logs a failure.
-func (l *loop) send(to func(syscall.Signal) error, s syscall.Signal) { l.check(to(s), s) }
-
-// check logs that a signal was not sent. The kubelet, or one of the machine's
+// send sends a signal and logs a failure. The kubelet, or one of the machine's
 // timers, ends a process that does not receive the signal.
-func (l *loop) check(err error, s syscall.Signal) {
-	if err := sent(err, s); err != nil {
+func (l *loop) send(to func(syscall.Signal) error, s syscall.Signal) {
+	if err := sent(to(s), s); err != nil {
 		l.Log.Error("signal not sent", "error", err)
 	}
 }

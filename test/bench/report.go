@@ -77,7 +77,7 @@ var reasons = []struct {
 }{
 	{"another container exits", "An exit passes through two wrappers, and each of them wakes several threads. In a trace of 109 exits, the first wrapper called `wait4` 64 µs after the kernel's `SIGCHLD`, and its record was in place 203 µs later. The other wrapper read the record 169 µs after that, and sent the signal 149 µs later (medians)."},
 	{"another container can answer", "The wrapper tries a probe over the network every 5 ms at first, and later in pauses of a twentieth of the time since the first try. The port opens 150 to 250 ms after the start, where the pauses are 7 to 12 ms."},
-	{"sends READY=1", "The path is the same as after an exit, as in the first item. At its end, the second wrapper starts a process, which takes most of the time that the table of the start shows for **direct**."},
+	{"sends READY=1", "The path is the same as after an exit (see the first item), and the second wrapper then starts a process instead of sending a signal."},
 	{"start with nothing", "The row shows the time of an empty Go program. The wrapper catches 14 signals before it starts the command, and creates 7 threads in advance (see **threads**). Without either, a start takes about 40 context switches and 0.2 ms less. Most of the rest is in exec mode, too."},
 	{"start in exec mode", "The row above shows the time of an empty Go program. The wrapper is a larger program with more page faults. It first catches the signals that would end it, parses the spec, searches for the command, and executes it, which costs as much as the command alone."},
 	{"child exit", "The kernel ends the 12 threads of the wrapper one after another, which took 0.2 ms in a trace. Before that, Go passes `SIGCHLD` from thread to thread, and the wrapper reaps the command and writes a log line."},
@@ -88,7 +88,7 @@ var reasons = []struct {
 	{"kubectl koordinator", "In a run of 60 ms, the initialization of packages took 41 ms, most of it in the libraries of Kubernetes. The start has 1,850 page faults, which take several times as long on some machines as on others."},
 	{"admission in process", "In a profile, decoding the pod takes 18 % of the time, the plan 33 % (the exploration of all orders is a quarter of this), the rewriting 14 %, and the encoding of the patch 14 %. A third of the time is memory management: the garbage collector is the reason why the mean is far above p50."},
 	{"unmodified pod, init-container", "The kubelet looks once a second for containers that have exited (`genericPlegRelistPeriod` in its source), and starts the other containers after that. An image volume needs no init container."},
-	{"unmodified pod, image-volume", "In another run on the same machine (14 pods of each kind), pods with the same volumes and without koordinator took as long as pods without volumes, and pods with koordinator took 0.05 to 0.1 s longer. The difference is the review of the pod and the start of two wrappers."},
+	{"unmodified pod, image-volume", "In another run on the same machine (14 pods of each kind), pods with the same volumes and without koordinator took as long as pods without volumes, and pods with koordinator took 0.05 to 0.12 s longer (medians). The review of the pod and the start of two wrappers are the rest."},
 }
 
 // missed returns the reasons for the rows that miss their targets.

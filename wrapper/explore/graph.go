@@ -21,14 +21,15 @@ type visit struct {
 	exit Exit  // the exit that led from that state to this one
 }
 
-// usual is the number of states of most pods.
+// usual is enough for the states of a pod with two containers, for example a Job
+// with a sidecar. Lists and maps grow beyond it.
 const usual = 28
 
 // explore follows every run of a pod. left is the number of states that may
 // still be visited. ok is false if that was not enough.
 func (m *model) explore(lasting int, prompt bool, left *int) (g *graph, ok bool) {
-	g = &graph{model: m, lasting: lasting, visits: make([]visit, 1, usual), edges: make([][2]int32, 0, 2*usual)}
-	g.visits[0].from = nobody
+	g = &graph{model: m, lasting: lasting, visits: make([]visit, 0, usual), edges: make([][2]int32, 0, 2*usual)}
+	g.visits = append(g.visits, visit{from: nobody})
 	seen := make(map[state]int32, usual)
 	seen[0] = 0
 	list := make([]step, 0, 2*len(m.containers))

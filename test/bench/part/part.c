@@ -93,10 +93,11 @@ static const char *value(const char *text, const char *prefix) {
 
 static void report(char **environment) {
 	static struct sockaddr_un at = {1, {0}}; // AF_UNIX
-	for (const char *path; *environment; environment++)
-		if ((path = value(*environment, "NOTIFY_SOCKET=")))
-			for (int i = 0; path[i] && i < UNIX_PATH_MAX - 1; i++)
-				at.sun_path[i] = path[i];
+	const char *path = 0;
+	while (!path && *environment)
+		path = value(*environment++, "NOTIFY_SOCKET=");
+	for (int i = 0; path && path[i] && i < UNIX_PATH_MAX - 1; i++)
+		at.sun_path[i] = path[i];
 	long socket = call(SYS_socket, 1, 2, 0, 0); // AF_UNIX, SOCK_DGRAM
 	if (call(SYS_connect, socket, (long)&at, sizeof at, 0) < 0)
 		leave(1);
